@@ -1,0 +1,65 @@
+"""Every error that a user or a network can cause: one class per family, each with its exit code.
+
+`docs/exit-codes.md` documents them; a test keeps it complete. 2 is left to the command line's own
+usage errors, and 130 to Ctrl-C, as shells have it.
+"""
+
+
+class FwbenchError(Exception):
+    """One sentence that names the thing at fault and says what to do."""
+
+    exit_code = 1
+
+
+class SuiteError(FwbenchError):
+    """A suite file, or a contender that it names, cannot be used."""
+
+    exit_code = 3
+
+
+class InventoryError(FwbenchError):
+    """An inventory gives no rig that could be used."""
+
+    exit_code = 4
+
+
+class HostError(FwbenchError):
+    """A host does not answer, refuses, or shows another key than before."""
+
+    exit_code = 5
+
+
+class ProvisionError(FwbenchError):
+    """A playbook did not make every host ready."""
+
+    exit_code = 6
+
+
+class NotReadyError(FwbenchError):
+    """A host lacks what a run needs; provisioning puts it there."""
+
+    exit_code = 7
+
+
+class RunError(FwbenchError):
+    """A run could not be executed to its end; it is kept as failed."""
+
+    exit_code = 8
+
+
+class LabError(FwbenchError):
+    """The lab cannot be brought up or taken down."""
+
+    exit_code = 9
+
+
+class SessionError(FwbenchError):
+    """A session folder cannot be read or written."""
+
+    exit_code = 10
+
+
+class ParseError(FwbenchError):
+    """A tool's output is not what any known version of it prints."""
+
+    exit_code = 1

@@ -1,0 +1,92 @@
+from typing import Annotated
+
+from pydantic import Field
+
+from fwbench.model.base import Frozen
+
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Spread(Frozen):
+    """How one quantity varied; the unit is that of the field which holds it.
+
+    `within_sd_percent` is the share of values within one `sd` of the `mean`. The median and the
+    percentiles are None before h2load 1.69, which does not print them.
+    """
+
+    min: Amount
+    max: Amount
+    mean: Amount
+    sd: Amount
+    within_sd_percent: Amount
+    median: Amount | None = None
+    p95: Amount | None = None
+    p99: Amount | None = None
+
+
+class Figures(Frozen):
+    """What a load generator says of one run: its own words, not yet believed.
+
+    `elapsed_s` is from the first thread's start to the last one's end, warm-up included.
+    `header_bytes` and `data_bytes` count the warm-up too, in every version recorded; everything
+    else, `total_bytes` among it, leaves the warm-up out. `rate_per_s`, the request times and the
+    rates per connection count answers of every status. A failed request got an answer other than
+    2xx or 3xx; one that failed and errored got none. After a warm-up, requests that were lost do
+    not even show as started and not done: those under way at its end are done without a start.
+    """
+
+    elapsed_s: Amount
+    rate_per_s: Amount
+
+    requests_total: Count
+    requests_started: Count
+    requests_done: Count
+    requests_succeeded: Count
+    requests_failed: Count
+    requests_errored: Count
+    requests_timed_out: Count
+
+    status_2xx: Count
+    status_3xx: Count
+    status_4xx: Count
+    status_5xx: Count
+
+    total_bytes: Count
+    header_bytes: Count
+    data_bytes: Count
+
+    request_time_us: Spread
+    connect_time_us: Spread
+    first_byte_time_us: Spread
+    rate_per_connection: Spread
+
+
+class LogSummary(Frozen):
+    """What the load generator's log, one row for each answered request, adds up to.
+
+    The window goes from the first request's start to the last one's completion; its times are
+    microseconds since the epoch, on the client's clock, and None if there is no row.
+
+    `completions_per_second` has one number for each second of the window, of which the last is
+    seldom whole; together they are `rows`. A completion within 10 ms of a second's edge may be
+    counted on its other side. `longest_gap_us` is the longest time inside the window in which
+    nothing completed; it is exact from 10 ms on, and a shorter one may be understated.
+
+    The latencies are exact, by nearest rank, over the rows of every status. A percentile is None
+    where fewer than ten rows lie beyond it.
+    """
+
+    rows: Count
+    torn_rows: Count
+    successful_rows: Count
+    rows_by_status: dict[int, int]
+    first_start_us: Count | None
+    last_end_us: Count | None
+    window_s: Amount | None
+    completions_per_second: tuple[int, ...]
+    longest_gap_us: Count | None
+    latency_p50_us: Count | None
+    latency_p90_us: Count | None
+    latency_p99_us: Count | None
+    latency_max_us: Count | None

@@ -1,0 +1,6 @@
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+# Names become parts of paths, container names and image tags: the narrowest of the three rules.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]

@@ -1,0 +1,81 @@
+from pydantic import Field
+
+from fwbench.model.base import Frozen
+from fwbench.model.figures import Figures, LogSummary
+
+
+class Answer(Frozen):
+    """What the client got when it asked once, or why it got nothing."""
+
+    status: int | None = None
+    content_type: str | None = None
+    body: str | None = Field(default=None, description="decoded; at most 64 KiB are read")
+    error: str | None = None
+
+
+class Process(Frozen):
+    """A process of the container; a pid alone may be used twice, with its start it is not."""
+
+    pid: int
+    started_ticks: int
+    command: str
+
+
+class ContainerState(Frozen):
+    """The contender's container at one moment, as the engine and the kernel see it.
+
+    Counters are None where the kernel no longer has them: a container that ended has no cgroup.
+    """
+
+    running: bool
+    exit_code: int | None
+    started_at: str
+    restarts: int
+    oom_killed: bool = Field(description="the engine's word: its first process alone")
+    cgroup_version: int | None
+    oom_kills: int | None = Field(description="the kernel's count: every process of the container")
+    memory_peak_bytes: int | None
+    memory_limit_bytes: int | None
+    processes: tuple[Process, ...]
+    waited_s: float | None = Field(default=None, description="application's start, until it idled")
+    settled: bool | None = None
+
+
+class LoadResult(Frozen):
+    """How the load generator ended and what it left."""
+
+    exit_status: int | None = Field(description="None: it had to be killed")
+    timed_out: bool
+    stderr: str
+    figures: Figures | None
+    unreadable: str | None = Field(default=None, description="why there are no figures")
+    log: LogSummary | None
+
+
+class Phases(Frozen):
+    """Seconds that the parts of a run took; None where it did not come to that."""
+
+    start_s: float | None = None
+    application_s: float | None = None
+    load_s: float | None = None
+    total_s: float
+
+    @property
+    def overhead_s(self) -> float | None:
+        """What fwbench itself costs: neither the application's start nor warm-up and load."""
+        if self.application_s is None or self.load_s is None:
+            return None
+        return self.total_s - self.application_s - self.load_s
+
+
+class Observation(Frozen):
+    """All that a run left. A failure has no figures: it is never a number."""
+
+    started_at: str
+    phases: Phases
+    answer_before: Answer | None = None
+    answer_after: Answer | None = None
+    container_before: ContainerState | None = None
+    container_after: ContainerState | None = None
+    load: LoadResult | None = None
+    failure: str | None = Field(default=None, description="why it could not be executed to its end")

@@ -1,0 +1,81 @@
+import re
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from fwbench.model.load import Load
+
+
+@pytest.mark.parametrize(
+    ("load", "label"),
+    [
+        (Load(connections=40, requests=1000), "40 connections, 1000 requests"),
+        (Load(connections=1, requests=1), "1 connection, 1 request"),
+        (Load(connections=40, duration_s=8), "40 connections, 8 s"),
+        (
+            Load(connections=40, warm_up_s=2, duration_s=8),
+            "40 connections, 8 s after 2 s of warm-up",
+        ),
+        (
+            Load(connections=40, threads=2, requests=1000),
+            "40 connections, 2 threads, 1000 requests",
+        ),
+    ],
+)
+def test_a_label_says_all_that_tells_loads_apart(load: Load, label: str) -> None:
+    assert load.label == label
+
+
+def test_a_duration_lasts_as_long_as_it_says_warm_up_included() -> None:
+    assert Load(connections=1, duration_s=8).nominal_s == 8
+    assert Load(connections=1, warm_up_s=2, duration_s=8).nominal_s == 10
+
+
+def test_how_long_a_number_of_requests_lasts_is_up_to_the_server() -> None:
+    assert Load(connections=1, requests=10).nominal_s is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"connections": 4}, "a load has either requests or duration_s"),
+        (
+            {"connections": 4, "requests": 8, "duration_s": 1},
+            "a load has either requests or duration_s",
+        ),
+        ({"connections": 4, "requests": 3}, "3 requests cannot occupy 4 connections"),
+        ({"connections": 2, "requests": 1}, "1 request cannot occupy 2 connections"),
+        ({"connections": 1, "threads": 2, "requests": 9}, "2 threads cannot share 1 connection"),
+        (
+            {"connections": 4, "requests": 8, "warm_up_s": 1},
+            "warm_up_s needs duration_s: a number of requests has no warm-up",
+        ),
+    ],
+)
+def test_a_load_that_h2load_would_refuse_or_misread_is_refused(
+    keys: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(sentence)):
+        Load(**keys)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"connections": 0, "requests": 1},
+        {"connections": 1, "requests": 0},
+        {"connections": 1, "duration_s": 0},
+        {"connections": 1, "duration_s": 0.5},
+        {"connections": 1, "duration_s": 1, "warm_up_s": -1},
+        {"connections": 1, "threads": 0, "requests": 1},
+        {"connections": 1, "requests": 1, "clients": 1},
+    ],
+)
+def test_numbers_are_whole_and_keys_are_known(keys: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Load(**keys)
+
+
+def test_as_many_requests_as_connections_are_enough() -> None:
+    assert Load(connections=40, threads=40, requests=40).requests == 40
