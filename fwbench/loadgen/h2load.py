@@ -1,0 +1,205 @@
+"""h2load's arguments, and what its outputs say; nothing here runs it.
+
+The forms were read in nghttp2's `src/h2load.cc` and in recorded outputs of 1.40, 1.43, 1.52, 1.59,
+1.64, 1.68, 1.69 and 1.70 (`tests/fixtures/h2load`).
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+from typing import NamedTuple, TypeVar
+
+from fwbench.errors import ParseError
+from fwbench.model.figures import Figures, Spread
+from fwbench.model.load import Load
+
+T = TypeVar("T")
+
+
+def argv(load: Load, url: str, log: PurePath) -> list[str]:
+    """The command that puts `load` on `url` over HTTP/1.1 and logs every answer to `log`.
+
+    h2load appends to a log that exists: give each run a fresh path.
+    """
+    command = ["h2load", "--h1"]
+    if load.duration_s is None:
+        command.append(f"-n{load.requests}")
+    else:
+        command.append(f"-D{load.duration_s}")
+        if load.warm_up_s:
+            command.append(f"--warm-up-time={load.warm_up_s}")
+    command.append(f"-c{load.connections}")
+    if load.threads > 1:
+        command.append(f"-t{load.threads}")
+    return [*command, f"--log-file={log}", url]
+
+
+_VERSION = re.compile(r"h2load nghttp2/([0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.]+)?)")
+
+
+def parse_version(stdout: str) -> str:
+    """The version in what `h2load --version` prints, such as `1.52.0`.
+
+    Raises ParseError.
+    """
+    if (match := _VERSION.fullmatch(stdout.strip())) is None:
+        raise ParseError(f"`h2load --version` printed no version: {_shown(stdout)}")
+    return match[1]
+
+
+def connection_rate_ratio(figures: Figures, connections: int) -> float | None:
+    """Connections times their mean rate, divided by the headline rate.
+
+    About 1 in a sound run of a fixed duration; more where connections were lost on the way, also
+    during the warm-up. With a number of requests it exceeds 1 in sound runs too, because quick
+    connections finish first. None if the headline rate is 0.
+    """
+    if figures.rate_per_s == 0:
+        return None
+    return connections * figures.rate_per_connection.mean / figures.rate_per_s
+
+
+# What h2load prints ------------------------------------------------------------------------------
+
+# Lengths are bounded so that every number that matches fits its type: counts are 64 bits wide.
+_COUNT = "[0-9]{1,20}"
+_DECIMAL = r"[0-9]{1,18}\.[0-9]{2}"
+_BYTES = rf"(?:[0-9]{{1,4}}|{_DECIMAL}[KMG])B"
+
+_FINISHED = re.compile(
+    rf"finished in (?P<elapsed>[^ ,]+), (?P<rate>{_DECIMAL}) req/s, {_BYTES}/s",
+)
+_REQUESTS = re.compile(
+    rf"requests: (?P<total>{_COUNT}) total, (?P<started>{_COUNT}) started, "
+    rf"(?P<done>{_COUNT}) done, (?P<succeeded>{_COUNT}) succeeded, (?P<failed>{_COUNT}) failed, "
+    rf"(?P<errored>{_COUNT}) errored, (?P<timed_out>{_COUNT}) timeout"
+)
+_STATUSES = re.compile(
+    rf"status codes: (?P<s2xx>{_COUNT}) 2xx, (?P<s3xx>{_COUNT}) 3xx, "
+    rf"(?P<s4xx>{_COUNT}) 4xx, (?P<s5xx>{_COUNT}) 5xx"
+)
+_TRAFFIC = re.compile(
+    rf"traffic: {_BYTES} \((?P<total>{_COUNT})\) total, "
+    rf"{_BYTES} \((?P<headers>{_COUNT})\) headers \(space savings -?{_DECIMAL}%\), "
+    rf"{_BYTES} \((?P<data>{_COUNT})\) data"
+)
+_DURATION = re.compile(r"([0-9]{1,18})us|([0-9]{1,12})\.([0-9]{2})(ms|s)")
+_US_PER_HUNDREDTH = {"ms": 10, "s": 10_000}
+
+
+class _Table(NamedTuple):
+    """How one generation of h2load names the columns and rows of its last lines."""
+
+    columns: tuple[str, ...]
+    request: str
+    connect: str
+    first_byte: str
+    rate: str = "req/s"
+
+
+_TABLES = (
+    # before 1.69
+    _Table(
+        ("min", "max", "mean", "sd"), "time for request", "time for connect", "time to 1st byte"
+    ),
+    # 1.69 and later
+    _Table(("min", "max", "median", "p95", "p99", "mean", "sd"), "request", "connect", "TTFB"),
+)
+
+
+def parse_text(stdout: str) -> Figures:
+    """The figures in h2load's standard output, in the form before 1.69 or the one since.
+
+    Times are as fine as they are printed: whole microseconds below a millisecond, two decimals of
+    a millisecond or second above. Raises ParseError for a line that is missing, printed twice or
+    malformed.
+    """
+    lines = stdout.split("\n")
+    finished = _line(lines, "finished in", _FINISHED)
+    requests = _line(lines, "requests:", _REQUESTS)
+    statuses = _line(lines, "status codes:", _STATUSES)
+    traffic = _line(lines, "traffic:", _TRAFFIC)
+    table, rows = _table(lines)
+    return Figures(
+        elapsed_s=_us(finished["elapsed"]) / 1e6,
+        rate_per_s=float(finished["rate"]),
+        requests_total=int(requests["total"]),
+        requests_started=int(requests["started"]),
+        requests_done=int(requests["done"]),
+        requests_succeeded=int(requests["succeeded"]),
+        requests_failed=int(requests["failed"]),
+        requests_errored=int(requests["errored"]),
+        requests_timed_out=int(requests["timed_out"]),
+        status_2xx=int(statuses["s2xx"]),
+        status_3xx=int(statuses["s3xx"]),
+        status_4xx=int(statuses["s4xx"]),
+        status_5xx=int(statuses["s5xx"]),
+        total_bytes=int(traffic["total"]),
+        header_bytes=int(traffic["headers"]),
+        data_bytes=int(traffic["data"]),
+        request_time_us=_spread(rows, table.request, table.columns, _us),
+        connect_time_us=_spread(rows, table.connect, table.columns, _us),
+        first_byte_time_us=_spread(rows, table.first_byte, table.columns, _us),
+        rate_per_connection=_spread(rows, table.rate, table.columns, _decimal),
+    )
+
+
+def _line(lines: Sequence[str], beginning: str, form: re.Pattern[str]) -> Mapping[str, str]:
+    line = _only([line for line in lines if line.startswith(beginning)], f"'{beginning}' line")
+    if (match := form.fullmatch(line)) is None:
+        raise ParseError(f"h2load printed a malformed '{beginning}' line: {_shown(line)}")
+    return match.groupdict()
+
+
+def _table(lines: Sequence[str]) -> tuple[_Table, Sequence[str]]:
+    table, header = _only(
+        [
+            (table, number)
+            for number, line in enumerate(lines)
+            for table in _TABLES
+            if line.split() == [*table.columns, "+/-", "sd"]
+        ],
+        "table with columns of any known version",
+    )
+    return table, lines[header + 1 :]
+
+
+def _spread(
+    rows: Sequence[str], name: str, columns: Sequence[str], number: Callable[[str], float]
+) -> Spread:
+    row = _only([row for row in rows if row.partition(":")[0].rstrip() == name], f"'{name}' row")
+    cells = row.partition(":")[2].split()
+    if len(cells) != len(columns) + 1 or not cells[-1].endswith("%"):
+        raise ParseError(f"h2load printed a malformed '{name}' row: {_shown(row)}")
+    *values, within_sd = cells
+    return Spread(
+        within_sd_percent=_decimal(within_sd.removesuffix("%")),
+        **dict(zip(columns, map(number, values), strict=True)),
+    )
+
+
+def _only(found: Sequence[T], what: str) -> T:
+    if not found:
+        raise ParseError(f"h2load printed no {what}")
+    if len(found) > 1:
+        raise ParseError(f"h2load printed the {what} {len(found)} times; one run prints it once")
+    return found[0]
+
+
+def _us(text: str) -> float:
+    if (match := _DURATION.fullmatch(text)) is None:
+        raise ParseError(f"h2load printed no time but {_shown(text)}")
+    microseconds, whole, hundredths, unit = match.groups()
+    if microseconds is not None:
+        return float(microseconds)
+    return float(int(whole + hundredths) * _US_PER_HUNDREDTH[unit])
+
+
+def _decimal(text: str) -> float:
+    if re.fullmatch(_DECIMAL, text) is None:
+        raise ParseError(f"h2load printed no number with two decimals but {_shown(text)}")
+    return float(text)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 200 else f"{text[:200]}…")

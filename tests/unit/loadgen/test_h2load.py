@@ -1,0 +1,319 @@
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fwbench.errors import ParseError
+from fwbench.loadgen import h2load
+from fwbench.model.figures import Figures, Spread
+from fwbench.model.load import Load
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "h2load"
+VERSIONS = ["1.40", "1.43", "1.52", "1.59", "1.64", "1.68", "1.69", "1.70"]
+BEFORE_1_69 = VERSIONS[:6]
+SINCE_1_69 = VERSIONS[6:]
+LOG = PurePosixPath("LOG")
+URL = "http://127.0.0.1:8001/"
+
+
+def recorded(version: str, case: str) -> str:
+    return (FIXTURES / version / case).read_text()
+
+
+def meta(out: Path) -> dict[str, str]:
+    lines = out.with_suffix(".meta").read_text().splitlines()
+    return dict(line.split(": ", 1) for line in lines)
+
+
+OUTPUTS = sorted(FIXTURES.glob("*/*.out"))
+
+
+def named(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+# The command -------------------------------------------------------------------------------------
+
+
+def test_the_published_experiment_is_run_with_the_published_command() -> None:
+    assert h2load.argv(Load(connections=40, requests=1000), URL, LOG) == (
+        ["h2load", "--h1", "-n1000", "-c40", "--log-file=LOG", URL]
+    )
+
+
+def test_a_duration_takes_the_place_of_the_number_and_threads_follow_the_connections() -> None:
+    load = Load(connections=40, threads=2, warm_up_s=2, duration_s=8)
+    assert h2load.argv(load, URL, LOG) == (
+        ["h2load", "--h1", "-D8", "--warm-up-time=2", "-c40", "-t2", "--log-file=LOG", URL]
+    )
+
+
+def test_no_warm_up_is_not_mentioned() -> None:
+    assert h2load.argv(Load(connections=4, duration_s=8), URL, LOG) == (
+        ["h2load", "--h1", "-D8", "-c4", "--log-file=LOG", URL]
+    )
+
+
+# The version -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stdout", "version"),
+    [
+        ("h2load nghttp2/1.52.0\n", "1.52.0"),
+        ("h2load nghttp2/1.40.0", "1.40.0"),
+        ("h2load nghttp2/1.71.0-DEV\n", "1.71.0-DEV"),
+    ],
+)
+def test_the_version_is_what_follows_nghttp2(stdout: str, version: str) -> None:
+    assert h2load.parse_version(stdout) == version
+
+
+@given(st.text(st.characters()))
+def test_anything_else_is_no_version(stdout: str) -> None:
+    with pytest.raises(ParseError, match="printed no version"):
+        h2load.parse_version(stdout)
+
+
+# The text ----------------------------------------------------------------------------------------
+
+
+def test_every_version_named_has_been_recorded() -> None:
+    assert sorted(path.name for path in FIXTURES.iterdir() if path.is_dir()) == VERSIONS
+
+
+@pytest.mark.parametrize("out", OUTPUTS, ids=named)
+def test_every_recorded_output_is_read_and_agrees_with_its_log(out: Path) -> None:
+    figures = h2load.parse_text(out.read_text())
+    assert figures.requests_done == int(meta(out)["log_rows"])
+    assert figures.requests_total == figures.requests_succeeded + figures.requests_failed
+
+
+def test_the_form_before_1_69_is_read_to_the_last_figure() -> None:
+    assert h2load.parse_text(recorded("1.52", "reset-n.out")) == Figures(
+        elapsed_s=0.01206,
+        rate_per_s=14931.56,
+        requests_total=400,
+        requests_started=200,
+        requests_done=180,
+        requests_succeeded=180,
+        requests_failed=220,
+        requests_errored=220,
+        requests_timed_out=0,
+        status_2xx=180,
+        status_3xx=0,
+        status_4xx=0,
+        status_5xx=0,
+        total_bytes=9180,
+        header_bytes=2880,
+        data_bytes=2340,
+        request_time_us=Spread(min=258, max=6690, mean=1160, sd=1950, within_sd_percent=88.89),
+        connect_time_us=Spread(min=60, max=599, mean=287, sd=152, within_sd_percent=60),
+        first_byte_time_us=Spread(min=6760, max=7160, mean=6940, sd=129, within_sd_percent=55),
+        rate_per_connection=Spread(
+            min=764.89, max=822.87, mean=800.87, sd=13.66, within_sd_percent=75
+        ),
+    )
+
+
+def test_the_form_since_1_69_adds_the_median_and_two_percentiles() -> None:
+    figures = h2load.parse_text(recorded("1.70", "all-500.out"))
+    assert figures.request_time_us == Spread(
+        min=121,
+        max=948,
+        median=141,
+        p95=790,
+        p99=906,
+        mean=186,
+        sd=157,
+        within_sd_percent=95,
+    )
+    assert figures.rate_per_connection == Spread(
+        min=4865.5,
+        max=5156.22,
+        median=5083.82,
+        p95=5156.22,
+        p99=5156.22,
+        mean=5057.8,
+        sd=100.97,
+        within_sd_percent=80,
+    )
+    assert figures.connect_time_us.median == 177
+    assert figures.first_byte_time_us.max == 1200
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_percentiles_are_unknown_exactly_where_h2load_prints_none(version: str) -> None:
+    spread = h2load.parse_text(recorded(version, "ok-n.out")).request_time_us
+    assert (spread.median is None) == (version in BEFORE_1_69)
+    assert (spread.p95 is None) == (version in BEFORE_1_69)
+    assert (spread.p99 is None) == (version in BEFORE_1_69)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_answers_of_500_are_failed_yet_make_the_headline(version: str) -> None:
+    figures = h2load.parse_text(recorded(version, "all-500.out"))
+    assert (figures.requests_succeeded, figures.requests_failed) == (0, 200)
+    assert (figures.status_2xx, figures.status_5xx) == (0, 200)
+    assert figures.requests_errored == 0
+    assert figures.rate_per_s > 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_closed_port_is_all_errors_and_exit_status_0(version: str) -> None:
+    figures = h2load.parse_text(recorded(version, "refused.out"))
+    assert (figures.requests_started, figures.requests_done) == (0, 0)
+    assert (figures.requests_failed, figures.requests_errored) == (100, 100)
+    assert figures.elapsed_s > 0
+    assert meta(FIXTURES / version / "refused.out")["exit"] == "0"
+
+
+@pytest.mark.parametrize("version", VERSIONS[:-1])
+def test_a_server_killed_within_a_duration_fails_nothing_in_h2loads_words(version: str) -> None:
+    figures = h2load.parse_text(recorded(version, "killed-duration.out"))
+    assert figures.requests_failed == figures.requests_errored == 0
+    assert figures.requests_started - figures.requests_done == 10
+    assert meta(FIXTURES / version / "killed-duration.out")["exit"] == "0"
+
+
+@pytest.mark.parametrize("version", VERSIONS[:-1])
+def test_a_server_killed_within_the_warm_up_leaves_a_run_of_nothing(version: str) -> None:
+    figures = h2load.parse_text(recorded(version, "killed-warm-up.out"))
+    assert figures.requests_total == figures.requests_failed == figures.requests_done == 0
+    assert h2load.connection_rate_ratio(figures, 10) is None
+    assert meta(FIXTURES / version / "killed-warm-up.out")["exit"] == "0"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_warm_up_is_left_out_of_all_bytes_but_not_of_their_parts(version: str) -> None:
+    figures = h2load.parse_text(recorded(version, "ok-duration.out"))
+    assert figures.total_bytes == 78 * figures.requests_done
+    assert figures.data_bytes > 13 * figures.requests_done
+
+
+@pytest.mark.parametrize("version", VERSIONS[:-1])
+def test_lost_connections_show_in_the_rates_per_connection(version: str) -> None:
+    sound = h2load.parse_text(recorded(version, "ok-duration.out"))
+    killed = h2load.parse_text(recorded(version, "killed-duration.out"))
+    assert h2load.connection_rate_ratio(sound, 10) == pytest.approx(1, abs=0.01)
+    assert (h2load.connection_rate_ratio(killed, 10) or 0) > 2
+
+
+@pytest.mark.parametrize(
+    ("printed", "us"),
+    [("0us", 0), ("999us", 999), ("2.04ms", 2040), ("83.37ms", 83370), ("54.01s", 54_010_000)],
+)
+def test_times_are_microseconds_whatever_their_unit(printed: str, us: float) -> None:
+    text = recorded("1.52", "ok-n.out").replace("2.34ms", printed)
+    assert h2load.parse_text(text).request_time_us.mean == us
+
+
+def test_bytes_per_second_may_have_any_unit() -> None:
+    text = recorded("1.52", "ok-n.out")
+    for unit in ("0B/s", "1023B/s", "1.00KB/s", "1.22MB/s", "3.50GB/s"):
+        assert h2load.parse_text(text.replace("1.22MB/s", unit)).rate_per_s == 16450.07
+
+
+@pytest.mark.parametrize("version", ["1.52", "1.70"])
+@pytest.mark.parametrize(
+    ("beginning", "sentence"),
+    [
+        ("finished in", "h2load printed no 'finished in' line"),
+        ("requests:", "h2load printed no 'requests:' line"),
+        ("status codes:", "h2load printed no 'status codes:' line"),
+        ("traffic:", "h2load printed no 'traffic:' line"),
+        (" ", "h2load printed no table with columns of any known version"),
+        ("req/s", "h2load printed no 'req/s' row"),
+    ],
+)
+def test_a_line_that_is_missing_is_named(version: str, beginning: str, sentence: str) -> None:
+    lines = recorded(version, "ok-n.out").splitlines()
+    text = "\n".join(line for line in lines if not line.startswith(beginning))
+    with pytest.raises(ParseError, match=f"^{re.escape(sentence)}$"):
+        h2load.parse_text(text)
+
+
+@pytest.mark.parametrize(
+    ("printed", "changed", "sentence"),
+    [
+        ("60.79ms", "60.79", "h2load printed no time but '60.79'"),
+        ("60.79ms", "60.8ms", "h2load printed no time but '60.8ms'"),
+        ("16450.07", "nan", "malformed 'finished in' line: 'finished in 60.79ms, nan req/s"),
+        ("1000 done", "1_000 done", "malformed 'requests:' line"),
+        ("1000 2xx", "-1 2xx", "malformed 'status codes:' line"),
+        ("1000 2xx", f"{'9' * 5000} 2xx", "malformed 'status codes:' line"),
+        ("(78000)", "(76.17K)", "malformed 'traffic:' line"),
+        ("(space savings", "(wasted", "malformed 'traffic:' line"),
+        ("   78.60%", "", "malformed 'time for request' row"),
+        ("78.60%", "78.60", "malformed 'time for request' row"),
+        ("78.60%", "most%", "h2load printed no number with two decimals but 'most'"),
+        ("1.08ms", "1.08min", "h2load printed no time but '1.08min'"),
+        ("413.81", "4e2", "h2load printed no number with two decimals but '4e2'"),
+        ("mean", "average", "no table with columns of any known version"),
+        ("time to 1st byte", "time to last byte", "h2load printed no 'time to 1st byte' row"),
+    ],
+)
+def test_a_malformed_figure_is_quoted(printed: str, changed: str, sentence: str) -> None:
+    text = recorded("1.52", "ok-n.out")
+    assert text.count(printed) == 1
+    with pytest.raises(ParseError, match=re.escape(sentence)):
+        h2load.parse_text(text.replace(printed, changed))
+
+
+def test_a_quotation_is_short() -> None:
+    text = recorded("1.52", "ok-n.out").replace("req/s, 1.22MB/s", "." * 9999)
+    with pytest.raises(ParseError) as refusal:
+        h2load.parse_text(text)
+    assert len(str(refusal.value)) < 300
+
+
+def test_the_outputs_of_two_runs_are_not_one_output() -> None:
+    text = recorded("1.52", "ok-n.out")
+    with pytest.raises(ParseError, match="'finished in' line 2 times"):
+        h2load.parse_text(text + text)
+
+
+def test_an_output_cut_off_anywhere_before_its_last_figure_is_refused() -> None:
+    for version in ("1.40", "1.69"):
+        text = recorded(version, "ok-n.out").rstrip("\n")
+        for end in range(len(text)):
+            with pytest.raises(ParseError):
+                h2load.parse_text(text[:end])
+
+
+def read_or_refused(parse: Callable[[str], Figures], text: str) -> None:
+    with suppress(ParseError):
+        parse(text)
+
+
+def mutants(paths: list[Path]) -> st.SearchStrategy[str]:
+    """Recorded texts, each with a few stretches replaced by other characters."""
+
+    @st.composite
+    def mutate(draw: st.DrawFn) -> str:
+        text = draw(st.sampled_from(paths)).read_text()
+        for _ in range(draw(st.integers(1, 3))):
+            start = draw(st.integers(0, len(text)))
+            end = draw(st.integers(start, min(len(text), start + 12)))
+            filling = draw(
+                st.text(st.characters(), max_size=4)
+                | st.text("0123456789.-+eE%usm", max_size=8)
+                | st.sampled_from(["9" * 5000, "\n", "nan", "1e999", "٣", "[" * 9999, "null"])
+            )
+            text = text[:start] + filling + text[end:]
+        return text
+
+    return mutate()
+
+
+any_text = st.text(st.characters() | st.characters(categories=["Cs"]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutants(OUTPUTS) | any_text)
+def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
+    read_or_refused(h2load.parse_text, text)
