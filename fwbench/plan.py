@@ -1,0 +1,64 @@
+"""From a suite and its rigs to the runs, in the order in which they are executed."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, product
+from random import Random
+
+from fwbench.model.host import Rig
+from fwbench.model.load import Load
+from fwbench.model.run import Plan, Run, Trial
+from fwbench.model.suite import Suite
+
+_LONGEST_ID = 63  # as `Name` has it
+
+# Guesses, for the sentence "this will take about…" alone.
+_AROUND_A_RUN_S = 5.0
+_REQUESTS_PER_S = 1000
+
+
+def trials(suite: Suite) -> tuple[Trial, ...]:
+    """Everything that the suite repeats: contender × endpoint × load × limits, in its order."""
+    combinations = product(suite.contenders, suite.endpoints, suite.loads, suite.limits)
+    return tuple(
+        Trial(contender=contender, endpoint=endpoint, load=load, limits=limits)
+        for contender, endpoint, load, limits in combinations
+    )
+
+
+def make_plan(suite: Suite, rigs: Sequence[Rig], seed: int | None = None) -> Plan:
+    """Every trial once in each block of each rig, each block in a random order of its own.
+
+    The same suite, rigs and seed (by default the suite's) give the same plan, and a rig's order
+    depends neither on other rigs nor on later blocks. `runs` takes the rigs in turn: the first run
+    of each, then the second of each, and so on; within a rig, blocks never mix.
+    """
+    seed = suite.seed if seed is None else seed
+    of_rigs = [
+        _runs_of_rig(suite, rig.name, number, seed) for number, rig in enumerate(rigs, start=1)
+    ]
+    return Plan(seed=seed, runs=tuple(chain.from_iterable(zip(*of_rigs, strict=True))))
+
+
+def estimated_s(plan: Plan) -> float:
+    """About how many seconds the plan takes: rigs work side by side, so the longest one counts."""
+    by_rig: dict[str, float] = {}
+    for run in plan.runs:
+        by_rig[run.rig] = by_rig.get(run.rig, 0.0) + _load_s(run.trial.load) + _AROUND_A_RUN_S
+    return max(by_rig.values(), default=0.0)
+
+
+def _runs_of_rig(suite: Suite, rig: str, number: int, seed: int) -> Iterator[Run]:
+    of_suite = trials(suite)
+    sequence = 0
+    for block in range(1, suite.blocks + 1):
+        random = Random(repr((seed, rig, block)))  # noqa: S311 - an order, not a secret
+        for trial in random.sample(of_suite, len(of_suite)):
+            sequence += 1
+            run_id = f"r{number}-{sequence:04d}-{trial.contender}"[:_LONGEST_ID]
+            yield Run(id=run_id, rig=rig, block=block, trial=trial)
+
+
+def _load_s(load: Load) -> float:
+    if load.nominal_s is not None:
+        return load.nominal_s
+    return (load.requests or 0) / _REQUESTS_PER_S

@@ -1,0 +1,211 @@
+"""YAML as plain values that remember on which line each of them stands.
+
+Only what a hand-written configuration needs is read: mappings, lists and scalars of YAML 1.2's core
+schema, so that `no` is a word and `010` is ten. Tags, anchors, aliases and second documents are
+refused, and so are files too large or too deep to have been written by hand: a reader that cannot
+be made to expand, construct or recurse needs no further guard.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from fwbench.errors import SuiteError
+
+KeyPath = tuple[str | int, ...]
+Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+
+_LARGEST_BYTES = 2**20
+_DEEPEST = 20
+_LONGEST_NUMBER = 18
+
+_WORDS: Mapping[str, bool | None] = {
+    "": None,
+    "~": None,
+    "null": None,
+    "Null": None,
+    "NULL": None,
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+_WHOLE = re.compile(r"[-+]?[0-9]+")
+_DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_PLAIN_KEY = re.compile(r"[\w-]{1,40}")
+
+
+@dataclass(frozen=True)
+class Document:
+    """The value of a whole file, and the line of everything in it."""
+
+    source: str
+    value: Value
+    lines: Mapping[KeyPath, int]
+
+    def error(self, path: KeyPath, problem: str) -> SuiteError:
+        """`file:line: key: problem`, on the line of `path` or of what would have held it."""
+        return _error(self.source, self.line(path), dotted(path), problem)
+
+    def line(self, path: KeyPath) -> int:
+        """The line of `path`, or of the innermost thing around it that the file has."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+
+def read(path: Path) -> Document:
+    """The file's document; a SuiteError says why it has none, whatever its bytes are."""
+    source = str(path)
+    try:
+        if not path.is_file():
+            raise SuiteError(f"{source}: {'not a file' if path.exists() else 'no such file'}")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SuiteError(f"{source}: cannot be read: {reason}") from error
+    return parse(content, source)
+
+
+def parse(content: bytes, source: str) -> Document:
+    """The document in `content`; `source` is its name in errors."""
+    if len(content) > _LARGEST_BYTES:
+        raise SuiteError(f"{source}: is larger than 1 MiB, which nobody writes by hand")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SuiteError(f"{source}:{line}: is not UTF-8 text") from error
+    try:
+        return _Reader(source, text).document()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SuiteError(f"{source}:{line}: has a character that YAML does not allow") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = source if mark is None else f"{source}:{mark.line + 1}"
+        raise SuiteError(f"{where}: is not YAML: {error.problem or error.context}") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # PyYAML converts escapes such as "\UFFFFFFFF" and "%YAML" versions without checking them.
+        problem = "an escape or a version number is out of range"
+        raise SuiteError(f"{source}: is not YAML: {problem}") from error
+
+
+def dotted(path: KeyPath) -> str:
+    """The path as people write it: `loads[0].connections`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            key = part if _PLAIN_KEY.fullmatch(part) else shown(part)
+            text += f".{key}" if text else key
+    return text
+
+
+def shown(value: object) -> str:
+    """A value on one line and of bounded length, as an error may quote it."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _error(source: str, line: int, key: str, problem: str) -> SuiteError:
+    where = f"{source}:{line}: {key}" if key else f"{source}:{line}"
+    return SuiteError(f"{where}: {problem}")
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
+
+
+class _Reader:
+    """Builds values from PyYAML's events: these come without recursion and without construction."""
+
+    def __init__(self, source: str, text: str) -> None:
+        self._source = source
+        self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self._lines: dict[KeyPath, int] = {(): 1}
+
+    def document(self) -> Document:
+        next(self._events)  # the stream's start
+        event = next(self._events)
+        if isinstance(event, yaml.StreamEndEvent):
+            return Document(self._source, None, self._lines)
+        value = self._value(next(self._events), ())
+        next(self._events)  # the document's end
+        event = next(self._events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise self._refused(event, (), "a second document begins here; write one a file")
+        return Document(self._source, value, self._lines)
+
+    def _value(self, event: yaml.Event, path: KeyPath) -> Value:
+        if isinstance(event, yaml.AliasEvent):
+            raise self._refused(event, path, "aliases (*name) are not read; write the value out")
+        if getattr(event, "anchor", None) is not None:
+            raise self._refused(event, path, "anchors (&name) are not read")
+        if getattr(event, "tag", None) is not None:
+            raise self._refused(event, path, "tags (!name) are not read")
+        if len(path) > _DEEPEST:
+            raise self._refused(event, path[:3], f"is nested more than {_DEEPEST} levels deep")
+        self._lines[path] = _line(event)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._list(path)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        raise self._refused(event, path, "a value is missing")
+
+    def _mapping(self, path: KeyPath) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
+                raise self._refused(event, path, "a key must be a single word")
+            key = self._text(event, path)
+            if key in values:
+                first = self._lines[*path, key]
+                raise self._refused(event, (*path, key), f"is already set on line {first}")
+            line = _line(event)
+            values[key] = self._value(next(self._events), (*path, key))
+            self._lines[*path, key] = line
+        return values
+
+    def _list(self, path: KeyPath) -> list[Value]:
+        values: list[Value] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            values.append(self._value(event, (*path, len(values))))
+        return values
+
+    def _scalar(self, event: yaml.ScalarEvent, path: KeyPath) -> Value:
+        text = self._text(event, path)
+        is_plain = event.implicit[0]
+        if not is_plain:
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _WHOLE.fullmatch(text):
+            if len(text) > _LONGEST_NUMBER:
+                raise self._refused(event, path, "is too large a number")
+            return int(text)
+        if _DECIMAL.fullmatch(text):
+            number = float(text)
+            if number in (float("inf"), float("-inf")):
+                raise self._refused(event, path, "is too large a number")
+            return number
+        return text
+
+    def _text(self, event: yaml.ScalarEvent, path: KeyPath) -> str:
+        text = str(event.value)
+        if _SURROGATE.search(text):
+            raise self._refused(event, path, "has half of a surrogate pair, which is no character")
+        return text
+
+    def _refused(self, event: yaml.Event, path: KeyPath, problem: str) -> SuiteError:
+        return _error(self._source, _line(event), dotted(path), problem)

@@ -1,0 +1,128 @@
+from collections import Counter
+
+import pytest
+from building import COUNTED, TIMED, rig, suite
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwbench.model.host import Rig
+from fwbench.model.load import Load
+from fwbench.model.run import Plan
+from fwbench.model.suite import Limits, Suite
+from fwbench.plan import estimated_s, make_plan, trials
+
+SUITES = st.builds(
+    suite,
+    contenders=st.lists(
+        st.sampled_from(["flask", "fastapi", "starlette", "x" * 63]), min_size=1, unique=True
+    ).map(tuple),
+    baseline=st.none(),
+    endpoints=st.sampled_from([("hello",), ("hello", "json")]),
+    loads=st.sampled_from([(TIMED,), (TIMED, COUNTED)]),
+    limits=st.sampled_from([(Limits(),), (Limits(), Limits(cpus=1))]),
+    blocks=st.integers(1, 5),
+)
+RIGS = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True).map(
+    lambda names: [rig(name) for name in names]
+)
+
+
+def order(plan: Plan, name: str, block: int) -> list[str]:
+    return [run.trial.id for run in plan.of_rig(name) if run.block == block]
+
+
+def test_trials_come_in_the_order_of_the_suite() -> None:
+    of_suite = trials(suite(endpoints=("hello", "json"), limits=(Limits(), Limits(cpus=1))))
+    assert [(trial.contender, trial.endpoint, trial.limits.cpus) for trial in of_suite] == [
+        (contender, endpoint, cpus)
+        for contender in ("flask", "fastapi")
+        for endpoint in ("hello", "json")
+        for cpus in (None, 1)
+    ]
+
+
+@given(asked=SUITES, rigs=RIGS, seed=st.integers())
+def test_each_block_of_each_rig_has_every_trial_once(
+    asked: Suite, rigs: list[Rig], seed: int
+) -> None:
+    plan = make_plan(asked, rigs, seed)
+    expected = Counter(trial.id for trial in trials(asked))
+    for one in rigs:
+        for block in range(1, asked.blocks + 1):
+            assert Counter(order(plan, one.name, block)) == expected
+    assert len(plan.runs) == len(rigs) * asked.blocks * len(expected)
+
+
+@given(asked=SUITES, rigs=RIGS, seed=st.integers())
+def test_blocks_never_mix(asked: Suite, rigs: list[Rig], seed: int) -> None:
+    plan = make_plan(asked, rigs, seed)
+    for one in rigs:
+        blocks = [run.block for run in plan.of_rig(one.name)]
+        assert blocks == sorted(blocks)
+
+
+@given(asked=SUITES, rigs=RIGS, seed=st.integers())
+def test_run_ids_are_unique_and_numbered_in_order(asked: Suite, rigs: list[Rig], seed: int) -> None:
+    plan = make_plan(asked, rigs, seed)
+    assert len({run.id for run in plan.runs}) == len(plan.runs)
+    for number, one in enumerate(rigs, start=1):
+        for sequence, run in enumerate(plan.of_rig(one.name), start=1):
+            assert run.id.startswith(f"r{number}-{sequence:04d}-{run.trial.contender}"[:63])
+
+
+@given(asked=SUITES, rigs=RIGS, seed=st.integers())
+def test_the_same_suite_rigs_and_seed_give_the_same_plan(
+    asked: Suite, rigs: list[Rig], seed: int
+) -> None:
+    assert make_plan(asked, rigs, seed) == make_plan(asked, rigs, seed)
+
+
+@given(asked=SUITES, rigs=RIGS, seed=st.integers())
+def test_a_rigs_order_depends_neither_on_other_rigs_nor_on_later_blocks(
+    asked: Suite, rigs: list[Rig], seed: int
+) -> None:
+    longer = asked.model_copy(update={"blocks": asked.blocks + 1})
+    alone, together = make_plan(asked, rigs[-1:], seed), make_plan(longer, rigs, seed)
+    name = rigs[-1].name
+    for block in range(1, asked.blocks + 1):
+        assert order(alone, name, block) == order(together, name, block)
+
+
+def test_seeds_rigs_and_blocks_have_orders_of_their_own() -> None:
+    asked = suite(endpoints=("hello", "json"), limits=(Limits(), Limits(cpus=1)), blocks=2)
+    first, second = (make_plan(asked, [rig("a"), rig("b")], seed) for seed in (1, 2))
+    orders = [order(first, "a", 1), order(first, "a", 2), order(first, "b", 1)]
+    orders.append(order(second, "a", 1))
+    assert len(set(map(tuple, orders))) == 4
+
+
+def test_the_seed_is_the_suites_unless_given() -> None:
+    assert make_plan(suite(seed=7), [rig()]) == make_plan(suite(seed=1), [rig()], 7)
+
+
+def test_rigs_take_turns() -> None:
+    plan = make_plan(suite(blocks=2), [rig("a"), rig("b")])
+    assert [run.rig for run in plan.runs] == ["a", "b"] * 4
+
+
+def test_every_order_is_as_likely() -> None:
+    """Of two trials, either comes first in about half of many blocks."""
+    plan = make_plan(suite(blocks=1000), [rig()])
+    firsts = Counter(run.trial.contender for run in plan.runs[::2])
+    assert 430 < firsts["flask"] < 570
+
+
+@pytest.mark.parametrize(
+    ("load", "expected_s"),
+    [
+        (Load(connections=40, warm_up_s=2, duration_s=8), 2 * 10 * (10 + 5)),
+        (Load(connections=40, requests=2000), 2 * 10 * (2 + 5)),
+    ],
+)
+def test_the_longest_rig_counts_for_the_time(load: Load, expected_s: float) -> None:
+    asked = suite(loads=(load,))
+    assert estimated_s(make_plan(asked, [rig("a"), rig("b")])) == expected_s
+
+
+def test_nothing_planned_takes_no_time() -> None:
+    assert estimated_s(make_plan(suite(), [])) == 0
