@@ -1,0 +1,77 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from fwbench.model.base import Frozen
+from fwbench.model.contender import Contender, Contract
+from fwbench.model.figures import Figures, LogSummary
+from fwbench.model.observation import ContainerState, Observation
+from fwbench.model.run import Run
+from fwbench.model.verdict import Finding, Level
+
+
+class Thresholds(Frozen):
+    """Where a figure begins to count as a reason for doubt."""
+
+    too_short_s: float = Field(default=1.0, description="CPython's throughput is flat after it")
+    gap_s: float = Field(default=1.0, description="a time in which nothing was answered")
+    connections_over_headline: float = Field(
+        default=1.02, description="1.000 in sound runs, 2.0 in one whose server was killed half-way"
+    )
+    connection_mean_off: float = Field(default=0.02, description="as a share of the throughput")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the judge knows about one run."""
+
+    run: Run
+    contender: Contender
+    observation: Observation
+    thresholds: Thresholds
+
+    @property
+    def contract(self) -> Contract:
+        """What the contender must answer at the run's endpoint."""
+        return self.contender.endpoints[self.run.trial.endpoint]
+
+    @property
+    def figures(self) -> Figures | None:
+        """What the load generator said, if it came to that and could be read."""
+        return self.observation.load.figures if self.observation.load else None
+
+    @property
+    def log(self) -> LogSummary | None:
+        """What its log adds up to, if it left one."""
+        return self.observation.load.log if self.observation.load else None
+
+    @property
+    def same_container(self) -> tuple[ContainerState, ContainerState] | None:
+        """The container before and after the load if it ran all the while, else None."""
+        before, after = self.observation.container_before, self.observation.container_after
+        if before is None or after is None or not (before.running and after.running):
+            return None
+        return (before, after) if before.started_at == after.started_at else None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One possible finding: `look` returns its evidence, or None where there is none."""
+
+    code: str
+    level: Level
+    look: Callable[[Case], str | None]
+    advice: str
+
+    def finding(self, case: Case) -> Finding | None:
+        """What the check has to say about the run, if anything."""
+        evidence = self.look(case)
+        if evidence is None:
+            return None
+        return Finding(code=self.code, level=self.level, evidence=evidence, advice=self.advice)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 request`, `2 requests`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
