@@ -1,0 +1,268 @@
+from typing import Any
+
+import pytest
+from building import (
+    COUNTED,
+    FASTAPI,
+    FLASK,
+    HELLO,
+    container,
+    figures,
+    figures_at,
+    finding,
+    header,
+    load_result,
+    log,
+    observation,
+    record,
+    rig,
+    run,
+    suite,
+)
+from conftest import Golden
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwbench.judge import judge
+from fwbench.model.contender import Contender
+from fwbench.model.load import Load
+from fwbench.model.record import Record
+from fwbench.model.suite import Limits
+from fwbench.model.verdict import Level, Verdict
+from fwbench.report.text import render
+
+
+def executed(contender: Contender, per_s: float, block: int, **seen: Any) -> Record:
+    """A run that the judge has judged."""
+    rows = round(per_s * 3)
+    load = load_result(figures=figures_at(per_s), log=log(rows))
+    observed = observation(contender.endpoints["hello"], **{"load": load, **seen})
+    done = run(contender.name, block=block, number=block)
+    return Record(run=done, observation=observed, verdict=judge(done, contender, observed))
+
+
+def blocks_of(flask: list[float], fastapi: list[float]) -> list[Record]:
+    return [
+        record(name, per_s, block=block)
+        for name, values in (("flask", flask), ("fastapi", fastapi))
+        for block, per_s in enumerate(values, start=1)
+    ]
+
+
+def page(records: list[Record], planned: int | None = None, **changes: Any) -> str:
+    return render(header(**changes), records, len(records) if planned is None else planned)
+
+
+def words(text: str) -> str:
+    """The page without its layout."""
+    return " ".join(text.split())
+
+
+# Whole pages
+
+
+def test_a_session_of_ten_blocks(golden: Golden) -> None:
+    killed = container(oom_kills=60, memory_peak_bytes=512 * 2**20)
+    special: dict[int, dict[str, Any]] = {
+        3: {"container_after": killed},
+        5: {"container_after": killed},
+        7: {"container_before": container(settled=False, waited_s=30.0)},
+    }
+    records = []
+    for block in range(1, 11):
+        records.append(executed(FLASK, 2300 + 7 * (block % 4), block))
+        records.append(executed(FASTAPI, 4400 + 20 * (block % 3), block, **special.get(block, {})))
+    golden.check("ten-blocks.txt", page(records))
+
+
+def test_the_published_experiment(golden: Golden) -> None:
+    limits = Limits(cpus=1, memory="100m")
+    asked = suite(loads=(COUNTED,), limits=(limits,), blocks=1)
+    full = {"memory_peak_bytes": 100 * 2**20, "memory_limit_bytes": 100 * 2**20}
+    seen: dict[str, dict[str, Any]] = {
+        "flask": {},
+        "fastapi": {
+            "container_before": container(oom_kills=38, settled=False, waited_s=30.0, **full),
+            "container_after": container(oom_kills=98, **full),
+        },
+    }
+    records = []
+    for number, contender in enumerate((FLASK, FASTAPI), start=1):
+        load = load_result(figures=figures("ok-n"), log=log(1000, 1))
+        changes = {"load": load, **seen[contender.name]}
+        observed = observation(contender.endpoints["hello"], **changes)
+        done = run(contender.name, COUNTED, number=number)
+        trial = done.trial.model_copy(update={"limits": limits})
+        done = done.model_copy(update={"trial": trial})
+        records.append(
+            Record(run=done, observation=observed, verdict=judge(done, contender, observed))
+        )
+    golden.check("published.txt", page(records, suite=asked))
+
+
+def test_a_session_of_two_rigs_that_was_interrupted(golden: Golden) -> None:
+    records = [
+        record("flask", 2300, rig="one"),
+        record("fastapi", 4400, rig="one"),
+        record("fastapi", 4900, rig="two"),
+    ]
+    asked = suite(loads=(Load(connections=10, threads=2, warm_up_s=1, duration_s=3),), blocks=3)
+    golden.check("interrupted.txt", page(records, 12, suite=asked, rigs=(rig("one"), rig("two"))))
+
+
+# What must hold on every page
+
+
+def test_no_figure_of_an_invalid_run_is_shown() -> None:
+    """Neither the 8765 req/s, nor the 876.5 of each connection, nor the times."""
+    text = page([record("flask", 8765, findings=(finding(),))])
+    assert "876" not in text
+    assert "ms" not in text.partition("As h2load gives them")[2].partition("Findings")[0]
+    assert "invalid (1 of 1)" in text
+
+
+def test_figures_of_several_runs_are_their_median_without_the_invalid_one() -> None:
+    records = [record("flask", per_s, block=n) for n, per_s in enumerate((1000, 3000, 1200), 1)]
+    records.append(record("flask", 9000, findings=(finding(),), block=4))
+    text = page(records)
+    assert "the median of each figure over the contender's runs" in text
+    assert "119.00 121.00 120.00" in words(text)
+
+
+def test_figures_of_a_single_run_are_as_h2load_gave_them() -> None:
+    text = page([record("flask", 1000)])
+    assert "As h2load gives them:" in text
+    assert "2.03ms 8.76ms 10.00ms 208us 98.40%" in words(text)
+
+
+@pytest.mark.parametrize(
+    ("levels", "word"),
+    [
+        ([None, None], "valid"),
+        ([None, Level.NOTE], "valid"),
+        ([None, Level.SUSPECT], "suspect (1 of 2)"),
+        ([Level.INVALID, Level.SUSPECT], "invalid (1 of 2)"),
+        ([], "not executed yet"),
+    ],
+)
+def test_a_contenders_verdict_is_the_worst_of_its_runs(
+    levels: list[Level | None], word: str
+) -> None:
+    records = [
+        record("flask", block=block, findings=(finding(level=level),) if level else ())
+        for block, level in enumerate(levels, start=1)
+    ]
+    lines = [line for line in page(records).splitlines() if line.startswith("flask ")]
+    assert any(line.endswith(f"  {word}") for line in lines)
+
+
+def test_a_ratio_comes_with_its_interval() -> None:
+    text = page(blocks_of([1000, 1010, 1020], [1900, 1910, 1950]))
+    assert "fastapi / flask: 1.90 × [1.88, 1.93], 3 blocks, 95 % interval\n" in text
+
+
+def test_an_interval_with_1_in_it_shows_no_difference() -> None:
+    text = page(blocks_of([1000, 1010, 1020], [1010, 1000, 1020]))
+    assert "3 blocks, 95 % interval: no difference shown" in text
+
+
+def test_runs_that_were_left_out_are_counted() -> None:
+    records = blocks_of([1000] * 4, [2000] * 3)
+    records.append(record("fastapi", 9000, findings=(finding(),), block=4))
+    assert "3 blocks, 95 % interval; 1 invalid run left out" in page(records)
+
+
+def test_without_a_valid_run_there_is_no_ratio() -> None:
+    records = [
+        *blocks_of([1000] * 3, []),
+        *(record("fastapi", 9000, findings=(finding(),), block=block) for block in (1, 2, 3)),
+    ]
+    text = page(records)
+    assert "fastapi / flask: no ratio: fastapi has no valid run; 3 invalid runs left out" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"blocks": 1}, "No comparison: one block."), ({"baseline": None}, "names no baseline")],
+)
+def test_without_a_comparison_the_page_says_why(changes: dict[str, Any], reason: str) -> None:
+    text = page(blocks_of([1000] * 3, [2000] * 3), suite=suite(**changes))
+    assert reason in text
+    assert " × " not in text
+
+
+def test_a_single_contender_is_compared_with_nothing() -> None:
+    text = page([record("flask")], suite=suite(contenders=("flask",)), contenders=(FLASK,))
+    assert "flask /" not in text
+    assert "comparison" not in text
+    assert "answers differ" not in text
+
+
+def test_contenders_that_answer_alike_are_not_said_to_differ() -> None:
+    alike = FASTAPI.model_copy(update={"endpoints": {"hello": HELLO}})
+    assert "The answers differ" not in page([record()], contenders=(FLASK, alike))
+
+
+def test_contenders_that_answer_differently_are_said_to() -> None:
+    assert (
+        "The answers differ (flask: text/html; charset=utf-8, 13 bytes; fastapi: application/json,"
+        in page([record()])
+    )
+
+
+def test_a_finding_is_told_once_with_its_first_evidence_and_everybody_concerned() -> None:
+    records = [
+        record("flask", findings=(finding("too-short", Level.NOTE),), block=1),
+        record("fastapi", findings=(finding("too-short", Level.NOTE),), block=1),
+        record("fastapi", findings=(finding(),), block=2),
+        record("fastapi", findings=(finding(),), block=3),
+    ]
+    text = page(records)
+    assert text.index("oom-kill (invalid): fastapi, 2 runs") < text.index(
+        "too-short (note): flask, fastapi, 2 runs"
+    )
+    assert text.count("evidence of oom-kill") == 1
+
+
+def test_notes_on_how_to_read_an_invalid_runs_numbers_are_left_out() -> None:
+    noted = finding("too-short", Level.NOTE)
+    assert "too-short" not in page([record(findings=(finding(), noted))])
+    assert "too-short" in page([record(findings=(noted,))])
+
+
+def test_a_session_without_findings_says_so() -> None:
+    assert "Findings: none.\n" in page([record()])
+
+
+def test_nothing_executed_is_a_page_too() -> None:
+    text = page([], 20)
+    assert "0 of 20 runs executed: the rest is missing below." in words(text)
+    assert "no run was executed" in text
+
+
+def test_foreign_text_steers_no_terminal() -> None:
+    evil = finding().model_copy(update={"evidence": "a\x1b[2Jb\nc\u202ed"})
+    text = page([record(findings=(evil,))], suite=suite(question="Is it\x1b[31m red?\n\nYes"))
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "Is it\\x1b[31m red? Yes\n" in text
+
+
+@given(
+    name=st.sampled_from(["a", "x" * 63, "a-b_c" * 12]),
+    question=st.text(max_size=300),
+    evidence=st.text(max_size=300) | st.just("x" * 500),
+    host=st.text(min_size=1, max_size=120).filter(lambda text: text.strip() != ""),
+    per_s=st.floats(1, 1e7),
+)
+def test_a_page_is_never_wider_than_100_columns(
+    name: str, question: str, evidence: str, host: str, per_s: float
+) -> None:
+    asked = suite(contenders=(name, "flask"), question=question, baseline=name)
+    contender = FLASK.model_copy(update={"name": name})
+    found = finding().model_copy(update={"evidence": evidence, "level": Level.SUSPECT})
+    own = record(name, per_s).model_copy(update={"verdict": Verdict(findings=(found,))})
+    facts = tuple(one.model_copy(update={"host": host}) for one in header().facts)
+    text = page([own, record()], suite=asked, contenders=(contender, FLASK), facts=facts)
+    assert max(map(len, text.splitlines())) <= 100
+    assert all(character.isprintable() for line in text.split("\n") for character in line)
