@@ -1,0 +1,320 @@
+"""The command line: flags, exit codes, printing. Nothing heavy is imported before its use."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fwbench import __version__
+from fwbench.errors import FwbenchError
+
+INTERRUPTED = 130
+NOT_ALL_VALID = 8
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  2    wrong usage of the command line
+  3    suite or contender file    4  inventory      5  a host does not answer or refuses
+  6    provisioning               7  not provisioned, or a port in use
+  8    at least one run is invalid (results are printed and kept)
+  9    lab                       10  session folder
+  130  interrupted; what was measured is kept
+"""
+
+inventory_option = click.option(
+    "-i",
+    "--inventory",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Any Ansible inventory with the groups `targets` and `clients`.",
+)
+
+
+class _Commands(click.Group):
+    """Turns every error that a user or a network can cause into one sentence and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        # Whoever ends the program gently gets the same cleaning up as with Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            return super().invoke(context)
+        except FwbenchError as error:
+            click.echo(f"fwbench: {error}", err=True)
+            context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("fwbench: interrupted", err=True)
+            context.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="fwbench")
+def main() -> None:
+    """Benchmark web frameworks on real hosts, with a verdict on every run.
+
+    \b
+    On this machine, with a lab of two stand-in hosts:
+      fwbench lab up
+      fwbench provision -i "$(fwbench lab inventory)"
+      fwbench run suites/smoke.yml -i "$(fwbench lab inventory)"
+
+    \b
+    On two machines of your own, listed in hosts.yml:
+      fwbench doctor -i hosts.yml
+      fwbench provision -i hosts.yml
+      fwbench run suites/flask-vs-fastapi.yml -i hosts.yml
+    """
+
+
+@main.command()
+@inventory_option
+def doctor(inventory: Path) -> None:
+    """Check that every host can be reached and used; changes nothing on them.
+
+    \b
+    Example: fwbench doctor -i hosts.yml
+    """
+    from fwbench import doctor as doctors
+    from fwbench.report import hosts as table
+
+    examined = doctors.examine(_rigs(inventory))
+    click.echo(table.examined(examined))
+    if troubles := [host.trouble for host in examined if host.trouble]:
+        for trouble in troubles:
+            click.echo(f"fwbench: {trouble}", err=True)
+        sys.exit(5)
+
+
+@main.command()
+@inventory_option
+@click.option("--check", is_flag=True, help="Only tell what would change.")
+def provision(inventory: Path, check: bool) -> None:
+    """Make bare hosts ready: Docker and images on targets, h2load on clients.
+
+    \b
+    Example: fwbench provision -i hosts.yml
+    """
+    _play("provision.yml", inventory, check=check)
+
+
+@main.command()
+@inventory_option
+def verify(inventory: Path) -> None:
+    """Check on the hosts that all that provisioning promises is there.
+
+    \b
+    Example: fwbench verify -i hosts.yml
+    """
+    _play("verify.yml", inventory)
+
+
+@main.command()
+@inventory_option
+@click.option("--check", is_flag=True, help="Only tell what would change.")
+def teardown(inventory: Path, check: bool) -> None:
+    """Remove from the hosts all that fwbench put there.
+
+    \b
+    Example: fwbench teardown -i hosts.yml
+    """
+    _play("teardown.yml", inventory, check=check)
+
+
+@main.command()
+@click.argument("suite", type=click.Path(path_type=Path))
+@inventory_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("sessions"),
+    show_default=True,
+    help="The folder in which the session's own folder is made.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
+def run(suite: Path, inventory: Path, output: Path, quiet: bool) -> None:
+    """Execute a suite between targets and clients, and print its report.
+
+    SUITE is a file, or the name of a suite that comes with fwbench.
+
+    \b
+    Examples:
+      fwbench run suites/flask-vs-fastapi.yml -i hosts.yml
+      fwbench run smoke -i hosts.yml
+    """
+    from fwbench import places
+    from fwbench.progress import ProgressWatcher
+    from fwbench.session import Session
+    from fwbench.suite_file import load_contenders, load_suite
+
+    contenders = load_contenders(places.data() / "contenders")
+    asked = load_suite(_suite_path(suite), contenders)
+    rigs = _rigs(inventory)
+    with ProgressWatcher(quiet=quiet) as watcher:
+        session = Session(asked, contenders, rigs, output, watcher)
+        try:
+            session.run()
+        except (KeyboardInterrupt, FwbenchError):
+            if session.folder.exists():
+                watcher.say(f"what was measured is kept in {session.folder}")
+            raise
+    _print_report(session.folder)
+
+
+@main.command()
+@click.argument("session", type=click.Path(path_type=Path, file_okay=False))
+def report(session: Path) -> None:
+    """Print the report of a session's folder.
+
+    \b
+    Example: fwbench report sessions/smoke-20261123t101500123
+    """
+    _print_report(session)
+
+
+@main.group()
+def lab() -> None:
+    """Hosts to order on this machine, as stand-ins for rented ones."""
+
+
+lab_name = click.option(
+    "--name", default="lab", show_default=True, help="Labs of different names live side by side."
+)
+
+
+@lab.command()
+@lab_name
+@click.option("--targets", type=click.IntRange(1, 50), default=1, show_default=True)
+@click.option("--clients", type=click.IntRange(1, 50), default=1, show_default=True)
+@click.option(
+    "--os",
+    "systems",
+    multiple=True,
+    default=["debian:13"],
+    show_default=True,
+    help="System of the hosts; given several times, the hosts take them in turn.",
+)
+@click.option(
+    "--authority",
+    "authorities",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    help="Certificate that the hosts are to trust  [default: those added to this machine]",
+)
+def up(
+    name: str, targets: int, clients: int, systems: tuple[str, ...], authorities: tuple[Path, ...]
+) -> None:
+    """Bring up targets and clients and write an inventory of them.
+
+    \b
+    Examples:
+      fwbench lab up
+      fwbench lab up --targets 2 --clients 2 --os debian:13 --os debian:12
+    """
+    from fwbench.lab.hosts import AUTHORITIES, Lab
+    from fwbench.lab.image import SYSTEMS
+
+    for system in systems:
+        if system not in SYSTEMS:
+            raise click.BadParameter(f"{system}; there are {', '.join(SYSTEMS)}", param_hint="--os")
+    trusted = authorities or tuple(sorted(AUTHORITIES.glob("*.crt")))
+    path = Lab(name).up(targets, clients, systems, trusted, _say)
+    _say("the lab is up; its inventory is")
+    click.echo(path)
+
+
+@lab.command()
+@lab_name
+def status(name: str) -> None:
+    """List the lab's hosts."""
+    from fwbench.lab.hosts import Lab
+    from fwbench.report import hosts as table
+
+    click.echo(table.lab(Lab(name).hosts()))
+
+
+@lab.command()
+@lab_name
+def inventory(name: str) -> None:
+    """Print the path of the lab's inventory."""
+    from fwbench.errors import LabError
+    from fwbench.lab.hosts import Lab
+
+    path = Lab(name).inventory
+    if not path.exists():
+        raise LabError(f"the lab {name!r} is not up; run `fwbench lab up`")
+    click.echo(path)
+
+
+@lab.command()
+@lab_name
+@click.option("--all", "everything", is_flag=True, help="Its images too, and an engine of ours.")
+def down(name: str, everything: bool) -> None:
+    """Remove the lab's hosts, volumes and network."""
+    from fwbench.lab.hosts import Lab
+
+    Lab(name).down(_say, everything=everything)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _rigs(inventory: Path) -> Any:
+    from fwbench.inventory import rigs
+    from fwbench.playbook import list_inventory
+
+    return rigs(list_inventory(inventory), str(inventory))
+
+
+def _suite_path(suite: Path) -> Path:
+    """A file as it is named; a bare name stands for a suite that comes with fwbench."""
+    from fwbench import places
+
+    shipped = places.data() / "suites" / f"{suite.name.removesuffix('.yml')}.yml"
+    bare = suite.parent in (Path(), Path("suites"))
+    return shipped if bare and not suite.exists() and shipped.exists() else suite
+
+
+def _print_report(folder: Path) -> None:
+    from fwbench.report.text import render
+    from fwbench.store import Store
+
+    store = Store(folder)
+    records = store.records()
+    text = render(store.header(), records, len(store.plan().runs))
+    click.echo(text)
+    click.echo(f"Session: {folder}")
+    if any(record.verdict.word == "invalid" for record in records):
+        sys.exit(NOT_ALL_VALID)
+
+
+def _play(name: str, inventory: Path, *, check: bool = False) -> None:
+    from fwbench.provision import meet, provision
+    from fwbench.report import hosts as table
+
+    hosts = [host for rig in _rigs(inventory) for host in rig.hosts]
+    meet(hosts)
+    with _progress(name) as on_task:
+        played = provision(name, inventory, hosts, check=check, on_task=on_task)
+    click.echo(table.played(played))
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[Any]:
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        yield lambda task: console.print(task, markup=False)
+        return
+    with console.status(name) as status:
+        yield lambda task: status.update(task)

@@ -1,0 +1,71 @@
+"""Starts, awaits and removes one contender on a target."""
+
+import ipaddress
+from collections.abc import Sequence
+
+from fwbench.errors import NotReadyError, RunError
+from fwbench.model.contender import Contender, Contract
+from fwbench.model.suite import Limits
+from fwbench.remote import Remote
+
+ENGINE_TIMEOUT_S = 60
+
+
+def url(address: str, contender: Contender, contract: Contract) -> str:
+    """Where the client finds a contender's endpoint."""
+    host = f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
+    return f"http://{host}:{contender.port}{contract.path}"
+
+
+def run_argv(
+    name: str, contender: Contender, image: str, limits: Limits, address: str, session: str
+) -> list[str]:
+    """The engine's command for a fresh container: no privileges, published on one address only.
+
+    `image` is an id, not a tag, so that what runs is what the session's facts describe.
+    """
+    host = f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
+    argv = ["docker", "run", "--detach", "--pull=never", f"--name={name}"]
+    argv += [f"--label=fwbench.session={session}"]
+    argv += [f"--publish={host}:{contender.port}:{contender.port}"]
+    argv += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp"]
+    if limits.cpus is not None:
+        argv.append(f"--cpus={limits.cpus:g}")
+    if limits.memory is not None:
+        argv.append(f"--memory={limits.memory}")
+    return [*argv, image]
+
+
+def start(target: Remote, contender: Contender, argv: Sequence[str]) -> None:
+    """Start a contender's container.
+
+    Raises `RunError` where the port is taken or the engine refuses, `NotReadyError` where the image
+    is not there.
+    """
+    done = target.execute(argv, timeout_s=ENGINE_TIMEOUT_S, sudo=True)
+    if not done.exit_status:
+        return
+    said = " ".join(done.stderr.split())
+    if "already allocated" in said or "address already in use" in said:
+        raise RunError(
+            f"{target.name}: port {contender.port} is in use, {contender.name} needs it; "
+            "`ss -ltnp` on that host shows by what"
+        )
+    if "cannot assign requested address" in said:
+        raise RunError(
+            f"{target.name}: its load address is not an address of its own ({said[-200:]}); "
+            "set fwbench_load_address to one"
+        )
+    if "No such image" in said:
+        raise NotReadyError(
+            f"{target.name}: the image of {contender.name} is gone; run `fwbench provision`"
+        )
+    why = said[-300:] or f"exit status {done.exit_status}"
+    raise RunError(f"{target.name}: the engine would not start {contender.name}: {why}")
+
+
+def remove(target: Remote, name: str) -> None:
+    """Take a container away; that it is gone already is as good."""
+    target.check(
+        ["docker", "rm", "--force", "--volumes", name], timeout_s=ENGINE_TIMEOUT_S, sudo=True
+    )

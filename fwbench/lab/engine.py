@@ -1,0 +1,58 @@
+"""An engine on the controller: the one that is there, or one by the project's own role."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from fwbench import places
+from fwbench.errors import LabError, ProvisionError
+from fwbench.lab import docker
+from fwbench.playbook import play
+
+ENGINE_PLAYBOOK = "engine.yml"
+
+
+def ensure(say: Callable[[str], None]) -> None:
+    """See to it that an engine answers; root gets one installed and started where none does.
+
+    Raises `LabError` in one sentence where there is none and it cannot be had.
+    """
+    if docker.answers():
+        return
+    if os.geteuid() != 0:
+        raise LabError(
+            "no Docker engine answers you: start Docker, or join the group `docker`, "
+            "or run this once as root, which installs and starts one on Debian and Ubuntu"
+        )
+    say("no Docker engine answers: installing and starting one")
+    played = play(
+        ENGINE_PLAYBOOK, "localhost,", ["localhost"], on_task=lambda task: say(f"engine: {task}")
+    )
+    if played.failed:
+        raise LabError(f"no Docker engine could be had: {played.failed[0].trouble}")
+    _ours().parent.mkdir(parents=True, exist_ok=True)
+    _ours().touch()
+    if not docker.answers():
+        raise LabError("the Docker engine was installed, but it does not answer")
+
+
+def release(say: Callable[[str], None]) -> None:
+    """Stop the engine if fwbench started it and nobody else has anything on it."""
+    if not _ours().exists():
+        return
+    if docker.answers():
+        others = docker.docker("ps", "--all", "--quiet") or docker.docker("images", "--quiet")
+        if others:
+            say("the Docker engine goes on: it holds containers or images that are not ours")
+            return
+        say("stopping the Docker engine that fwbench started")
+        played = play(
+            ENGINE_PLAYBOOK, "localhost,", ["localhost"], variables={"engine_wanted": "stopped"}
+        )
+        if played.failed:
+            raise ProvisionError(f"the Docker engine did not stop: {played.failed[0].trouble}")
+    _ours().unlink()
+
+
+def _ours() -> Path:
+    return places.state() / "engine-is-ours"

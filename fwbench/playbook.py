@@ -1,0 +1,196 @@
+"""Playbooks in, a result per host out: the only importer of ansible_runner."""
+
+import json
+import locale
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fwbench import places
+from fwbench.errors import InventoryError, ProvisionError
+from fwbench.model.base import Frozen
+
+
+class HostResult(Frozen):
+    """What a playbook did on one host; `trouble` names the task that failed and why."""
+
+    host: str
+    changed: int
+    trouble: str | None = None
+
+
+class Played(Frozen):
+    """How a playbook ended on every host."""
+
+    hosts: tuple[HostResult, ...]
+
+    @property
+    def failed(self) -> tuple[HostResult, ...]:
+        """The hosts that are not as the playbook wants them."""
+        return tuple(host for host in self.hosts if host.trouble is not None)
+
+
+def list_inventory(path: Path) -> Mapping[str, Any]:
+    """All hosts and variables of any inventory that Ansible understands.
+
+    Raises `InventoryError` with Ansible's own words where it cannot be read.
+    """
+    if not path.exists():
+        raise InventoryError(
+            f"{path}: no such inventory; copy {places.data() / 'inventory' / 'example.yml'} "
+            "and fill in your hosts"
+        )
+    done = subprocess.run(
+        ["ansible-inventory", "--inventory", str(path.absolute()), "--list"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**_environment([]), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
+    )
+    if done.returncode:
+        words = " ".join(done.stderr.replace("ERROR!", "").split())
+        raise InventoryError(f"{path}: not an inventory that Ansible can read: {words[-400:]}")
+    try:
+        listing = json.loads(done.stdout)
+    except ValueError as error:
+        raise InventoryError(f"{path}: ansible-inventory answered no JSON: {error}") from error
+    return listing if isinstance(listing, dict) else {}
+
+
+def play(
+    name: str,
+    inventory: Path | str,
+    expected: Iterable[str],
+    *,
+    known_hosts: Iterable[Path] = (),
+    variables: Mapping[str, Any] | None = None,
+    check: bool = False,
+    on_task: Callable[[str], None] = lambda _: None,
+) -> Played:
+    """Run a playbook of `playbooks/`; every expected host appears in the result.
+
+    `on_task` is called with the name of each task as it starts. Raises `ProvisionError` where
+    Ansible itself fails, and `KeyboardInterrupt` once Ansible has ended after Ctrl-C; what fails on
+    a host is in that host's result.
+    """
+    import ansible_runner
+    import pexpect
+
+    trouble: dict[str, str] = {}
+    said: list[str] = []
+
+    def on_event(event: dict[str, Any]) -> bool:
+        data = event.get("event_data", {})
+        if event["event"] == "playbook_on_task_start":
+            on_task(str(data.get("name") or data.get("task", "")))
+        elif event["event"] in ("runner_on_failed", "runner_on_unreachable"):
+            if not data.get("ignore_errors"):
+                trouble.setdefault(str(data["host"]), _why(data))
+        elif event["event"] in ("verbose", "error") and event.get("stdout"):
+            said.append(str(event["stdout"]))
+        return True
+
+    root = places.data()
+    with (
+        tempfile.TemporaryDirectory(prefix="fwbench-") as private,
+        _deferred_interrupt() as cancelled,
+    ):
+        try:
+            runner = ansible_runner.run(
+                private_data_dir=private,
+                project_dir=str(root),
+                playbook=str(root / "playbooks" / name),
+                inventory=str(inventory.absolute()) if isinstance(inventory, Path) else inventory,
+                extravars=dict(variables or {}),
+                cmdline="--check" if check else None,
+                envvars={
+                    **_environment(known_hosts),
+                    "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{private}/cp",
+                },
+                settings={"pexpect_timeout": 1, "suppress_ansible_output": True},
+                quiet=True,
+                event_handler=on_event,
+                cancel_callback=cancelled.is_set,
+            )
+        except pexpect.TIMEOUT as error:  # an open issue of ansible-runner
+            raise ProvisionError(f"{name}: Ansible fell silent") from error
+        stats = {} if runner.status == "canceled" else runner.stats or {}
+    if runner.status == "canceled":
+        raise KeyboardInterrupt
+    if not stats:
+        words = " ".join(" ".join(said).replace("ERROR!", "").split())
+        raise ProvisionError(f"{name}: Ansible did not run: {words[-600:] or runner.status}")
+    return Played(hosts=tuple(_result(host, stats, trouble) for host in expected))
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Turns Ctrl-C into an event: an exception in ansible_runner would leave Ansible running."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = {
+        number: signal.signal(number, lambda *_: interrupted.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _result(
+    host: str, stats: Mapping[str, Mapping[str, int]], trouble: Mapping[str, str]
+) -> HostResult:
+    why = trouble.get(host)
+    failed = host in stats.get("dark", {}) or host in stats.get("failures", {})
+    if failed and why is None:
+        why = "Ansible counts it as failed, without a word"
+    elif not failed:
+        # An empty pattern or an empty group is a success to Ansible; a rescued failure is one too.
+        why = None if host in stats.get("processed", {}) else "the playbook never reached it"
+    return HostResult(host=host, changed=stats.get("changed", {}).get(host, 0), trouble=why)
+
+
+def _why(data: Mapping[str, Any]) -> str:
+    result = data.get("res", {})
+    words = [str(result.get("msg") or "failed").strip()]
+    items = [item for item in result.get("results", []) if isinstance(item, dict)]
+    words += [str(item.get("msg", "")) for item in items if item.get("failed")]
+    if detail := str(result.get("stderr") or "").strip():
+        words.append(detail[-600:])
+    return f"{data.get('task', 'a task')}: {' '.join(' '.join(words).split())[:1200]}"
+
+
+def _environment(known_hosts: Iterable[Path]) -> dict[str, str]:
+    """The environment Ansible needs: its programs of this very installation, and UTF-8."""
+    scripts = sysconfig.get_path("scripts") or str(Path(sys.executable).parent)
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)]),
+        "ANSIBLE_CONFIG": str(places.data() / "ansible.cfg"),
+    }
+    if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
+        environment["LC_ALL"] = "C.UTF-8"
+    if files := list(dict.fromkeys(known_hosts)):
+        quoted = " ".join(f'"{path}"' for path in files)
+        environment["ANSIBLE_SSH_ARGS"] = shlex.join(
+            [
+                "-oControlMaster=auto",
+                "-oControlPersist=30s",
+                "-oStrictHostKeyChecking=yes",
+                f"-oUserKnownHostsFile={quoted}",
+            ]
+        )
+    return environment

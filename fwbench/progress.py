@@ -1,0 +1,106 @@
+"""What a person sees meanwhile: a live line on a terminal, plain lines elsewhere."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from fwbench.model.record import Record
+from fwbench.model.run import Plan, Run
+from fwbench.plan import estimated_s
+
+MARKS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
+
+
+def line_of(record: Record) -> str:
+    """One run in a line: what it was, what came of it."""
+    run, verdict = record.run, record.verdict
+    codes = ", ".join(dict.fromkeys(finding.code for finding in verdict.findings))
+    because = f" ({codes})" if codes and verdict.word != "valid" else ""
+    trial = run.trial
+    return (
+        f"{run.rig}  block {run.block}  {trial.contender} {trial.endpoint}: "
+        f"{MARKS[verdict.word]}{because}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """`75` as `1 min 15 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+class ProgressWatcher:
+    """Follows a session on standard error; `quiet` leaves only errors to be seen."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} runs"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self._console,
+            disable=quiet or not self._console.is_terminal,
+            transient=True,
+        )
+        self._lock = threading.Lock()
+        self._task: TaskID | None = None
+        self._began = 0.0
+        self._planned_s = 0.0
+        self._total = self._done = 0
+        self._now: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A step that is being taken."""
+        self._console.print(text, markup=False)
+
+    def planned(self, plan: Plan) -> None:
+        """All runs are known now, and so is about how long they take."""
+        self._total, self._planned_s = len(plan.runs), estimated_s(plan)
+        self._began = time.monotonic()
+        self.say(f"{self._total} runs, about {duration(self._planned_s)}")
+        self._task = self._live.add_task("", total=self._total, left="")
+
+    def started(self, run: Run) -> None:
+        """A run begins on its rig."""
+        with self._lock:
+            self._now[run.rig] = f"{run.rig}: {run.trial.contender} {run.trial.endpoint}"
+            self._show()
+
+    def ended(self, record: Record) -> None:
+        """A run is recorded."""
+        with self._lock:
+            self._done += 1
+            self._now.pop(record.run.rig, None)
+            self.say(f"[{self._done}/{self._total}] {line_of(record)}; {self._left()}")
+            self._show()
+
+    def _left(self) -> str:
+        """What remains, by the pace so far; by the plan while there is none."""
+        if not self._done:
+            return f"about {duration(self._planned_s)} left"
+        pace = (time.monotonic() - self._began) / self._done
+        left = pace * (self._total - self._done)
+        return f"about {duration(left)} left" if self._done < self._total else "done"
+
+    def _show(self) -> None:
+        if self._task is not None:
+            what = ", ".join(self._now.values())
+            self._live.update(self._task, completed=self._done, description=what, left=self._left())
