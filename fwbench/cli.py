@@ -234,7 +234,11 @@ def up(
 @lab.command()
 @lab_name
 def status(name: str) -> None:
-    """List the lab's hosts."""
+    """List the lab's hosts.
+
+    \b
+    Example: fwbench lab status
+    """
     from fwbench.lab.hosts import Lab
     from fwbench.report import hosts as table
 
@@ -244,7 +248,11 @@ def status(name: str) -> None:
 @lab.command()
 @lab_name
 def inventory(name: str) -> None:
-    """Print the path of the lab's inventory."""
+    """Print the path of the lab's inventory.
+
+    \b
+    Example: fwbench lab inventory
+    """
     from fwbench.errors import LabError
     from fwbench.lab.hosts import Lab
 
@@ -258,7 +266,11 @@ def inventory(name: str) -> None:
 @lab_name
 @click.option("--all", "everything", is_flag=True, help="Its images too, and an engine of ours.")
 def down(name: str, everything: bool) -> None:
-    """Remove the lab's hosts, volumes and network."""
+    """Remove the lab's hosts, volumes and network.
+
+    \b
+    Example: fwbench lab down
+    """
     from fwbench.lab.hosts import Lab
 
     Lab(name).down(_say, everything=everything)

@@ -49,13 +49,18 @@ def list_inventory(path: Path) -> Mapping[str, Any]:
             f"{path}: no such inventory; copy {places.data() / 'inventory' / 'example.yml'} "
             "and fill in your hosts"
         )
-    done = subprocess.run(
-        ["ansible-inventory", "--inventory", str(path.absolute()), "--list"],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**_environment([]), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
-    )
+    try:
+        done = subprocess.run(
+            ["ansible-inventory", "--inventory", str(path.absolute()), "--list"],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env={**_environment([]), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
+        )
+    except OSError as error:
+        raise InventoryError(
+            f"{path}: ansible-inventory cannot be started ({error.strerror}); install fwbench anew"
+        ) from error
     if done.returncode:
         words = " ".join(done.stderr.replace("ERROR!", "").split())
         raise InventoryError(f"{path}: not an inventory that Ansible can read: {words[-400:]}")
@@ -94,7 +99,8 @@ def play(
             on_task(str(data.get("name") or data.get("task", "")))
         elif event["event"] in ("runner_on_failed", "runner_on_unreachable"):
             if not data.get("ignore_errors"):
-                trouble.setdefault(str(data["host"]), _why(data))
+                # The last word counts: a rescue explains what the task before it only failed with.
+                trouble[str(data["host"])] = _why(data)
         elif event["event"] in ("verbose", "error") and event.get("stdout"):
             said.append(str(event["stdout"]))
         return True

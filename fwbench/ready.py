@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from fwbench.errors import HostError, InventoryError, NotReadyError
+from fwbench.errors import HostError, InventoryError, NotReadyError, ParseError
 from fwbench.loadgen.h2load import parse_version
 from fwbench.model.contender import Contender
 from fwbench.model.host import Host, Rig, Target
@@ -47,12 +47,16 @@ def facts(remote: Remote, host: Host, folder: PurePosixPath) -> HostFacts:
         to = Path(private) / "facts.json"
         remote.get(str(folder / "facts.json"), to)
         try:
-            given = json.loads(to.read_text())
-            if given["h2load"] is not None:
-                given["h2load"] = parse_version(given["h2load"])
-            return HostFacts.model_validate({"host": host.name, **given})
-        except (ValueError, ValidationError) as error:
-            raise HostError(f"{host.name}: its facts make no sense: {error}") from error
+            given = {"host": host.name, **json.loads(to.read_text())}
+            if given.get("h2load") is not None:
+                given["h2load"] = parse_version(str(given["h2load"]))
+            return HostFacts.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        except (TypeError, ValueError, ParseError) as error:
+            why = str(error)
+        raise HostError(f"{host.name}: its facts make no sense: {why}")
 
 
 def check(

@@ -22,6 +22,8 @@ from fwbench.model.host import Host
 # Its errors arrive as exceptions; logged as well, they would be tracebacks on the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
+logger = logging.getLogger(__name__)
+
 CONNECT_TIMEOUT_S = 10
 SILENCE_TIMEOUT_S = 30
 FILE_LIMIT_BYTES = 1 << 30
@@ -77,6 +79,13 @@ class _RecordFirstContact(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with path.open("a") as file:
                 file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+        logger.warning(
+            "first contact with %s: its key %s %s is recorded in %s",
+            hostname,
+            key.get_name(),
+            key.fingerprint,
+            path,
+        )
 
 
 def known_hosts_files(host: Host) -> list[Path]:
@@ -255,9 +264,12 @@ class SshRemote:
             paramiko.SSHException,
             invoke.exceptions.ThreadException,
         ) as error:
-            reason = str(error) or type(error).__name__
+            if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+                error = next(iter(error.errors.values()))
+            strerror = error.strerror if isinstance(error, OSError) else None
+            reason = strerror or str(error) or type(error).__name__
             if path is not None and isinstance(error, OSError) and self._connection.is_connected:
-                raise HostError(f"{host.name}: {path}: {error.strerror or reason}") from error
+                raise HostError(f"{host.name}: {path}: {reason}") from error
             if reason.startswith(_UNUSABLE_KEYS):
                 raise HostError(
                     f"{host.name}: no login at {at} is possible "

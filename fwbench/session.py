@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -112,8 +112,10 @@ class Session:
             ]
             busy += running
             try:
+                wait(running, return_when=FIRST_EXCEPTION)
                 for future in running:
-                    future.result()
+                    if future.done():
+                        future.result()
             except BaseException:
                 self.cancel()
                 raise

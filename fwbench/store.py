@@ -53,7 +53,7 @@ class Store:
     def append(self, record: Record) -> None:
         """Add a record and see to it that it is on the disk before going on."""
         try:
-            with (self.folder / RECORDS).open("a") as file:
+            with (self.folder / RECORDS).open("a", encoding="utf-8") as file:
                 file.write(record.model_dump_json() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -84,7 +84,7 @@ class Store:
 
     def _read(self, name: str) -> str:
         try:
-            return (self.folder / name).read_text()
+            return (self.folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SessionError(
                 f"{self.folder}: not a session folder: {name} cannot be read ({error})"
@@ -92,7 +92,7 @@ class Store:
 
     def _write(self, name: str, text: str) -> None:
         try:
-            (self.folder / name).write_text(text)
+            (self.folder / name).write_text(text, encoding="utf-8")
         except OSError as error:
             raise SessionError(f"{self.folder / name}: {error.strerror}") from error
 

@@ -15,7 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,18 +45,36 @@ def hand_over(path: Path) -> None:
 # --- asking the contender -------------------------------------------------------------------------
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError once it takes longer; that of a socket begins anew with each byte."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError("timed out")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def ask(url: str, timeout_s: float) -> dict[str, Any]:
     """What one GET is answered: status, content type, body up to 64 KiB, or the error."""
     parts = urlsplit(url)
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
     try:
-        connection.request("GET", parts.path, headers={"Accept": "*/*", "Connection": "close"})
-        response = connection.getresponse()
-        return {
-            "status": response.status,
-            "content_type": response.headers.get("Content-Type"),
-            "body": response.read(BODY_LIMIT).decode("utf-8", "backslashreplace"),
-        }
+        with within(timeout_s):
+            connection.request("GET", path, headers={"Accept": "*/*", "Connection": "close"})
+            response = connection.getresponse()
+            return {
+                "status": response.status,
+                "content_type": response.headers.get("Content-Type"),
+                "body": response.read(BODY_LIMIT).decode("utf-8", "backslashreplace"),
+            }
     except (OSError, http.client.HTTPException, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"[:300]}
     finally:
@@ -125,7 +144,8 @@ def stop_load(folder: Path) -> None:
     except (OSError, ValueError):
         return
     if os.fsencode(str(folder)) in started:
-        os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 # --- the contender's container --------------------------------------------------------------------

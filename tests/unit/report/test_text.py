@@ -19,7 +19,7 @@ from building import (
     run,
     suite,
 )
-from conftest import Golden
+from expected import Golden
 from hypothesis import given
 from hypothesis import strategies as st
 

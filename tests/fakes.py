@@ -1,0 +1,218 @@
+"""Hosts in memory: what the driver asks of them happens at once, and can be made to go wrong."""
+
+import gzip
+import json
+import shlex
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+
+from building import SAMPLES, answer, container
+
+from fwbench.errors import HostError
+from fwbench.model.observation import Answer
+from fwbench.remote import Completed
+
+NO_ANSWER = Answer(error="ConnectionRefusedError: [Errno 111] Connection refused")
+LOG_ROW = "{start}\t200\t2000\n"
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeHost:
+    """A `Remote` that is target or client: folders, files, containers and loads in memory.
+
+    Each thing that it is asked is told to `on_call`, which may raise, before it is done. What the
+    contender, the engine and the load generator do is set by the attributes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Callable[[], float] = lambda: 0.0,
+        on_call: Callable[["FakeHost", str], None] = lambda *_: None,
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.on_call = on_call
+        self.folders: set[str] = set()
+        self.files: dict[str, bytes] = {}
+        self.containers: set[str] = set()
+        self.loads: dict[str, float] = {}
+        self.asked: list[str] = []
+        self.lost = False
+        self.gone = threading.Event()
+
+        self.answers: list[Answer] = []  # the last one stays; none: as building's contract says
+        self.engine_says = ""  # a refusal to start
+        self.load_takes_s: float | None = 0.0  # None: never ends
+        self.load_ends: dict[str, Any] = {"exit_status": 0, "timed_out": False}
+        self.output = (SAMPLES / "1.52" / "ok-n.out").read_text()
+        self.facts: dict[str, Any] = {}
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing that the driver put there is left."""
+        return not (self.folders or self.files or self.containers or self.loads)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the driver has closed its connection."""
+        return self.gone.is_set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.gone.set()
+
+    # What a Remote does
+
+    def execute(
+        self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False
+    ) -> Completed:
+        self._hear(shlex.join(argv))
+        status, stderr = self._perform(list(argv), sudo)
+        assert timeout_s > 0
+        return Completed(argv=tuple(argv), exit_status=status, stderr=stderr)
+
+    def check(self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False) -> None:
+        done = self.execute(argv, timeout_s=timeout_s, sudo=sudo)
+        if done.exit_status:
+            raise HostError(f"{self.name}: `{shlex.join(argv)}` exited: {done.stderr}")
+
+    def put(self, content: bytes, path: str) -> None:
+        self._hear(f"put {path}")
+        self._write(path, content)
+
+    def get(self, path: str, to: Path) -> None:
+        self._hear(f"get {path}")
+        self._let_loads_end()
+        if path not in self.files:
+            raise HostError(f"{self.name}: no such file: {path}")
+        to.write_bytes(self.files[path])
+
+    def exists(self, path: str) -> bool:
+        self._hear(f"exists {path}")
+        self._let_loads_end()
+        return path in self.files
+
+    # What happens on the host
+
+    def _hear(self, what: str) -> None:
+        assert not self.closed, f"{self.name} is asked after its connection was closed: {what}"
+        self.asked.append(what)
+        self.on_call(self, what)
+        if self.lost:
+            raise HostError(f"{self.name}: the connection was lost during `{what}`")
+
+    def _perform(self, argv: list[str], sudo: bool) -> tuple[int, str]:
+        match argv:
+            case ["true"]:
+                return 0, ""
+            case ["mkdir", "-m", "700", folder]:
+                if folder in self.folders:
+                    return 1, "File exists"
+                self.folders.add(folder)
+            case ["rm", "-rf", folder]:
+                beneath = PurePosixPath(folder)
+                self.folders = {f for f in self.folders if not _is_in(f, beneath)}
+                self.files = {f: c for f, c in self.files.items() if not _is_in(f, beneath)}
+            case ["docker", "run", *options]:
+                assert sudo, "the engine answers root alone"
+                names = [o.removeprefix("--name=") for o in options if o.startswith("--name=")]
+                self.containers.add(names[0])  # one that could not be started stays as well
+                if self.engine_says:
+                    return 125, self.engine_says
+            case ["docker", "rm", "--force", "--volumes", name]:
+                assert sudo, "the engine answers root alone"
+                self.containers.discard(name)
+            case ["python3", "-I", agent, command, *rest]:
+                if agent not in self.files:
+                    return 2, f"can't open file {agent!r}"
+                return self._agent(command, rest, sudo)
+            case _:
+                raise AssertionError(f"{self.name} does not know {argv}")
+        return 0, ""
+
+    def _agent(self, command: str, rest: list[str], sudo: bool) -> tuple[int, str]:
+        given = {}
+        while rest[0].startswith("--"):
+            key, _, value = rest.pop(0).partition("=")
+            given[key] = value
+        folder = PurePosixPath(rest.pop(0))
+        match command:
+            case "facts":
+                self._write_json(folder / "facts.json", self.facts)
+            case "ask":
+                given_answer = self.answers[0] if self.answers else answer()
+                if len(self.answers) > 1:
+                    self.answers.pop(0)
+                self._write_json(folder / "answer.json", given_answer.model_dump())
+            case "load":
+                assert rest[0] == "h2load", rest
+                takes = float("inf") if self.load_takes_s is None else self.load_takes_s
+                self.loads[str(folder)] = self.clock() + takes
+            case "stop-load":
+                self.loads.pop(str(folder), None)
+            case "settle" | "finish" if not sudo or given["--container"] not in self.containers:
+                return 1, "no such container, or not root"
+            case "settle":
+                state = container(waited_s=0.2, settled=True)
+                self._write_json(folder / "container-before.json", state.model_dump())
+            case "finish":
+                state = container(waited_s=None, settled=None)
+                self._write_json(folder / "container-after.json", state.model_dump())
+                self._write(str(folder / "container.log"), b"booted\n")
+                self.containers.discard(given["--container"])
+            case _:
+                raise AssertionError(f"the agent does not know {command}")
+        return 0, ""
+
+    def _let_loads_end(self) -> None:
+        for name, ends in list(self.loads.items()):
+            if self.clock() >= ends:
+                del self.loads[name]
+                folder = PurePosixPath(name)
+                rows = "".join(LOG_ROW.format(start=10**15 + n * 1000) for n in range(1000))
+                self._write(str(folder / "h2load.out"), self.output.encode())
+                self._write(str(folder / "h2load.err"), b"")
+                self._write(str(folder / "h2load.log.gz"), gzip.compress(rows.encode(), 1))
+                ended = {
+                    "started": 1.0,
+                    "load_s": 3.5,
+                    "answer_after": answer().model_dump(),
+                    **self.load_ends,
+                }
+                self._write_json(folder / "load.json", ended)
+
+    def _write(self, path: str, content: bytes) -> None:
+        folder = str(PurePosixPath(path).parent)
+        if folder not in self.folders:
+            raise HostError(f"{self.name}: no such file: {folder}")
+        self.files[path] = content
+
+    def _write_json(self, path: PurePosixPath, value: object) -> None:
+        self._write(str(path), json.dumps(value).encode())
+
+
+def _is_in(path: str, folder: PurePosixPath) -> bool:
+    return PurePosixPath(path).is_relative_to(folder)

@@ -1,0 +1,325 @@
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from building import COUNTED, FASTAPI, FLASK, header, rig, suite
+from fakes import FakeHost
+
+from fwbench.errors import FwbenchError, HostError, InventoryError, NotReadyError, SessionError
+from fwbench.model.host import Client, Host, Rig
+from fwbench.model.record import Record
+from fwbench.model.run import Plan, Run
+from fwbench.plan import make_plan
+from fwbench.session import Session
+from fwbench.store import Store
+
+CONTENDERS = {"fastapi": FASTAPI, "flask": FLASK}
+IMAGES = [
+    {
+        "name": name,
+        "image_id": f"sha256:{name}",
+        "base": "python:3.13-slim",
+        "base_origin": "registry",
+        "packages": [],
+    }
+    for name in CONTENDERS
+]
+FACTS: Mapping[str, Any] = header().facts[0].model_dump(mode="json", exclude={"host"}) | {
+    "images": IMAGES,
+    "h2load": "h2load nghttp2/1.64.0",
+}
+PATIENCE_S = 5
+LEFT_TOO_EARLY_S = 0.1  # as long as this, hosts are given a chance to be left while they are in use
+
+OnCall = Callable[[FakeHost, str], None]
+
+
+class Watching:
+    """A watcher that remembers, and does what a test wants at the end of a run."""
+
+    def __init__(self, on_end: Callable[[Record], None] = lambda _: None) -> None:
+        self.seen: list[str] = []
+        self.on_end = on_end
+
+    def say(self, text: str) -> None:
+        self.seen.append(text)
+
+    def planned(self, plan: Plan) -> None:
+        self.seen.append(f"planned {len(plan.runs)}")
+
+    def started(self, run: Run) -> None:
+        self.seen.append(f"started {run.id}")
+
+    def ended(self, record: Record) -> None:
+        self.seen.append(f"ended {record.run.id}")
+        self.on_end(record)
+
+
+class World:
+    """A session between hosts in memory, which stay to be looked at when it is over."""
+
+    def __init__(
+        self,
+        parent: Path,
+        *,
+        rigs: Sequence[Rig] = (rig(),),
+        blocks: int = 2,
+        on_call: OnCall = lambda *_: None,
+        on_end: Callable[[Record], None] = lambda _: None,
+        facts: Mapping[str, Any] = FACTS,
+        **changes: Any,
+    ) -> None:
+        self.hosts: dict[str, FakeHost] = {}
+        self.rigs = tuple(rigs)
+        self.on_call, self.facts = on_call, facts
+        self.watcher = Watching(on_end)
+        self.suite = suite(loads=(COUNTED,), blocks=blocks, **changes)
+        self.session = Session(
+            self.suite, CONTENDERS, self.rigs, parent, self.watcher, connect=self._connect
+        )
+        self.store = Store(self.session.folder)
+
+    def run(self) -> Store:
+        return self.session.run()
+
+    def assert_clean(self) -> None:
+        for host in self.hosts.values():
+            assert host.is_clean, host.asked
+            assert host.closed
+
+    def _connect(self, host: Host) -> Any:
+        fake = FakeHost(host.name, on_call=self.on_call)
+        fake.facts = dict(self.facts)
+        self.hosts[host.name] = fake
+        return fake
+
+
+def test_every_planned_run_has_a_record_in_the_plans_order(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    store = world.run()
+    plan = make_plan(world.suite, world.rigs)
+    assert store.plan() == plan
+    assert [record.run for record in store.records()] == list(plan.runs)
+    assert {record.verdict.word for record in store.records() if _of(record) == "flask"} == {
+        "valid"
+    }
+
+
+def _of(record: Record) -> str:
+    return record.run.trial.contender
+
+
+def test_the_header_says_who_what_and_where(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    seen = world.run().header()
+    assert (seen.suite, seen.rigs) == (world.suite, world.rigs)
+    assert [contender.name for contender in seen.contenders] == ["flask", "fastapi"]
+    assert [facts.host for facts in seen.facts] == ["one-target", "one-client"]
+
+
+def test_a_session_has_a_folder_of_its_own_named_after_suite_and_time(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run()
+    assert world.session.folder.parent == tmp_path
+    assert world.session.folder.name == world.session.id
+    assert world.session.id.startswith("published-2")
+
+
+def test_each_run_has_its_raw_files(tmp_path: Path) -> None:
+    store = World(tmp_path).run()
+    for record in store.records():
+        assert (store.run_folder(record.run.id) / "load.json").exists()
+
+
+def test_the_image_that_runs_is_the_one_that_the_facts_describe(tmp_path: Path) -> None:
+    world = World(tmp_path, contenders=("flask",), baseline=None, blocks=1)
+    world.run()
+    asked = world.hosts["one-target"].asked
+    assert [what.split()[-1] for what in asked if "docker run" in what] == ["sha256:flask"]
+
+
+def test_the_watcher_is_told_of_every_run(tmp_path: Path) -> None:
+    world = World(tmp_path, blocks=1)
+    runs = [run.id for run in make_plan(world.suite, world.rigs).runs]
+    world.run()
+    assert world.watcher.seen == [
+        "connecting to one-target, one-client",
+        "planned 2",
+        f"started {runs[0]}",
+        f"ended {runs[0]}",
+        f"started {runs[1]}",
+        f"ended {runs[1]}",
+    ]
+
+
+def test_hosts_are_left_as_they_were(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run()
+    world.assert_clean()
+
+
+def test_the_sessions_folder_on_a_host_is_its_users_alone(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run()
+    made = [what for host in world.hosts.values() for what in host.asked if "mkdir" in what]
+    assert made
+    assert all(what.startswith("mkdir -m 700 /var/tmp/fwbench-") for what in made)
+
+
+def test_rigs_work_side_by_side(tmp_path: Path) -> None:
+    """Each rig's first load waits for that of the other: one after the other would never meet."""
+    both = threading.Barrier(2, timeout=PATIENCE_S)
+    met = set()
+
+    def meet(host: FakeHost, what: str) -> None:
+        if " load " in what and host.name not in met:
+            met.add(host.name)
+            both.wait()
+
+    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=meet)
+    store = world.run()
+    assert met == {"a-client", "b-client"}
+    for name in ("a", "b"):
+        mine = [record.run for record in store.records() if record.run.rig == name]
+        assert mine == list(store.plan().of_rig(name))
+    world.assert_clean()
+
+
+def test_a_failed_run_is_recorded_and_the_next_one_executed(tmp_path: Path) -> None:
+    def lose_once(host: FakeHost, what: str) -> None:
+        host.lost = " settle " in what and not any("settle" in w for w in host.asked[:-1])
+
+    world = World(tmp_path, on_call=lose_once)
+    records = world.run().records()
+    assert len(records) == 4
+    assert [record.observation.failure is None for record in records] == [False, True, True, True]
+    assert records[0].verdict.word == "invalid"
+    world.assert_clean()
+
+
+def test_a_cancelled_session_keeps_what_was_recorded(tmp_path: Path) -> None:
+    world = World(tmp_path, on_end=lambda _: world.session.cancel())
+    store = world.run()
+    assert len(store.records()) == 1
+    assert len(store.plan().runs) == 4
+    assert sum(what.startswith("started ") for what in world.watcher.seen) == 1
+    world.assert_clean()
+
+
+def test_a_run_that_is_cancelled_is_not_recorded(tmp_path: Path) -> None:
+    def cancel(_: FakeHost, what: str) -> None:
+        if " load " in what:
+            world.session.cancel()
+
+    world = World(tmp_path, on_call=cancel)
+    assert world.run().records() == []
+    world.assert_clean()
+
+
+def test_ctrl_c_keeps_what_was_recorded_and_leaves_clean_hosts(tmp_path: Path) -> None:
+    def interrupt(_: Record) -> None:
+        raise KeyboardInterrupt
+
+    world = World(tmp_path, on_end=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    assert len(world.store.records()) == 1
+    world.assert_clean()
+
+
+def test_a_rig_may_clean_up_before_its_hosts_are_left(tmp_path: Path) -> None:
+    """One rig's end ends the session, while another one's run is under way."""
+    a_has_ended = threading.Event()
+
+    def wait_for_a(host: FakeHost, what: str) -> None:
+        if host.name == "b-client" and " load " in what:
+            assert a_has_ended.wait(PATIENCE_S)
+            host.gone.wait(LEFT_TOO_EARLY_S)
+
+    def end(record: Record) -> None:
+        if record.run.rig == "a":
+            a_has_ended.set()
+            raise KeyboardInterrupt
+
+    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=wait_for_a, on_end=end)
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    asked = world.hosts["b-client"].asked
+    left = next(
+        n for n, what in enumerate(asked) if what.endswith(world.session.id) and "rm" in what
+    )
+    assert left == len(asked) - 1, "something was asked of a host after it was left"
+    of_b = [each for each in world.store.records() if each.run.rig == "b"]
+    assert len(of_b) < 4, "the other rig went on"
+    world.assert_clean()
+
+
+def test_a_host_that_does_not_answer_ends_the_session_and_the_others_are_left_clean(
+    tmp_path: Path,
+) -> None:
+    """The other one arrives only later, and still nothing of ours stays on it."""
+    refused = threading.Event()
+
+    def refuse(host: FakeHost, what: str) -> None:
+        if host.name == "one-target":
+            host.lost = True
+            refused.set()
+        elif "mkdir" in what:
+            assert refused.wait(PATIENCE_S)
+            host.gone.wait(LEFT_TOO_EARLY_S)
+
+    world = World(tmp_path, on_call=refuse)
+    with pytest.raises(HostError, match="one-target: the connection was lost"):
+        world.run()
+    assert not world.session.folder.exists()
+    assert world.hosts["one-client"].is_clean
+
+
+def test_a_host_that_is_not_ready_leaves_no_session(tmp_path: Path) -> None:
+    world = World(tmp_path, facts=FACTS | {"h2load": None})
+    with pytest.raises(NotReadyError, match="one-client: there is no h2load"):
+        world.run()
+    assert list(tmp_path.iterdir()) == []
+    world.assert_clean()
+
+
+def test_a_record_that_cannot_be_written_ends_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SessionError("records.jsonl: No space left on device")
+
+    monkeypatch.setattr(Store, "append", full)
+    world = World(tmp_path)
+    with pytest.raises(SessionError, match="No space left"):
+        world.run()
+    world.assert_clean()
+
+
+def test_a_host_that_is_lost_at_the_end_does_not_spoil_the_session(tmp_path: Path) -> None:
+    def lose(host: FakeHost, what: str) -> None:
+        host.lost = what.endswith(world.session.id) and what.startswith("rm")
+
+    world = World(tmp_path, on_call=lose)
+    assert len(world.run().records()) == 4
+
+
+def test_a_rig_with_two_clients_is_refused(tmp_path: Path) -> None:
+    two = rig().model_copy(
+        update={"clients": tuple(Client(name=n, address="198.18.0.2") for n in ("c1", "c2"))}
+    )
+    with pytest.raises(InventoryError, match="rig one has 2 clients; this version loads from one"):
+        World(tmp_path, rigs=(two,))
+
+
+def test_a_target_without_an_address_to_load_is_refused_before_any_host_is_asked(
+    tmp_path: Path,
+) -> None:
+    one = rig()
+    nameless = one.target.model_copy(update={"load_address": "nobody.invalid"})
+    world = World(tmp_path, rigs=(one.model_copy(update={"target": nameless}),))
+    with pytest.raises(FwbenchError, match=r"one-target: .nobody\.invalid. is no address"):
+        world.run()
+    assert world.hosts == {}
