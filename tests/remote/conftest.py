@@ -1,0 +1,71 @@
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import Relay, Server
+
+from fwbench import places, remote
+from fwbench.model.host import Host
+from fwbench.remote import SshRemote
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("sshd"))
+    with server.running():
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the user's keys, agent and settings nor what fwbench has recorded play a part."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.setattr(remote, "CONNECT_TIMEOUT_S", 5)
+
+
+@pytest.fixture
+def host(sshd: Server) -> Callable[..., Host]:
+    """Makes a host that stands for the server; tests change what they are about."""
+
+    def make(**changes: Any) -> Host:
+        values = {
+            "name": "box",
+            "address": "127.0.0.1",
+            "port": sshd.port,
+            "user": getpass.getuser(),
+            "key_file": sshd.user_key,
+        }
+        return Host(**(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def box(host: Callable[..., Host]) -> Iterator[SshRemote]:
+    with SshRemote(host()) as remote:
+        yield remote
+
+
+@pytest.fixture
+def relay(sshd: Server) -> Iterator[Relay]:
+    with closing(Relay(sshd.port)) as relay:
+        yield relay
+
+
+@pytest.fixture
+def known() -> Callable[[str, Path], Path]:
+    """Writes a host's key into the file of first contacts, as if it had been met."""
+
+    def write(name: str, key: Path) -> Path:
+        kind, data = Path(f"{key}.pub").read_text().split()[:2]
+        path = places.known_hosts()
+        path.parent.mkdir(parents=True)
+        path.write_text(f"{name} {kind} {data}\n")
+        return path
+
+    return write

@@ -1,0 +1,164 @@
+"""A real OpenSSH server on loopback, as the user who runs the tests, and a relay to break."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+START_TIMEOUT_S = 10
+PRIVILEGE_SEPARATION = Path("/run/sshd")  # sshd wants it when root starts it
+
+
+def keygen(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
+    argv = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "", "-f", str(path)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def program() -> str:
+    """The path of sshd, which has to be started by a whole path; root gets it installed."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    if (found := shutil.which("sshd", path=path)) is None and os.geteuid() == 0:
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", "openssh-server"]
+        subprocess.run(install, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+        found = shutil.which("sshd", path=path)
+    if found is None:
+        pytest.fail("sshd is missing: install openssh-server")
+    return found
+
+
+class Server:
+    """The running sshd: its port, its host key, a key that it lets in, programs it finds first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.host_key = keygen(folder / "host_key")
+        self.user_key = keygen(folder / "user_key")
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.log = folder / "sshd.log"
+        authorized = folder / "authorized_keys"
+        shutil.copy(f"{self.user_key}.pub", authorized)
+        self._settings = folder / "sshd_config"
+        self._settings.write_text(
+            f"Port {self.port}\n"
+            "ListenAddress 127.0.0.1\n"
+            f"HostKey {self.host_key}\n"
+            f"AuthorizedKeysFile {authorized}\n"
+            f"PidFile {folder / 'pid'}\n"
+            f"SetEnv PATH={self.programs}:/usr/local/bin:/usr/bin:/bin\n"
+            "StrictModes no\n"  # what is above the tests' folder is not the tests' to decide
+            "PasswordAuthentication no\n"
+            "KbdInteractiveAuthentication no\n"
+            "PermitRootLogin prohibit-password\n"
+            "UsePAM no\n"
+            "MaxStartups 100\n"
+            "Subsystem sftp internal-sftp\n"
+        )
+
+    @property
+    def name_in_known_hosts(self) -> str:
+        return f"[127.0.0.1]:{self.port}"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        argv = [program(), "-D", "-f", str(self._settings), "-E", str(self.log)]
+        made = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
+        if made:
+            PRIVILEGE_SEPARATION.mkdir(mode=0o755)
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        try:
+            self._await_greeting(process)
+            yield
+        finally:
+            process.terminate()
+            process.wait(START_TIMEOUT_S)
+            if made:
+                PRIVILEGE_SEPARATION.rmdir()
+
+    def _await_greeting(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._greets():
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"sshd does not start: {self.log.read_text()}")
+            time.sleep(0.02)
+
+    def _greets(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                return connection.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+
+class Relay:
+    """Stands between the driver and sshd; it can fall silent, or cut every connection."""
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        self._frozen = threading.Event()
+        self._doomed = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def freeze(self) -> None:
+        """From now on nothing passes, and nothing is closed: a machine that hangs."""
+        self._frozen.set()
+
+    def cut(self) -> None:
+        """Every connection ends at once, as when a cable is pulled and the port is reset."""
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def cut_in_the_middle(self) -> None:
+        """The next word that is said ends the connection on which it is said, this once."""
+        self._doomed.set()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self.cut()
+        for thread in self._threads:
+            thread.join(START_TIMEOUT_S)
+        for each in (self._listener, *self._sockets):
+            each.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._to_port))
+            self._sockets += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                thread = threading.Thread(target=self._pass_on, args=(source, sink))
+                self._threads.append(thread)
+                thread.start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if self._doomed.is_set():
+                    self._doomed.clear()
+                    self.cut()
+                if not self._frozen.is_set():
+                    sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,532 @@
+"""`SshRemote` against a real sshd: what arrives there, and what is said when it goes wrong."""
+
+import getpass
+import json
+import os
+import shlex
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from loopback import Relay, Server, free_port, keygen
+
+from fwbench import places, remote
+from fwbench.errors import HostError
+from fwbench.model.host import Host
+from fwbench.remote import SshRemote
+
+HostOf = Callable[..., Host]
+Known = Callable[[str, Path], Path]
+
+ECHO = "import json, sys; open(sys.argv[1], 'w').write(json.dumps(sys.argv[2:]))"
+HOSTILE = (
+    "two words",
+    "it's",
+    '"quoted"',
+    "a; touch pwned",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "$HOME",
+    "line\nbreak\n",
+    "tab\there",
+    "back\\slash",
+    "*",
+    "~",
+    "!!",
+    "",
+    "--",
+    "-n",
+    "Grüße, 世界 🎉",
+    "& | > <",
+    "#comment",
+)
+
+
+def refusal(host: Host) -> str:
+    """The one sentence with which the first command on a host ends."""
+    with SshRemote(host) as box, pytest.raises(HostError) as refused:
+        box.check(["true"])
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    assert "Traceback" not in sentence
+    assert sentence.startswith(f"{host.name}: ")
+    return sentence
+
+
+def await_file(path: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# Commands
+
+
+def test_the_exit_status_and_the_end_of_stderr_come_back(box: SshRemote) -> None:
+    done = box.execute(["sh", "-c", "echo not this; echo this >&2; exit 3"])
+    assert (done.exit_status, done.stderr) == (3, "this\n")
+
+
+def test_a_command_that_must_succeed_and_does_not_is_an_error_with_its_words(
+    box: SshRemote,
+) -> None:
+    with pytest.raises(HostError, match=r"box: `sh -c .*` exited 3: out of luck"):
+        box.check(["sh", "-c", "echo out of luck >&2; exit 3"])
+
+
+def test_a_command_that_fails_in_silence_is_said_to(box: SshRemote) -> None:
+    with pytest.raises(HostError, match="box: `false` exited 1: it said nothing"):
+        box.check(["false"])
+
+
+def test_a_program_that_is_missing_is_an_error_that_names_it(box: SshRemote) -> None:
+    with pytest.raises(HostError, match="no-such-program"):
+        box.check(["no-such-program"])
+
+
+@pytest.mark.parametrize("argument", HOSTILE)
+def test_an_argument_arrives_as_it_was_given(box: SshRemote, tmp_path: Path, argument: str) -> None:
+    there = tmp_path / "arguments.json"
+    box.check(["python3", "-c", ECHO, str(there), argument])
+    assert json.loads(there.read_text()) == [argument]
+
+
+def test_all_hostile_arguments_arrive_together_and_none_is_executed(
+    box: SshRemote, tmp_path: Path
+) -> None:
+    there = tmp_path / "arguments.json"
+    box.check(["env", f"--chdir={tmp_path}", "python3", "-c", ECHO, str(there), *HOSTILE])
+    assert json.loads(there.read_text()) == list(HOSTILE)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_command_over_its_time_is_ended_on_the_host_itself(
+    box: SshRemote, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    hang = f"echo $$ > {shlex.quote(str(pid_file))}; exec sleep 60"
+    with pytest.raises(HostError, match=r"took over 0\.5 s"):
+        box.check(["sh", "-c", hang], timeout_s=0.5)
+    assert not is_alive(int(pid_file.read_text()))
+
+
+def test_the_connection_is_usable_after_a_command_over_its_time(box: SshRemote) -> None:
+    assert box.execute(["sleep", "60"], timeout_s=0.1).exit_status == 124
+    box.check(["true"])
+
+
+def test_two_megabytes_on_both_outputs_do_not_block(box: SshRemote) -> None:
+    flood = "import sys; sys.stdout.write('o' * 2**21); sys.stderr.write('e' * 2**21)"
+    done = box.execute(["python3", "-c", flood])
+    assert done.exit_status == 0
+    assert done.stderr == "e" * 4000
+
+
+def test_bytes_that_are_no_text_do_no_harm(box: SshRemote) -> None:
+    done = box.execute(["python3", "-c", r"import sys; sys.stderr.buffer.write(b'\xff\xfe!')"])
+    assert done.stderr.endswith("!")
+
+
+def test_commands_do_not_wait_for_more_to_send(box: SshRemote) -> None:
+    """Nagle's algorithm costs 40 ms a command, which paramiko leaves on."""
+    box.check(["true"])
+    sock = box._connection.transport.sock
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def sudo(folder: Path, script: str) -> Path:
+    program = folder / "sudo"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def programs(sshd: Server) -> Iterator[Path]:
+    """A folder in which the server looks for programs first; empty again afterwards."""
+    yield sshd.programs
+    for program in sshd.programs.iterdir():
+        program.unlink()
+
+
+def test_sudo_never_asks_and_takes_the_command_for_no_option(
+    box: SshRemote, programs: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "arguments"
+    sudo(programs, f'printf "%s\\n" "$@" > {there}')
+    box.check(["touch", "here"], timeout_s=7, sudo=True)
+    expected = ["-n", "--", "timeout", "--kill-after=5", "7", "touch", "here"]
+    assert there.read_text().splitlines() == expected
+
+
+def test_sudo_that_wants_a_password_is_an_error_that_says_what_to_do(
+    box: SshRemote, programs: Path, host: HostOf
+) -> None:
+    sudo(programs, "echo 'sudo: a password is required' >&2; exit 1")
+    with pytest.raises(HostError, match=f"box: sudo does not let {host().user} in.*NOPASSWD"):
+        box.execute(["true"], sudo=True)
+
+
+def test_a_command_that_fails_under_sudo_is_not_blamed_on_sudo(
+    box: SshRemote, programs: Path
+) -> None:
+    sudo(programs, "echo 'no space left' >&2; exit 1")
+    assert box.execute(["true"], sudo=True).exit_status == 1
+
+
+# Files
+
+
+def test_a_file_comes_back_as_it_was_put(box: SshRemote, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 1000
+    there, back = tmp_path / "a b;$(c) ü", tmp_path / "back"
+    box.put(content, str(there))
+    box.get(str(there), back)
+    assert there.read_bytes() == back.read_bytes() == content
+
+
+def test_a_file_that_is_put_is_its_owners_alone(box: SshRemote, tmp_path: Path) -> None:
+    there = tmp_path / "private"
+    box.put(b"x", str(there))
+    assert stat.S_IMODE(there.stat().st_mode) == 0o600
+
+
+def test_putting_again_leaves_nothing_of_the_longer_file_before(
+    box: SshRemote, tmp_path: Path
+) -> None:
+    there = tmp_path / "file"
+    box.put(b"longer", str(there))
+    box.put(b"short", str(there))
+    assert there.read_bytes() == b"short"
+
+
+def test_a_file_exists_or_not(box: SshRemote, tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    assert box.exists(str(tmp_path / "there"))
+    assert not box.exists(str(tmp_path / "nowhere"))
+    assert not box.exists(str(tmp_path / "nowhere" / "at all"))
+
+
+def test_a_file_over_the_limit_is_not_fetched(
+    box: SshRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "FILE_LIMIT_BYTES", 10)
+    (tmp_path / "ten").write_bytes(b"0123456789")
+    (tmp_path / "eleven").write_bytes(b"0123456789a")
+    box.get(str(tmp_path / "ten"), tmp_path / "back")
+    with pytest.raises(HostError, match=r"box: .*eleven has 11 bytes, more than fwbench fetches"):
+        box.get(str(tmp_path / "eleven"), tmp_path / "not-back")
+    assert not (tmp_path / "not-back").exists()
+
+
+def test_a_missing_file_is_an_error_that_names_it(box: SshRemote, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    with pytest.raises(HostError, match=f"box: .*{nowhere}"):
+        box.get(nowhere, tmp_path / "back")
+
+
+def test_a_folder_that_is_missing_is_an_error_that_names_the_file(
+    box: SshRemote, tmp_path: Path
+) -> None:
+    nowhere = str(tmp_path / "nowhere" / "file")
+    with pytest.raises(HostError, match=f"box: .*{nowhere}"):
+        box.put(b"", nowhere)
+
+
+def test_what_is_wrong_with_a_file_is_not_blamed_on_ssh(box: SshRemote, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=f"box: .*{tmp_path}") as refused:
+        box.put(b"", str(tmp_path))
+    assert "does not answer" not in str(refused.value)
+
+
+# Host keys
+
+
+def test_the_first_contact_records_the_key(sshd: Server, host: HostOf) -> None:
+    with SshRemote(host()) as box:
+        box.check(["true"])
+    kind, key = Path(f"{sshd.host_key}.pub").read_text().split()[:2]
+    assert places.known_hosts().read_text() == f"{sshd.name_in_known_hosts} {kind} {key}\n"
+
+
+def test_the_second_contact_records_nothing(host: HostOf) -> None:
+    for _ in range(2):
+        with SshRemote(host()) as box:
+            box.check(["true"])
+    assert len(places.known_hosts().read_text().splitlines()) == 1
+
+
+def test_a_key_that_the_inventory_knows_is_not_recorded(
+    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+) -> None:
+    named = known(sshd.name_in_known_hosts, sshd.host_key).rename(tmp_path / "known_hosts")
+    with SshRemote(host(known_hosts=named)) as box:
+        box.check(["true"])
+    assert not places.known_hosts().exists()
+
+
+def test_a_key_that_the_user_knows_is_not_recorded(
+    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+) -> None:
+    (tmp_path / ".ssh").mkdir()
+    known(sshd.name_in_known_hosts, sshd.host_key).rename(tmp_path / ".ssh" / "known_hosts")
+    with SshRemote(host()) as box:
+        box.check(["true"])
+    assert not places.known_hosts().exists()
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_another_key_than_before_is_refused(
+    sshd: Server, host: HostOf, known: Known, tmp_path: Path, kind: str
+) -> None:
+    """Of the same kind as of another: a stranger can choose what kind it shows."""
+    file = known(sshd.name_in_known_hosts, keygen(tmp_path / "other", kind))
+    before = file.read_text()
+    sentence = refusal(host())
+    assert f"127.0.0.1:{sshd.port} shows another host key than before" in sentence
+    assert f"remove its line from {file}" in sentence
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize("line", [b"elsewhere ssh-ed25519 A\n", b"\xff\xfe\n"])
+def test_a_broken_line_of_known_hosts_is_an_error_that_names_it(
+    host: HostOf, tmp_path: Path, line: bytes
+) -> None:
+    """The lines after it would not be read, so that another key than before were let in."""
+    file = tmp_path / "known_hosts"
+    file.write_bytes(line)
+    with pytest.raises(HostError, match=rf"box: {file} has a line that is no host key: b?'.{{6}}"):
+        SshRemote(host(known_hosts=file))
+
+
+def test_known_hosts_that_cannot_be_read_are_an_error_that_names_them(
+    host: HostOf, tmp_path: Path
+) -> None:
+    with pytest.raises(HostError, match=f"box: .*{tmp_path}"):
+        SshRemote(host(known_hosts=tmp_path))
+
+
+# What goes wrong with a connection
+
+
+def test_a_key_that_is_not_let_in(host: HostOf, tmp_path: Path) -> None:
+    other = keygen(tmp_path / "other")
+    sentence = refusal(host(key_file=other))
+    assert f"refuses the login of {host().user} with {other}" in sentence
+
+
+def test_no_key_at_all(host: HostOf) -> None:
+    assert "the keys of your agent and ~/.ssh" in refusal(host(key_file=None))
+
+
+def test_a_key_that_is_locked(host: HostOf, tmp_path: Path) -> None:
+    locked = keygen(tmp_path / "locked", passphrase="opensesame")
+    assert str(locked) in refusal(host(key_file=locked))
+
+
+def test_a_key_file_that_is_missing(host: HostOf, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert str(nowhere) in refusal(host(key_file=nowhere))
+
+
+def test_a_key_file_that_is_none(host: HostOf, tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage"
+    garbage.write_text("not a key\n")
+    assert str(garbage) in refusal(host(key_file=garbage))
+
+
+def test_a_port_at_which_nobody_listens(host: HostOf) -> None:
+    port = free_port()
+    assert f"127.0.0.1:{port} does not answer SSH: " in refusal(host(port=port))
+
+
+def test_a_name_that_nobody_has(host: HostOf) -> None:
+    assert "nobody.invalid:" in refusal(host(address="nobody.invalid"))
+
+
+def test_a_port_that_accepts_and_says_nothing(
+    host: HostOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "CONNECT_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert f"127.0.0.1:{port} does not answer SSH: " in refusal(host(port=port))
+
+
+def test_a_server_of_something_else(host: HostOf) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=greet, args=(server, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+        thread.start()
+        sentence = refusal(host(port=server.getsockname()[1]))
+        thread.join()
+    assert "does not answer SSH: " in sentence
+
+
+def greet(server: socket.socket, words: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(words)
+        connection.recv(1000)
+
+
+def test_a_connection_that_is_lost_during_a_command(
+    host: HostOf, relay: Relay, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+
+    def cut_once_begun() -> None:
+        await_file(begun)
+        relay.cut()
+
+    thread = threading.Thread(target=cut_once_begun)
+    with SshRemote(host(port=relay.port)) as box:
+        thread.start()
+        with pytest.raises(HostError, match="box: the connection was lost during `sh -c"):
+            box.check(["sh", "-c", f"touch {begun}; sleep 5"], timeout_s=5)
+        thread.join()
+
+
+def test_a_host_is_usable_again_after_a_lost_connection(
+    host: HostOf, relay: Relay, tmp_path: Path
+) -> None:
+    here = str(tmp_path / "here")
+    with SshRemote(host(port=relay.port)) as box:
+        box.put(b"x", here)
+        relay.cut_in_the_middle()
+        with pytest.raises(HostError):
+            box.exists(here)
+        box.check(["true"])
+        assert box.exists(here)
+
+
+@pytest.mark.parametrize("act", ["put", "get", "exists"])
+def test_a_connection_that_is_lost_during_a_transfer(
+    host: HostOf, relay: Relay, tmp_path: Path, act: str
+) -> None:
+    (tmp_path / "here").touch()
+    with SshRemote(host(port=relay.port)) as box:
+        assert box.exists(str(tmp_path / "here"))
+        relay.cut_in_the_middle()
+        acts = {
+            "put": lambda: box.put(b"x" * 10**6, str(tmp_path / "there")),
+            "get": lambda: box.get(str(tmp_path / "here"), tmp_path / "back"),
+            "exists": lambda: box.exists(str(tmp_path / "here")),
+        }
+        with pytest.raises(HostError, match=r"box: [^\n]+$"):
+            acts[act]()
+
+
+def test_a_host_that_hangs_during_a_command(
+    host: HostOf, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "SILENCE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(remote, "CONNECT_TIMEOUT_S", 0.3)
+    with SshRemote(host(port=relay.port)) as box:
+        box.check(["true"])
+        relay.freeze()
+        with pytest.raises(HostError, match=f"box: 127.0.0.1:{relay.port} "):
+            box.check(["true"], timeout_s=0.1)
+
+
+def test_what_goes_wrong_is_printed_by_nobody_but_the_caller() -> None:
+    """paramiko logs a traceback, which Python prints where nobody has set up logging."""
+    script = (
+        "import sys\n"
+        "from fwbench.errors import HostError\n"
+        "from fwbench.model.host import Host\n"
+        "from fwbench.remote import SshRemote\n"
+        "with SshRemote(Host(name='box', address='127.0.0.1', port=int(sys.argv[1]))) as box:\n"
+        "    try:\n"
+        "        box.check(['true'])\n"
+        "    except HostError as error:\n"
+        "        print(error)\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=greet, args=(server, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+        thread.start()
+        argv = [sys.executable, "-c", script, str(server.getsockname()[1])]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        thread.join()
+    assert done.stdout.startswith("box: 127.0.0.1:")
+    assert done.stderr == ""
+
+
+# Ways round
+
+
+def write_ssh_config(home: Path, text: str) -> None:
+    (home / ".ssh").mkdir(exist_ok=True)
+    (home / ".ssh" / "config").write_text(text)
+
+
+def test_a_host_behind_a_command_is_reached(sshd: Server, tmp_path: Path) -> None:
+    forward = tmp_path / "forward.py"
+    forward.write_text(
+        "import os, socket, sys, threading\n"
+        "far = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+        "def out():\n"
+        "    while data := far.recv(65536):\n"
+        "        os.write(1, data)\n"
+        "threading.Thread(target=out, daemon=True).start()\n"
+        "while data := os.read(0, 65536):\n"
+        "    far.sendall(data)\n"
+    )
+    write_ssh_config(
+        tmp_path,
+        f"Host behind\n  ProxyCommand {sys.executable} {forward} {sshd.port}\n",
+    )
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from fwbench.model.host import Host\n"
+        "from fwbench.remote import SshRemote\n"
+        "with SshRemote(Host(name='box', address='behind', key_file=Path(sys.argv[1]))) as box:\n"
+        "    box.check(['true'])\n"
+    )
+    # In a process of its own, since paramiko leaves the pipes of a ProxyCommand unclosed.
+    argv = [sys.executable, "-c", script, str(sshd.user_key)]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("first contact with behind: ")
+
+
+def jump(sshd: Server, home: Path, port: int) -> None:
+    write_ssh_config(
+        home,
+        f"Host behind\n  HostName 127.0.0.1\n  ProxyJump {getpass.getuser()}@localhost:{port}\n"
+        f"Host *\n  IdentityFile {sshd.user_key}\n",
+    )
+
+
+def test_a_host_behind_another_is_reached_and_both_keys_are_recorded(
+    sshd: Server, host: HostOf, tmp_path: Path
+) -> None:
+    jump(sshd, tmp_path, sshd.port)
+    with SshRemote(host(address="behind")) as box:
+        box.check(["true"])
+    names = [line.split()[0] for line in places.known_hosts().read_text().splitlines()]
+    assert sorted(names) == [f"[127.0.0.1]:{sshd.port}", f"[localhost]:{sshd.port}"]
+
+
+def test_another_key_of_the_host_in_between_is_refused(
+    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+) -> None:
+    jump(sshd, tmp_path, sshd.port)
+    known(f"[localhost]:{sshd.port}", keygen(tmp_path / "other"))
+    assert "shows another host key than before" in refusal(host(address="behind"))
