@@ -1,0 +1,56 @@
+# The ways in: `make demo` and `make test`. Everything else is a part of one of them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types layers unit remote-test lab-test benchmarks clean-lab clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
+
+demo: $(VENV)/installed ## the published experiment in a lab of two hosts, then the same question asked soundly
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ./examples/demo.sh
+
+test: lint types layers unit remote-test lab-test ## everything that can be proven on this machine
+
+lint: $(VENV)/developer ## ruff, yamllint, ansible-lint at its production profile
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production
+
+types: $(VENV)/developer ## mypy --strict
+	$(BIN)/mypy
+
+layers: $(VENV)/developer ## data flows one way
+	$(BIN)/lint-imports
+
+unit: $(VENV)/developer ## tests that need nothing but Python
+	$(BIN)/pytest tests/unit
+
+remote-test: $(VENV)/developer ## SSH against a real sshd on loopback
+	$(BIN)/pytest tests/remote
+
+lab-test: $(VENV)/developer ## the whole way through a lab of its own: real SSH, Docker, Ansible, h2load
+	$(BIN)/pytest tests/lab
+
+benchmarks: $(VENV)/installed ## what fwbench itself costs, in figures; needs a lab that is up
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py
+
+clean-lab: $(VENV)/installed ## no container, network, volume, process or image of the lab stays
+	$(BIN)/fwbench lab down --all
+
+clean: ## the virtual environment and what tools left
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .ansible
+
+$(VENV)/installed: pyproject.toml
+	@PYTHON="$(PYTHON)" ./.ci/bootstrap "$(VENV)"
+	@echo "installing fwbench into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/developer: $(VENV)/installed
+	@echo "installing the tools of fwbench's developers into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

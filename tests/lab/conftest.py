@@ -1,0 +1,78 @@
+"""A lab of the tests' own, and the program as a user has it: the wheel in an empty environment."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from program import Lab, Program
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The wheel, installed into an empty environment."""
+    place = tmp_path_factory.mktemp("installed")
+    wheel = [sys.executable, "-m", "build", "--wheel", "--outdir", str(place / "dist"), str(ROOT)]
+    subprocess.run(wheel, check=True, capture_output=True)
+    venv.create(place / "venv", with_pip=True)
+    pip = [str(place / "venv/bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *map(str, (place / "dist").glob("*.whl"))], check=True)
+    anywhere = place / "any where"
+    anywhere.mkdir()
+    # Nothing of the developer's own environment may help.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    inherited["PATH"] = os.pathsep.join(
+        entry
+        for entry in os.environ["PATH"].split(os.pathsep)
+        if Path(sys.prefix) not in [Path(entry), *Path(entry).parents]
+    )
+    environment = {**inherited, "XDG_STATE_HOME": str(place / "state")}
+    environment.pop("VIRTUAL_ENV", None)
+    return Program(place / "venv/bin/fwbench", environment, anywhere)
+
+
+def _lab(program: Program, name: str, arguments: Sequence[str]) -> Iterator[Lab]:
+    try:
+        up = program("lab", "up", "--name", name, *arguments)
+        yield Lab(Path(up.stdout.strip()))
+    finally:
+        program("lab", "down", "--name", name)
+
+
+@pytest.fixture(scope="session")
+def bare(program: Program) -> Iterator[Lab]:
+    """Two rigs, of Debian 13 and of Debian 12, as they were rented."""
+    name = f"test-{os.getpid()}"
+    systems = ["--os", "debian:13", "--os", "debian:12"]
+    yield from _lab(program, name, ["--targets", "2", "--clients", "2", *systems])
+
+
+@pytest.fixture(scope="session")
+def spare(program: Program) -> Iterator[Lab]:
+    """Another rig, for what leaves its hosts unfit for anything else."""
+    yield from _lab(program, f"spare-{os.getpid()}", ["--os", "debian:13"])
+
+
+@pytest.fixture(scope="session")
+def ready(program: Program, bare: Lab) -> Lab:
+    """Both rigs, provisioned."""
+    program("provision", "-i", bare.inventory)
+    return bare
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "sessions"
+    shutil.rmtree(tmp_path / "sessions", ignore_errors=True)

@@ -1,0 +1,93 @@
+"""The program and the lab as the tests see them: by their outsides."""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Program:
+    """The installed `fwbench`, always called from a folder that has nothing to do with it."""
+
+    command: Path
+    environment: Mapping[str, str]
+    anywhere: Path
+
+    def __call__(self, *arguments: str | Path, exits: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [self.command, *arguments],
+            cwd=self.anywhere,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == exits, (
+            f"{arguments} exited {done.returncode}:\n{done.stderr[-5000:]}"
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self.command, *arguments],
+            cwd=self.anywhere,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab that is up, and a way into its hosts that is not fwbench's own."""
+
+    inventory: Path
+
+    @property
+    def hosts(self) -> dict[str, dict[str, object]]:
+        groups = yaml.safe_load(self.inventory.read_text())["all"]["children"]
+        return {name: host for group in groups.values() for name, host in group["hosts"].items()}
+
+    @property
+    def targets(self) -> list[str]:
+        return [name for name in self.hosts if name.startswith("target-")]
+
+    def ssh(
+        self, host: str, command: str, *, user: str = "admin"
+    ) -> subprocess.CompletedProcess[str]:
+        variables = yaml.safe_load(self.inventory.read_text())["all"]["vars"]
+        return subprocess.run(
+            [
+                "ssh",
+                "-oBatchMode=yes",
+                "-oStrictHostKeyChecking=yes",
+                f"-oUserKnownHostsFile={variables['fwbench_known_hosts']}",
+                f"-i{variables['ansible_ssh_private_key_file']}",
+                f"-p{self.hosts[host]['ansible_port']}",
+                f"{user}@127.0.0.1",
+                command,
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    def ask(self, host: str, command: str) -> str:
+        done = self.ssh(host, command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def leftovers(self) -> dict[str, str]:
+        """What a session may have forgotten on each host: containers, folders, load."""
+        look = (
+            "sudo docker ps --all --quiet 2>/dev/null; ls -d /var/tmp/fwbench-* 2>/dev/null;"
+            " pgrep -a h2load; true"
+        )
+        found = {host: self.ask(host, look).strip() for host in self.hosts}
+        return {host: text for host, text in found.items() if text}
