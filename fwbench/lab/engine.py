@@ -5,11 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fwbench import places
-from fwbench.errors import LabError, ProvisionError
+from fwbench.errors import LabError
 from fwbench.lab import docker
 from fwbench.playbook import play
-
-ENGINE_PLAYBOOK = "engine.yml"
 
 
 def ensure(say: Callable[[str], None]) -> None:
@@ -26,7 +24,7 @@ def ensure(say: Callable[[str], None]) -> None:
         )
     say("no Docker engine answers: installing and starting one")
     played = play(
-        ENGINE_PLAYBOOK, "localhost,", ["localhost"], on_task=lambda task: say(f"engine: {task}")
+        "engine.yml", "localhost,", ["localhost"], on_task=lambda task: say(f"engine: {task}")
     )
     if played.failed:
         raise LabError(f"no Docker engine could be had: {played.failed[0].trouble}")
@@ -37,7 +35,7 @@ def ensure(say: Callable[[str], None]) -> None:
 
 
 def release(say: Callable[[str], None]) -> None:
-    """Stop the engine if fwbench started it and nobody else has anything on it."""
+    """Remove the engine if fwbench installed or started it and nobody else has anything on it."""
     if not _ours().exists():
         return
     if docker.answers():
@@ -45,12 +43,10 @@ def release(say: Callable[[str], None]) -> None:
         if others:
             say("the Docker engine goes on: it holds containers or images that are not ours")
             return
-        say("stopping the Docker engine that fwbench started")
-        played = play(
-            ENGINE_PLAYBOOK, "localhost,", ["localhost"], variables={"engine_wanted": "stopped"}
-        )
-        if played.failed:
-            raise ProvisionError(f"the Docker engine did not stop: {played.failed[0].trouble}")
+    say("removing the Docker engine that fwbench installed")
+    played = play("engine_remove.yml", "localhost,", ["localhost"])
+    if played.failed:
+        raise LabError(f"the Docker engine could not be removed: {played.failed[0].trouble}")
     _ours().unlink()
 
 
