@@ -34,7 +34,8 @@ def test_a_host_can_be_made_ready_and_bare_again(program: Program, spare: Lab) -
     assert refused.splitlines()[-1].startswith("fwbench: ")
     assert "fwbench provision" in refused
     program("provision", "-i", spare.inventory, "--check")
-    assert _states(spare) == before
+    for host, dry in _states(spare).items():
+        assert set(dry) ^ set(before[host]) <= {".ansible"}, host  # Ansible's own folder
 
     # A package mirror that is down: one sentence that names the host, and nothing half done.
     for host in spare.hosts:

@@ -1,0 +1,86 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fwbench.errors import LabError
+from fwbench.lab import docker, engine
+from fwbench.playbook import HostResult, Played
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The playbooks that were asked for; none is really played."""
+    asked: list[str] = []
+
+    def play(name: str, *_: Any, **__: Any) -> Played:
+        asked.append(name)
+        return Played(hosts=(HostResult(host="localhost", changed=1),))
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(engine, "play", play)
+    return asked
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: bool) -> None:
+    told = list(answers)
+    monkeypatch.setattr(docker, "answers", lambda: told.pop(0) if len(told) > 1 else told[0])
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def test_an_engine_that_answers_is_used_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, played: list[str]
+) -> None:
+    answering(monkeypatch, True)
+    engine.ensure(quiet)
+    engine.release(quiet)
+    assert played == []
+
+
+def test_without_engine_and_without_root_one_sentence_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, played: list[str]
+) -> None:
+    answering(monkeypatch, False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="no Docker engine answers you: start Docker, or join"):
+        engine.ensure(quiet)
+    assert played == []
+
+
+def test_root_gets_one_which_is_removed_again_once_nobody_uses_it(
+    monkeypatch: pytest.MonkeyPatch, played: list[str]
+) -> None:
+    answering(monkeypatch, False, True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    engine.ensure(quiet)
+    monkeypatch.setattr(docker, "docker", lambda *_, **__: "")
+    engine.release(quiet)
+    engine.release(quiet)
+    assert played == ["engine.yml", "engine_remove.yml"]
+
+
+def test_an_engine_that_others_use_goes_on(
+    monkeypatch: pytest.MonkeyPatch, played: list[str]
+) -> None:
+    answering(monkeypatch, False, True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    engine.ensure(quiet)
+    monkeypatch.setattr(docker, "docker", lambda *_, **__: "8c1f0e5a")
+    said: list[str] = []
+    engine.release(said.append)
+    assert played == ["engine.yml"]
+    assert "not ours" in said[0]
+
+
+def test_an_engine_that_was_installed_and_does_not_answer_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, played: list[str]
+) -> None:
+    answering(monkeypatch, False)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(LabError, match="it does not answer"):
+        engine.ensure(quiet)
+    assert played == ["engine.yml"]
