@@ -1,9 +1,7 @@
 """The command line: flags, exit codes, printing. Nothing heavy is imported before its use."""
 
-import contextlib
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -310,23 +308,13 @@ def _print_report(folder: Path) -> None:
 
 
 def _play(name: str, inventory: Path, *, check: bool = False) -> None:
+    from fwbench.progress import TaskProgress
     from fwbench.provision import meet, provision
     from fwbench.report import hosts as table
 
     hosts = [host for rig in _rigs(inventory) for host in rig.hosts]
     meet(hosts)
-    with _progress(name) as on_task:
-        played = provision(name, inventory, hosts, check=check, on_task=on_task)
+    names = ", ".join(host.name for host in hosts)
+    with TaskProgress(f"{name.removesuffix('.yml')} of {names}") as progress:
+        played = provision(name, inventory, hosts, check=check, on_task=progress.task)
     click.echo(table.played(played))
-
-
-@contextlib.contextmanager
-def _progress(name: str) -> Iterator[Any]:
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        yield lambda task: console.print(task, markup=False)
-        return
-    with console.status(name) as status:
-        yield lambda task: status.update(task)

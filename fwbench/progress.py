@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from fwbench.model.record import Record
@@ -104,3 +105,36 @@ class ProgressWatcher:
         if self._task is not None:
             what = ", ".join(self._now.values())
             self._live.update(self._task, completed=self._done, description=what, left=self._left())
+
+
+class TaskProgress:
+    """Follows a playbook. Nobody knows how many tasks are to come: a host says what it lacks."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._count = what, 0
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._console.print(f"{self._what}: seconds if nothing lacks, minutes the first time")
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._status.stop()
+
+    def task(self, name: str) -> None:
+        """A task begins; on a terminal it takes the place of the one before."""
+        self._count += 1
+        line = f"[{duration(time.monotonic() - self._began)}] task {self._count}: {name}"
+        if self._console.is_terminal:
+            self._status.update(escape(line))
+        else:
+            self._console.print(line, markup=False)

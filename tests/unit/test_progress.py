@@ -10,7 +10,7 @@ from rich.console import Console
 from fwbench import progress
 from fwbench.model.verdict import Level
 from fwbench.plan import make_plan
-from fwbench.progress import ProgressWatcher, duration, line_of
+from fwbench.progress import ProgressWatcher, TaskProgress, duration, line_of
 
 PLAN = make_plan(suite(loads=(COUNTED,), blocks=2), [rig()])
 
@@ -133,3 +133,15 @@ def test_on_a_terminal_a_live_line_follows_and_is_taken_away(
         watcher.ended(record())
     assert "runs" in out.getvalue()
     assert "[1/4] one  block 1  flask hello: ok" in out.getvalue()
+
+
+def test_a_playbook_is_followed_in_lines_where_nobody_watches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with TaskProgress("provision of target-1") as progress:
+        progress.task("h2load : Install [the] packages")
+        progress.task("Verify")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("provision of target-1: ")
+    assert lines[1] == "[0 s] task 1: h2load : Install [the] packages"
+    assert lines[2] == "[0 s] task 2: Verify"
