@@ -1,5 +1,6 @@
 """The command line: flags, exit codes, printing. Nothing heavy is imported before its use."""
 
+import errno
 import signal
 import sys
 from pathlib import Path
@@ -44,6 +45,13 @@ class _Commands(click.Group):
         except FwbenchError as error:
             click.echo(f"fwbench: {error}", err=True)
             context.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly when the reader of a pipe has gone
+            click.echo(
+                f"fwbench: {error.strerror or error}: {error.filename or 'a file'}", err=True
+            )
+            context.exit(1)
         except KeyboardInterrupt:
             click.echo("fwbench: interrupted", err=True)
             context.exit(INTERRUPTED)
@@ -288,10 +296,15 @@ def _rigs(inventory: Path) -> Any:
 def _suite_path(suite: Path) -> Path:
     """A file as it is named; a bare name stands for a suite that comes with fwbench."""
     from fwbench import places
+    from fwbench.errors import SuiteError
 
-    shipped = places.data() / "suites" / f"{suite.name.removesuffix('.yml')}.yml"
-    bare = suite.parent in (Path(), Path("suites"))
-    return shipped if bare and not suite.exists() and shipped.exists() else suite
+    if suite.exists():
+        return suite
+    shipped = {path.stem: path for path in sorted((places.data() / "suites").glob("*.yml"))}
+    name = suite.name.removesuffix(".yml")
+    if suite.parent in (Path(), Path("suites")) and name in shipped:
+        return shipped[name]
+    raise SuiteError(f"{suite}: no such file, nor one of the suites {', '.join(shipped)}")
 
 
 def _print_report(folder: Path) -> None:

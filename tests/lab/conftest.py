@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from program import Lab, Program
 
+from fwbench.lab import docker
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,8 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    """The wheel, installed into an empty environment."""
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The wheel, installed into an empty environment; in the end nothing of any lab is left."""
     place = tmp_path_factory.mktemp("installed")
     wheel = [sys.executable, "-m", "build", "--wheel", "--outdir", str(place / "dist"), str(ROOT)]
     subprocess.run(wheel, check=True, capture_output=True)
@@ -40,7 +42,21 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     )
     environment = {**inherited, "XDG_STATE_HOME": str(place / "state")}
     environment.pop("VIRTUAL_ENV", None)
-    return Program(place / "venv/bin/fwbench", environment, anywhere)
+    program = Program(place / "venv/bin/fwbench", environment, anywhere)
+    yield program
+    program("lab", "down", "--name", f"test-{os.getpid()}", "--all")
+    assert _left_by_labs() == []
+
+
+def _left_by_labs() -> list[str]:
+    """What any lab left on this machine, but for labs that are up: their owner wants them."""
+    if not docker.answers():
+        return []
+    if docker.names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
+        return []
+    networks = docker.names(["network", "ls"], "fwbench.lab", "{{.Name}}")
+    listed = docker.docker("images", "--format={{.Repository}}:{{.Tag}}")
+    return networks + [image for image in listed.split() if image.startswith("fwbench")]
 
 
 def _lab(program: Program, name: str, arguments: Sequence[str]) -> Iterator[Lab]:

@@ -341,3 +341,22 @@ def test_a_session_that_is_interrupted_ends_with_its_code_and_no_traceback(
             stack.close()  # what is being connected must not have to be waited for
             _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (130, "fwbench: interrupted\n")
+
+
+def test_a_suite_that_is_neither_a_file_nor_shipped_is_refused_with_those_that_are() -> None:
+    done = CliRunner().invoke(main, ["run", "smok", "-i", "hosts.yml"])
+    assert done.exit_code == 3
+    assert (
+        "smok: no such file, nor one of the suites flask-vs-fastapi, published, smoke"
+        in done.stderr
+    )
+
+
+def test_a_disk_that_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "sessions/x/runs/r1")
+
+    monkeypatch.setattr("fwbench.cli._print_report", full)
+    done = CliRunner().invoke(main, ["report", "sessions/x"])
+    assert done.exit_code == 1
+    assert done.stderr == "fwbench: No space left on device: sessions/x/runs/r1\n"
