@@ -173,7 +173,9 @@ def _why(data: Mapping[str, Any]) -> str:
     result = data.get("res", {})
     words = [str(result.get("msg") or "failed").strip()]
     items = [item for item in result.get("results", []) if isinstance(item, dict)]
-    words += [str(item.get("msg", "")) for item in items if item.get("failed")]
+    # ansible-core 2.19 marks an item that failed; 2.21 only tells it by its exception.
+    failed = [item for item in items if item.get("failed") or "exception" in item]
+    words += [str(item.get("msg", "")) for item in failed]
     if detail := str(result.get("stderr") or "").strip():
         words.append(detail[-600:])
     return f"{data.get('task', 'a task')}: {' '.join(' '.join(words).split())[:1200]}"
