@@ -1,0 +1,57 @@
+"""What users can type and get is documented."""
+
+import inspect
+from pathlib import Path
+
+import click
+import pytest
+
+from fwbench import errors
+from fwbench.cli import main
+from fwbench.model.contender import Contender, Contract
+from fwbench.model.load import Load
+from fwbench.model.suite import Limits, Suite
+
+ROOT = Path(__file__).parents[2]
+DOCS = "\n".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def commands(group: click.Group, name: str) -> list[str]:
+    found = []
+    for word, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += commands(command, f"{name} {word}")
+        else:
+            found.append(f"{name} {word}")
+    return found
+
+
+@pytest.mark.parametrize("command", commands(main, "fwbench"))
+def test_every_command_is_documented(command: str) -> None:
+    assert command in DOCS
+
+
+@pytest.mark.parametrize("model", [Suite, Load, Limits])
+def test_every_key_of_a_suite_is_documented(model: type[Suite | Load | Limits]) -> None:
+    text = (ROOT / "docs/suites.md").read_text()
+    for key in model.model_fields:
+        assert f"`{key}`" in text or f"{{{key}" in text or f" {key}}}" in text, key
+
+
+@pytest.mark.parametrize("model", [Contender, Contract])
+def test_every_key_of_a_contender_is_documented(model: type[Contender | Contract]) -> None:
+    text = (ROOT / "docs/contenders.md").read_text()
+    for key in set(model.model_fields) - {"name"}:  # the folder's name
+        assert f"`{key}`" in text, key
+
+
+def test_every_exit_code_is_documented() -> None:
+    text = (ROOT / "docs/exit-codes.md").read_text()
+    families = [
+        value
+        for _, value in inspect.getmembers(errors, inspect.isclass)
+        if value.__module__ == errors.__name__ and value.exit_code != 1
+    ]
+    assert len(families) == 8
+    for family in families:
+        assert f"| {family.exit_code} | `{family.__name__}` |" in text
