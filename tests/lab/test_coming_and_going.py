@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from program import Lab, Program
 
@@ -15,7 +16,10 @@ sysctl -n net.ipv4.ip_forward 2>/dev/null
 pgrep -l dockerd
 true
 """
-MIRRORS = "127.0.0.1 deb.debian.org security.debian.org"
+MIRRORS = (
+    "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null"
+    " | grep -oE 'https?://[^/ ]+'; true"
+)
 
 
 def _states(lab: Lab) -> dict[str, list[str]]:
@@ -39,7 +43,11 @@ def test_a_host_can_be_made_ready_and_bare_again(program: Program, spare: Lab) -
 
     # A package mirror that is down: one sentence that names the host, and nothing half done.
     for host in spare.hosts:
-        spare.ask(host, f"cp /etc/hosts /tmp/hosts; echo {MIRRORS} | sudo tee -a /etc/hosts")
+        spare.ask(host, "cp /etc/hosts /tmp/hosts")
+        mirrors = {urlsplit(url).hostname for url in spare.ask(host, MIRRORS).split()}
+        assert mirrors
+        for mirror in mirrors:
+            spare.ask(host, f"echo 127.0.0.1 {mirror} | sudo tee -a /etc/hosts")
     down = program("provision", "-i", spare.inventory, exits=6).stderr.splitlines()[-1]
     assert down.startswith("fwbench: target-1: ")
     assert "client-1: " in down
