@@ -116,7 +116,7 @@ class Session:
                 for future in running:
                     if future.done():
                         future.result()
-            except BaseException:
+            except BaseException:  # Ctrl-C too: the other rigs stop and clean up before it goes on
                 self.cancel()
                 raise
         return store
