@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fwbench.errors import NotReadyError, RunError
 from fwbench.model.contender import Contender, Contract
-from fwbench.model.suite import Limits
+from fwbench.model.setting import CpuMode, Network, Setting
 from fwbench.remote import Remote
 
 ENGINE_TIMEOUT_S = 60
@@ -18,18 +18,34 @@ def url(address: str, contender: Contender, contract: Contract) -> str:
 
 
 def run_argv(
-    name: str, contender: Contender, image: str, limits: Limits, address: str, session: str
+    name: str,
+    contender: Contender,
+    image: str,
+    setting: Setting,
+    address: str,
+    session: str,
+    cpus: Sequence[int],
 ) -> list[str]:
-    """The engine's command for a fresh container: no privileges, published on one address only.
+    """The engine's command for a fresh container: no privileges, reached on one address only.
 
-    `image` is an id, not a tag, so that what runs is what the session's facts describe.
+    `image` is an id, not a tag, so that what runs is what the session's facts describe. `cpus` are
+    the numbers of the target's CPUs; a container that is pinned gets the last of them, since
+    interrupts are mostly served by the first.
     """
     host = f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
     argv = ["docker", "run", "--detach", "--pull=never", f"--name={name}"]
     argv += [f"--label=fwbench.session={session}"]
-    argv += [f"--publish={host}:{contender.port}:{contender.port}"]
+    if setting.network is Network.HOST:
+        argv += ["--network=host", f"--env=FWBENCH_BIND={host}"]
+    else:
+        argv += [f"--publish={host}:{contender.port}:{contender.port}"]
     argv += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp"]
-    if limits.cpus is not None:
+    argv.append(f"--env=FWBENCH_WORKERS={setting.concurrency.workers or contender.workers}")
+    argv.append(f"--env=FWBENCH_THREADS={setting.concurrency.threads or contender.threads}")
+    limits = setting.limits
+    if limits.cpus is not None and limits.cpu_mode is CpuMode.PINNED:
+        argv.append(f"--cpuset-cpus={','.join(map(str, cpus[-int(limits.cpus) :]))}")
+    elif limits.cpus is not None:
         argv.append(f"--cpus={limits.cpus:g}")
     if limits.memory is not None:
         argv.append(f"--memory={limits.memory}")

@@ -1,9 +1,10 @@
 """From a suite and its rigs to the runs, in the order in which they are executed."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, product
+from itertools import chain
 from random import Random
 
+from fwbench.errors import InventoryError
 from fwbench.model.host import Rig
 from fwbench.model.load import Load
 from fwbench.model.run import Plan, Run, Trial
@@ -12,16 +13,21 @@ from fwbench.model.suite import Suite
 _LONGEST_ID = 63  # as `Name` has it
 
 # Guesses, for the sentence "this will take about…" alone.
-_AROUND_A_RUN_S = 5.0
+_AROUND_A_RUN_S = 2.5
 _REQUESTS_PER_S = 1000
 
 
 def trials(suite: Suite) -> tuple[Trial, ...]:
-    """Everything that the suite repeats: contender × endpoint × load × limits, in its order."""
-    combinations = product(suite.contenders, suite.endpoints, suite.loads, suite.limits)
+    """Everything that the suite repeats: every contender in every setting, in its order.
+
+    A suite that means to claim a winner has its baseline twice: whatever differs between the two
+    is noise.
+    """
     return tuple(
-        Trial(contender=contender, endpoint=endpoint, load=load, limits=limits)
-        for contender, endpoint, load, limits in combinations
+        Trial(contender=contender, twin=twin, **dict(setting))
+        for setting in suite.settings
+        for contender in suite.contenders
+        for twin in ((False, True) if suite.compares and contender == suite.baseline else (False,))
     )
 
 
@@ -30,8 +36,16 @@ def make_plan(suite: Suite, rigs: Sequence[Rig], seed: int | None = None) -> Pla
 
     The same suite, rigs and seed (by default the suite's) give the same plan, and a rig's order
     depends neither on other rigs nor on later blocks. `runs` takes the rigs in turn: the first run
-    of each, then the second of each, and so on; within a rig, blocks never mix.
+    of each, then the second of each, and so on; within a rig, blocks never mix. The steps of a
+    search follow each other, since each depends on those before.
+
+    Raises `InventoryError` where the suite's preset needs more rigs.
     """
+    if len(rigs) < suite.preset.fewest_rigs:
+        raise InventoryError(
+            f"the preset {suite.preset} claims something about a kind of host, which needs at least"
+            f" {suite.preset.fewest_rigs} rigs; the inventory has {len(rigs)}"
+        )
     seed = suite.seed if seed is None else seed
     of_rigs = [
         _runs_of_rig(suite, rig.name, number, seed) for number, rig in enumerate(rigs, start=1)
@@ -53,9 +67,14 @@ def _runs_of_rig(suite: Suite, rig: str, number: int, seed: int) -> Iterator[Run
     for block in range(1, suite.blocks + 1):
         random = Random(repr((seed, rig, block)))  # noqa: S311 - an order, not a secret
         for trial in random.sample(of_suite, len(of_suite)):
-            sequence += 1
-            run_id = f"r{number}-{sequence:04d}-{trial.contender}"[:_LONGEST_ID]
-            yield Run(id=run_id, rig=rig, block=block, trial=trial)
+            for step in _steps(trial.load):
+                sequence += 1
+                run_id = f"r{number}-{sequence:04d}-{trial.name}"[:_LONGEST_ID]
+                yield Run(id=run_id, rig=rig, block=block, step=step, trial=trial)
+
+
+def _steps(load: Load) -> Sequence[int | None]:
+    return (None,) if load.search is None else range(1, load.search.steps + 1)
 
 
 def _load_s(load: Load) -> float:

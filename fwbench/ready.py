@@ -41,7 +41,7 @@ def load_address(target: Target) -> str:
 def facts(remote: Remote, host: Host, folder: PurePosixPath) -> HostFacts:
     """What a host is made of, as the agent in `folder` on it finds out."""
     root = isinstance(host, Target)  # the engine answers root alone
-    argv = ["python3", "-I", str(folder / "agent.py"), "facts", str(folder)]
+    argv = ["python3", "-I", str(folder / "agent.pyz"), "facts", str(folder)]
     remote.check(argv, timeout_s=60, sudo=root)
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
         to = Path(private) / "facts.json"
@@ -60,12 +60,16 @@ def facts(remote: Remote, host: Host, folder: PurePosixPath) -> HostFacts:
 
 
 def check(
-    rigs: Sequence[Rig], facts: Sequence[HostFacts], contenders: Sequence[Contender]
+    rigs: Sequence[Rig],
+    facts: Sequence[HostFacts],
+    contenders: Sequence[Contender],
+    pinned_cpus: int,
 ) -> dict[tuple[str, str], str]:
     """The image id of each contender on each target: {(target, contender): id}.
 
-    Raises `NotReadyError` where a host lacks something, where a port is taken, or where hosts of
-    one architecture have different images of a contender.
+    Raises `NotReadyError` where a host lacks something, where a port is taken, where hosts of one
+    architecture have different images of a contender, or where a target has fewer CPUs than the
+    `pinned_cpus` that one container is to have.
     """
     of = {fact.host: fact for fact in facts}
     images: dict[tuple[str, str], str] = {}
@@ -77,6 +81,11 @@ def check(
         target = of[rig.target.name]
         if target.engine is None:
             raise NotReadyError(f"{target.host}: no Docker engine answers; {PROVISION}")
+        if len(target.cpu_numbers) < pinned_cpus:
+            raise NotReadyError(
+                f"{target.host}: has {len(target.cpu_numbers)} CPUs, the suite pins a container to"
+                f" {pinned_cpus}; lower cpus in its limits"
+            )
         for contender in contenders:
             if contender.port in target.listening:
                 raise NotReadyError(

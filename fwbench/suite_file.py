@@ -2,7 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -16,6 +17,7 @@ from fwbench.yaml_lines import Document, KeyPath, read, shown
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+_SWEPT = ("connections", "rate")
 _A_NAME = "must be lower-case letters, digits, '-' and '_', begin with one of the first two"
 _SHAPES = {
     "memory": "must be a whole number and one of the units b, k, m, g, such as 512m",
@@ -46,9 +48,20 @@ def load_contenders(folder: Path) -> dict[str, Contender]:
 
 
 def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
-    """The suite in the file at `path`, of contenders that exist and have all its endpoints."""
+    """The suite in the file at `path`, of contenders that exist and have all its endpoints.
+
+    A load whose `connections` or `rate` is a list is a sweep: it stands for a load with each.
+    """
     document = read(path)
-    suite = _validated(document, Suite)
+    value, entries = _swept(document.value)
+
+    def in_file(path: KeyPath) -> KeyPath:
+        """Where in the file a load comes from, whose place among all loads `path` gives."""
+        if len(path) < 2 or path[0] != "loads" or not isinstance(path[1], int):
+            return path
+        return ("loads", entries[path[1]], *path[2:])
+
+    suite = _validated(document, Suite, value, in_file)
     for index, name in enumerate(suite.contenders):
         if name not in contenders:
             problem = f"no contender is called {name!r}{_suggestion(name, contenders)}"
@@ -66,18 +79,50 @@ def _contender(file: Path) -> Contender:
     document = read(file)
     if isinstance(document.value, dict) and "name" in document.value:
         raise document.error(("name",), "leave this out: a contender is called as its folder is")
-    return _validated(document, Contender, name=file.parent.name)
-
-
-def _validated(document: Document, model: type[_Model], **more: str) -> _Model:
     if not isinstance(document.value, dict):
+        raise document.error((), "must be a mapping of keys to values")
+    return _validated(document, Contender, {**document.value, "name": file.parent.name})
+
+
+def _swept(value: Any) -> tuple[Any, list[int]]:
+    """The suite with every sweep written out, and from which entry of the file each load comes."""
+    loads = value.get("loads") if isinstance(value, dict) else None
+    if not isinstance(loads, list):
+        return value, []
+    written_out: list[Any] = []
+    entries: list[int] = []
+    for entry, load in enumerate(loads):
+        swept = [key for key in _SWEPT if isinstance(load, dict) and _is_sweep(load.get(key))]
+        for values in product(*(load[key] for key in swept)):
+            written_out.append({**load, **dict(zip(swept, values, strict=True))} if swept else load)
+            entries.append(entry)
+    return {**value, "loads": written_out}, entries
+
+
+def _is_sweep(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 0
+
+
+def _validated(
+    document: Document,
+    model: type[_Model],
+    value: Any,
+    in_file: Callable[[KeyPath], KeyPath] = lambda path: path,
+) -> _Model:
+    """The model that `value`, made of the document, describes; `in_file` leads errors back."""
+    if not isinstance(value, dict):
         raise document.error((), "must be a mapping of keys to values")
     try:
         # JSON, because pydantic then takes lists for tuples and is strict about everything else:
         # "40" and true are no numbers.
-        return model.model_validate_json(json.dumps({**document.value, **more}), strict=True)
+        return model.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        raise _first_error(document, model, error.errors(include_url=False)) from None
+        details: list[ErrorDetails] = [
+            {**each, "loc": in_file(each["loc"])}
+            for each in error.errors(include_url=False)
+            if each["type"] != "default_factory_not_called"  # follows from another error
+        ]
+        raise _first_error(document, model, details) from None
 
 
 def _first_error(
@@ -121,6 +166,8 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> str:
             return f"must be more than {limits['gt']}, not {shown(details['input'])}"
         case "less_than_equal":
             return f"must be at most {limits['le']}, not {shown(details['input'])}"
+        case "enum":
+            return f"must be {limits['expected']}, not {shown(details['input'])}"
         case "too_short":
             return "must not be empty"
         case "value_error":

@@ -4,6 +4,7 @@ The forms were read in nghttp2's `src/h2load.cc` and in recorded outputs of 1.40
 1.64, 1.68, 1.69 and 1.70 (`tests/fixtures/h2load`).
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
@@ -20,9 +21,16 @@ def argv(load: Load, url: str, log: PurePath) -> list[str]:
     """The command that puts `load` on `url` over HTTP/1.1 and logs every answer to `log`.
 
     h2load appends to a log that exists: give each run a fresh path.
+
+    A load of a fixed rate gets a number of requests instead of a duration, for two reasons: only
+    then does h2load count what was lost, and only then can it open connections one after the other
+    (`-r`), without which all of them would send at the same instants. Its warm-up is cut off later,
+    by the log.
     """
     command = ["h2load", "--h1"]
-    if load.duration_s is None:
+    if load.rate is not None:
+        command += _fixed_rate(load, load.rate)
+    elif load.duration_s is None:
         command.append(f"-n{load.requests}")
     else:
         command.append(f"-D{load.duration_s}")
@@ -32,6 +40,42 @@ def argv(load: Load, url: str, log: PurePath) -> list[str]:
     if load.threads > 1:
         command.append(f"-t{load.threads}")
     return [*command, f"--log-file={log}", url]
+
+
+def window_s(load: Load) -> tuple[float, float] | None:
+    """What of a load's log is measured, in seconds from its first request: from where, how long.
+
+    None if it is all of it: of other loads than those of a fixed rate h2load logs no warm-up.
+    """
+    if load.rate is None or load.duration_s is None:
+        return None
+    until_all_are_open = _opening_period_ms(load, load.rate) * load.connections / load.threads / 1e3
+    return max(float(load.warm_up_s), until_all_are_open), float(load.duration_s)
+
+
+def lasts_s(load: Load) -> float | None:
+    """How long a load lasts if the server keeps up; None if that is up to the server."""
+    window = window_s(load)
+    return load.nominal_s if window is None else sum(window)
+
+
+def _fixed_rate(load: Load, rate: float) -> list[str]:
+    per_connection = rate / load.connections
+    return [
+        f"-n{load.connections * (math.ceil(per_connection * (lasts_s(load) or 0)) + 1)}",
+        f"--rps={per_connection:.9g}",
+        f"-r{load.threads}",
+        f"--rate-period={_opening_period_ms(load, rate)}ms",
+    ]
+
+
+def _opening_period_ms(load: Load, rate: float) -> int:
+    """Milliseconds between openings on each thread, which spread the connections' phases.
+
+    One after the other within the interval in which each connection sends once; h2load takes whole
+    milliseconds, at most one connection of each thread in each.
+    """
+    return max(1, math.ceil(load.threads / rate * 1e3))
 
 
 _VERSION = re.compile(r"h2load nghttp2/([0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.]+)?)")

@@ -24,6 +24,10 @@ class Contender(Frozen):
     processes: int = Field(ge=1, description="processes of the container once it is up")
     endpoints: dict[Name, Contract] = Field(min_length=1)
 
+    def processes_with(self, workers: int | None) -> int:
+        """The container's processes once it is up with another number of workers, if any."""
+        return self.processes - self.workers + (workers or self.workers)
+
     @property
     def image(self) -> str:
         """The tag under which provisioning leaves the image on every target."""

@@ -3,31 +3,43 @@ import hashlib
 from pydantic import Field
 
 from fwbench.model.base import Frozen
-from fwbench.model.load import Load
 from fwbench.model.names import Name
-from fwbench.model.suite import Limits
+from fwbench.model.setting import Setting
 
 
-class Trial(Frozen):
-    """What is repeated: one contender at one endpoint under one load within limits."""
+class Trial(Setting):
+    """What is repeated: one contender in one setting.
+
+    The `twin` of the baseline's trial is the same thing under another name: whatever difference
+    there seems to be between the two is noise.
+    """
 
     contender: Name
-    endpoint: Name
-    load: Load
-    limits: Limits
+    twin: bool = False
 
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits over every field: equal trials, and only these, share it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
+    @property
+    def name(self) -> str:
+        """The contender; its twin under the other name."""
+        return f"{self.contender}-twin" if self.twin else self.contender
+
+    @property
+    def setting(self) -> Setting:
+        """All but the contender."""
+        return Setting(**{key: getattr(self, key) for key in Setting.model_fields})
+
 
 class Run(Frozen):
-    """One execution of a trial, in one block, on one rig."""
+    """One execution of a trial, in one block, on one rig; of a search, one step."""
 
     id: Name
     rig: str
     block: int = Field(ge=1)
+    step: int | None = Field(default=None, ge=1, description="of a search, within its block")
     trial: Trial
 
 

@@ -1,3 +1,5 @@
+from enum import StrEnum
+from itertools import product
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -5,23 +7,37 @@ from pydantic import Field, model_validator
 from fwbench.model.base import Frozen
 from fwbench.model.load import Load
 from fwbench.model.names import Name
+from fwbench.model.setting import Concurrency, Limits, Network, Setting
+from fwbench.model.thresholds import Thresholds
 
 
-class Limits(Frozen):
-    """What the engine grants a contender's container; None is no limit."""
+class Preset(StrEnum):
+    """How much is to be claimed, and so how often everything is repeated."""
 
-    cpus: float | None = Field(default=None, gt=0, le=1024)
-    memory: str | None = Field(default=None, pattern=r"^[1-9][0-9]{0,14}[bkmg]$")
+    SMOKE = "smoke"
+    STANDARD = "standard"
+    PUBLISH = "publish"
 
     @property
-    def label(self) -> str:
-        """The limits in words: `1 CPU, 512m`."""
-        cpus = "all CPUs" if self.cpus is None else f"{self.cpus:g} CPU"
-        return cpus if self.memory is None else f"{cpus}, {self.memory}"
+    def blocks(self) -> int:
+        """Passes over everything."""
+        return {Preset.SMOKE: 1, Preset.STANDARD: 10, Preset.PUBLISH: 30}[self]
+
+    @property
+    def fewest_rigs(self) -> int:
+        """Twenty runs on one machine are not twenty machines."""
+        return 5 if self is Preset.PUBLISH else 1
+
+
+class StoppingRule(Frozen):
+    """When to end before the last block: once every interval is narrow enough."""
+
+    within_percent: float = Field(gt=0, le=100, description="half the width of each interval")
+    at_least: int = Field(default=10, ge=10, description="blocks: stopping earlier costs coverage")
 
 
 class Suite(Frozen):
-    """What somebody asks: which contenders, at which endpoints, under which loads and limits."""
+    """What somebody asks: which contenders, in which settings, how often repeated."""
 
     name: Name
     question: str
@@ -30,16 +46,53 @@ class Suite(Frozen):
     endpoints: tuple[Name, ...] = Field(default=("hello",), min_length=1)
     loads: tuple[Load, ...] = Field(min_length=1)
     limits: tuple[Limits, ...] = Field(default=(Limits(),), min_length=1)
-    blocks: int = Field(default=1, ge=1, le=1000)
+    concurrency: tuple[Concurrency, ...] = Field(default=(Concurrency(),), min_length=1)
+    networks: tuple[Network, ...] = Field(default=(Network.PUBLISHED,), min_length=1)
+    preset: Preset = Preset.STANDARD
+    blocks: int = Field(default_factory=lambda data: data["preset"].blocks, ge=1, le=1000)
+    stop: StoppingRule | None = None
+    margin_percent: float = Field(default=2.0, gt=0, le=100)
     seed: int = 1
     start_timeout_s: int = Field(default=30, ge=1, le=3600)
+    thresholds: Thresholds = Thresholds()
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
-        for key in ("contenders", "endpoints", "loads", "limits"):
+        for key in ("contenders", "endpoints", "loads", "limits", "concurrency", "networks"):
             values = getattr(self, key)
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} has an entry twice")
         if self.baseline is not None and self.baseline not in self.contenders:
             raise ValueError(f"baseline {self.baseline!r} is not among the contenders")
+        if self.stop is not None and self.stop.at_least > self.blocks:
+            raise ValueError(
+                f"stop: at_least ({self.stop.at_least}) is more than the {self.blocks} blocks"
+            )
         return self
+
+    @property
+    def compares(self) -> bool:
+        """Whether it means to claim that something is faster than its baseline."""
+        return self.baseline is not None and self.preset is not Preset.SMOKE
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Every combination of endpoint, load, limits, concurrency and network, in their order."""
+        return tuple(
+            Setting(
+                endpoint=endpoint,
+                load=load,
+                limits=limits,
+                concurrency=concurrency,
+                network=network,
+            )
+            for endpoint, load, limits, concurrency, network in product(
+                self.endpoints, self.loads, self.limits, self.concurrency, self.networks
+            )
+        )
+
+    def with_preset(self, preset: Preset) -> "Suite":
+        """The suite as if its file named another preset and no number of blocks."""
+        return Suite.model_validate(
+            {**dict(self), "preset": preset, "blocks": preset.blocks, "stop": None}
+        )

@@ -1,27 +1,32 @@
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
-from building import FLASK, HELLO
+from building import FLASK, HELLO, TIMED
 from fakes import FakeHost
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fwbench.contender import remove, run_argv, start, url
 from fwbench.errors import HostError, NotReadyError, RunError
-from fwbench.model.suite import Limits
+from fwbench.model.setting import Concurrency, Limits, Network, Setting
 
 IMAGE = "sha256:0123456789abcdef"
 
 
-NO_LIMITS = Limits()
+PLAIN = Setting(endpoint="hello", load=TIMED)
 
 
-def argv(limits: Limits = NO_LIMITS, address: str = "198.18.0.1") -> list[str]:
-    return run_argv("fwbench-s-r1", FLASK, IMAGE, limits, address, "s")
+def argv(setting: Setting = PLAIN, address: str = "198.18.0.1") -> list[str]:
+    return run_argv("fwbench-s-r1", FLASK, IMAGE, setting, address, "s", (0, 1, 3))
+
+
+def within(**limits: Any) -> list[str]:
+    return argv(PLAIN.model_copy(update={"limits": Limits(**limits)}))
 
 
 def test_the_command_for_the_published_limits() -> None:
-    assert argv(Limits(cpus=1, memory="512m")) == [
+    assert within(cpus=1, cpu_mode="quota", memory="512m") == [
         "docker",
         "run",
         "--detach",
@@ -33,6 +38,8 @@ def test_the_command_for_the_published_limits() -> None:
         "--security-opt=no-new-privileges",
         "--read-only",
         "--tmpfs=/tmp",
+        "--env=FWBENCH_WORKERS=4",
+        "--env=FWBENCH_THREADS=32",
         "--cpus=1",
         "--memory=512m",
         IMAGE,
@@ -40,12 +47,36 @@ def test_the_command_for_the_published_limits() -> None:
 
 
 def test_no_limits_are_no_options() -> None:
-    assert not [word for word in argv() if word.startswith(("--cpus", "--memory"))]
+    assert not [word for word in argv() if word.startswith(("--cpu", "--memory"))]
 
 
-@pytest.mark.parametrize(("cpus", "option"), [(0.5, "--cpus=0.5"), (2.0, "--cpus=2")])
-def test_cpus_are_written_as_the_engine_reads_them(cpus: float, option: str) -> None:
-    assert option in argv(Limits(cpus=cpus))
+@pytest.mark.parametrize(
+    ("limits", "option"),
+    [
+        ({"cpus": 0.5}, "--cpus=0.5"),
+        ({"cpus": 2.0, "cpu_mode": "quota"}, "--cpus=2"),
+        ({"cpus": 1}, "--cpuset-cpus=3"),
+        ({"cpus": 2}, "--cpuset-cpus=1,3"),
+        ({"cpus": 3, "cpu_mode": "pinned"}, "--cpuset-cpus=0,1,3"),
+    ],
+)
+def test_cpus_are_the_last_ones_or_a_quota(limits: dict[str, Any], option: str) -> None:
+    assert [word for word in within(**limits) if word.startswith("--cpu")] == [option]
+
+
+def test_workers_and_threads_are_what_the_suite_says() -> None:
+    concurrency = Concurrency(workers=2, threads=8)
+    words = argv(PLAIN.model_copy(update={"concurrency": concurrency}))
+    assert {"--env=FWBENCH_WORKERS=2", "--env=FWBENCH_THREADS=8"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("address", "bind"), [("198.18.0.1", "198.18.0.1"), ("fd00::1", "[fd00::1]")]
+)
+def test_in_the_hosts_network_it_listens_on_the_load_address_alone(address: str, bind: str) -> None:
+    words = argv(PLAIN.model_copy(update={"network": Network.HOST}), address)
+    assert {"--network=host", f"--env=FWBENCH_BIND={bind}"} <= set(words)
+    assert not [word for word in words if word.startswith("--publish")]
 
 
 def test_an_address_of_version_6_is_in_brackets() -> None:
@@ -68,7 +99,7 @@ def test_the_container_is_published_on_one_address_alone(address: object) -> Non
 
 @given(name=st.text(min_size=1), session=st.text(min_size=1))
 def test_hostile_names_stay_single_arguments(name: str, session: str) -> None:
-    words = run_argv(name, FLASK, IMAGE, NO_LIMITS, "198.18.0.1", session)
+    words = run_argv(name, FLASK, IMAGE, PLAIN, "198.18.0.1", session, (0,))
     assert len(words) == len(argv())
     assert words[4:6] == [f"--name={name}", f"--label=fwbench.session={session}"]
     assert words[-1] == IMAGE

@@ -1,22 +1,25 @@
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from building import COUNTED, TIMED, rig, suite
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fwbench.errors import InventoryError
 from fwbench.model.host import Rig
-from fwbench.model.load import Load
+from fwbench.model.load import Load, Search
 from fwbench.model.run import Plan
-from fwbench.model.suite import Limits, Suite
+from fwbench.model.setting import Concurrency, CpuMode, Limits, Network
+from fwbench.model.suite import Preset, Suite
 from fwbench.plan import estimated_s, make_plan, trials
 
 SUITES = st.builds(
     suite,
-    contenders=st.lists(
-        st.sampled_from(["flask", "fastapi", "starlette", "x" * 63]), min_size=1, unique=True
-    ).map(tuple),
-    baseline=st.none(),
+    contenders=st.lists(st.sampled_from(["fastapi", "starlette", "x" * 63]), unique=True).map(
+        lambda names: ("flask", *names)
+    ),
+    baseline=st.sampled_from([None, "flask"]),
     endpoints=st.sampled_from([("hello",), ("hello", "json")]),
     loads=st.sampled_from([(TIMED,), (TIMED, COUNTED)]),
     limits=st.sampled_from([(Limits(),), (Limits(), Limits(cpus=1))]),
@@ -33,12 +36,54 @@ def order(plan: Plan, name: str, block: int) -> list[str]:
 
 def test_trials_come_in_the_order_of_the_suite() -> None:
     of_suite = trials(suite(endpoints=("hello", "json"), limits=(Limits(), Limits(cpus=1))))
-    assert [(trial.contender, trial.endpoint, trial.limits.cpus) for trial in of_suite] == [
-        (contender, endpoint, cpus)
-        for contender in ("flask", "fastapi")
+    assert [(trial.endpoint, trial.limits.cpus, trial.name) for trial in of_suite] == [
+        (endpoint, cpus, name)
         for endpoint in ("hello", "json")
         for cpus in (None, 1)
+        for name in ("flask", "flask-twin", "fastapi")
     ]
+
+
+def test_every_combination_is_a_trial_with_an_id_of_its_own() -> None:
+    asked = suite(
+        endpoints=("hello", "json"),
+        loads=(TIMED, COUNTED),
+        limits=(Limits(cpus=1), Limits(cpus=1, cpu_mode=CpuMode.QUOTA), Limits(memory="1g")),
+        concurrency=(Concurrency(), Concurrency(workers=2), Concurrency(workers=2, threads=4)),
+        networks=(Network.PUBLISHED, Network.HOST),
+    )
+    of_suite = trials(asked)
+    assert len(of_suite) == len({trial.id for trial in of_suite}) == 2 * 2 * 3 * 3 * 2 * 3
+
+
+@pytest.mark.parametrize("asked", [suite(preset=Preset.SMOKE), suite(baseline=None)])
+def test_what_claims_nothing_has_no_twin(asked: Suite) -> None:
+    assert [trial.name for trial in trials(asked)] == ["flask", "fastapi"]
+
+
+def test_a_search_has_a_run_for_each_step_one_after_the_other() -> None:
+    search = Search(p99_ms=50, lowest=100, highest=800, steps=3)
+    searched = Load(connections=10, duration_s=2, search=search)
+    asked = suite(loads=(searched, TIMED), blocks=2, baseline=None)
+    plan = make_plan(asked, [rig()])
+    assert len(plan.runs) == 2 * (2 * 3 + 2)
+    for before, run in pairwise(plan.runs):
+        if run.step is not None and run.step > 1:
+            assert (before.trial, before.block, before.step) == (run.trial, run.block, run.step - 1)
+
+
+def test_publishing_needs_five_rigs() -> None:
+    asked = suite(preset=Preset.PUBLISH)
+    with pytest.raises(InventoryError, match="needs at least 5 rigs; the inventory has 4"):
+        make_plan(asked, [rig(name) for name in "abcd"])
+    assert make_plan(asked, [rig(name) for name in "abcde"]).runs
+
+
+@pytest.mark.parametrize(("preset", "blocks"), [("smoke", 1), ("standard", 10), ("publish", 30)])
+def test_a_preset_says_how_many_blocks(preset: str, blocks: int) -> None:
+    asked = suite().with_preset(Preset(preset))
+    assert asked.blocks == blocks
+    assert Suite(**{k: v for k, v in dict(asked).items() if k != "blocks"}).blocks == blocks
 
 
 @given(asked=SUITES, rigs=RIGS, seed=st.integers())
@@ -67,7 +112,7 @@ def test_run_ids_are_unique_and_numbered_in_order(asked: Suite, rigs: list[Rig],
     assert len({run.id for run in plan.runs}) == len(plan.runs)
     for number, one in enumerate(rigs, start=1):
         for sequence, run in enumerate(plan.of_rig(one.name), start=1):
-            assert run.id.startswith(f"r{number}-{sequence:04d}-{run.trial.contender}"[:63])
+            assert run.id == f"r{number}-{sequence:04d}-{run.trial.name}"[:63]
 
 
 @given(asked=SUITES, rigs=RIGS, seed=st.integers())
@@ -102,12 +147,12 @@ def test_the_seed_is_the_suites_unless_given() -> None:
 
 def test_rigs_take_turns() -> None:
     plan = make_plan(suite(blocks=2), [rig("a"), rig("b")])
-    assert [run.rig for run in plan.runs] == ["a", "b"] * 4
+    assert [run.rig for run in plan.runs] == ["a", "b"] * 6
 
 
 def test_every_order_is_as_likely() -> None:
     """Of two trials, either comes first in about half of many blocks."""
-    plan = make_plan(suite(blocks=1000), [rig()])
+    plan = make_plan(suite(blocks=1000, baseline=None), [rig()])
     firsts = Counter(run.trial.contender for run in plan.runs[::2])
     assert 430 < firsts["flask"] < 570
 
@@ -115,14 +160,14 @@ def test_every_order_is_as_likely() -> None:
 @pytest.mark.parametrize(
     ("load", "expected_s"),
     [
-        (Load(connections=40, warm_up_s=2, duration_s=8), 2 * 10 * (10 + 5)),
-        (Load(connections=40, requests=2000), 2 * 10 * (2 + 5)),
+        (Load(connections=40, warm_up_s=2, duration_s=8), 2 * 10 * (10 + 2.5)),
+        (Load(connections=40, requests=2000), 2 * 10 * (2 + 2.5)),
     ],
 )
 def test_the_longest_rig_counts_for_the_time(load: Load, expected_s: float) -> None:
-    asked = suite(loads=(load,))
+    asked = suite(loads=(load,), baseline=None)
     assert estimated_s(make_plan(asked, [rig("a"), rig("b")])) == expected_s
 
 
 def test_nothing_planned_takes_no_time() -> None:
-    assert estimated_s(make_plan(suite(), [])) == 0
+    assert estimated_s(Plan(seed=1, runs=())) == 0

@@ -40,7 +40,7 @@ def check(
     rigs: Sequence[Rig] = (rig(),),
     contenders: Sequence[Contender] = (FLASK, FASTAPI),
 ) -> dict[tuple[str, str], str]:
-    return ready.check(rigs, facts, contenders)
+    return ready.check(rigs, facts, contenders, pinned_cpus=1)
 
 
 def test_hosts_that_have_everything_give_the_images() -> None:
@@ -74,8 +74,12 @@ def test_images_that_are_not_asked_for_are_left_out() -> None:
             (target(images=(image("flask"),)), client()),
             "one-target: no image of fastapi; run `fwbench provision` with this inventory",
         ),
+        (
+            (target(cpu_numbers=()), client()),
+            "one-target: has 0 CPUs, the suite pins a container to 1; lower cpus in its limits",
+        ),
     ],
-    ids=["h2load", "engine", "port", "image"],
+    ids=["h2load", "engine", "port", "image", "cpus"],
 )
 def test_what_is_lacking_is_named_with_what_to_do(
     facts: tuple[HostFacts, ...], sentence: str
@@ -139,7 +143,7 @@ def test_a_name_that_nobody_has_is_an_error_of_the_inventory(name: str) -> None:
 def found(host: Any, facts: object, name: str = "one-target") -> HostFacts:
     remote = FakeHost(name)
     remote.folders.add(str(FOLDER))
-    remote.files[str(FOLDER / "agent.py")] = b"the agent"
+    remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
     remote.facts = facts  # type: ignore[assignment]
     return ready.facts(remote, host, FOLDER)
 
@@ -175,7 +179,7 @@ def test_only_a_target_is_asked_as_root(number: int, as_root: bool) -> None:
     host = rig().hosts[number]
     remote = Asked(host.name)
     remote.folders.add(str(FOLDER))
-    remote.files[str(FOLDER / "agent.py")] = b"the agent"
+    remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
     remote.facts = target().model_dump(mode="json", exclude={"host"})
     ready.facts(remote, host, FOLDER)
     assert asked == [as_root]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from fwbench.errors import SuiteError
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.load import Load
-from fwbench.model.suite import Limits, Suite
+from fwbench.model.setting import CpuMode, Limits
+from fwbench.model.suite import Suite
 from fwbench.suite_file import load_contenders, load_suite
 
 ROOT = Path(__file__).parents[2]
@@ -97,8 +98,9 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
         (
             "blocks: 1",
             "xyzzy: 1",
-            "x.yml:10: xyzzy: unknown key; known: baseline, blocks, contenders, endpoints, limits,"
-            " loads, name, question, seed, start_timeout_s",
+            "x.yml:10: xyzzy: unknown key; known: baseline, blocks, concurrency, contenders,"
+            " endpoints, limits, loads, margin_percent, name, networks, preset, question, seed,"
+            " start_timeout_s, stop, thresholds",
         ),
         (
             "[flask, fastapi]",
@@ -141,7 +143,42 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
             " such as 512m, not '100MB'",
         ),
         ("name: published", "name: Pub lished", "x.yml:1: name: must be lower-case letters"),
+        ("blocks: 1", "preset: fast", "x.yml:10: preset: must be 'smoke', 'standard' or 'publish'"),
+        (
+            "blocks: 1",
+            "thresholds: {gap: 1}",
+            "x.yml:10: thresholds.gap: unknown key; did you mean",
+        ),
+        # sweeps
+        ("40", "[10, 0]", "x.yml:7: loads[0].connections: must be at least 1, not 0"),
+        ("40", "[]", "x.yml:7: loads[0].connections: must be a whole number, not a list"),
+        (
+            "  - {connections: 40, requests: 1000}",
+            "  - {connections: [1, 2], duration_s: 1}\n  - {connections: 0, duration_s: 1}",
+            "x.yml:8: loads[1].connections: must be at least 1, not 0",
+        ),
         # what does not go together
+        ("cpus: 1", "cpu_mode: quota", "x.yml:9: limits[0].cpu_mode: means nothing without cpus"),
+        (
+            "cpus: 1",
+            "cpus: 1.5, cpu_mode: pinned",
+            "x.yml:9: limits[0].cpu_mode: 1.5 CPUs cannot be",
+        ),
+        (
+            "requests: 1000",
+            "requests: 1000, rate: 5",
+            "x.yml:7: loads[0]: a rate needs duration_s",
+        ),
+        (
+            "requests: 1000",
+            "duration_s: 2, search: {p99_ms: 5, lowest: 9, highest: 9}",
+            "x.yml:7: loads[0].search: lowest (9) must be below highest (9)",
+        ),
+        (
+            "blocks: 1",
+            "stop: {within_percent: 1}\nblocks: 9",
+            "x.yml:1: stop: at_least (10) is more",
+        ),
         (
             "requests: 1000",
             "requests: 10",
@@ -152,6 +189,17 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
 )
 def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, error: str) -> None:
     assert error_of(tmp_path, replaced(old, new)).startswith(error)
+
+
+def test_a_list_of_connections_or_rates_is_a_sweep(tmp_path: Path) -> None:
+    swept = "{connections: [10, 20], rate: [100, 200], duration_s: 2}"
+    loads = suite_of(tmp_path, replaced("{connections: 40, requests: 1000}", swept)).loads
+    assert [(load.connections, load.rate) for load in loads] == [
+        (10, 100),
+        (10, 200),
+        (20, 100),
+        (20, 200),
+    ]
 
 
 def test_the_first_error_is_told_with_the_number_of_the_others(tmp_path: Path) -> None:
@@ -285,7 +333,7 @@ def test_ready_made_suites_are_called_as_their_files_and_can_be_used(file: Path)
 def test_the_published_suite_is_as_published() -> None:
     suite = load_suite(ROOT / "suites" / "published.yml", load_contenders(ROOT / "contenders"))
     assert suite.loads == (Load(connections=40, requests=1000),)
-    assert suite.limits == (Limits(cpus=1, memory="100m"),)
+    assert suite.limits == (Limits(cpus=1, cpu_mode=CpuMode.QUOTA, memory="100m"),)
     assert (suite.contenders, suite.blocks) == (("flask", "fastapi"), 1)
 
 

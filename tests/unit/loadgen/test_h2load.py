@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fwbench.errors import ParseError
@@ -56,6 +56,57 @@ def test_no_warm_up_is_not_mentioned() -> None:
     assert h2load.argv(Load(connections=4, duration_s=8), URL, LOG) == (
         ["h2load", "--h1", "-D8", "-c4", "--log-file=LOG", URL]
     )
+
+
+def test_a_fixed_rate_is_a_number_of_requests_over_connections_opened_one_by_one() -> None:
+    load = Load(connections=40, rate=500, warm_up_s=2, duration_s=5)
+    # An interval of 80 ms between two requests of a connection: one is opened every 2 ms.
+    assert h2load.argv(load, URL, LOG) == [
+        *("h2load", "--h1", "-n3560", "--rps=12.5", "-r1", "--rate-period=2ms"),
+        *("-c40", "--log-file=LOG", URL),
+    ]
+    assert h2load.window_s(load) == (2, 5)
+    assert h2load.lasts_s(load) == 7
+
+
+def test_a_closed_load_has_no_window_of_its_own() -> None:
+    assert h2load.window_s(Load(connections=4, warm_up_s=1, duration_s=8)) is None
+    assert h2load.lasts_s(Load(connections=4, warm_up_s=1, duration_s=8)) == 9
+    assert h2load.lasts_s(Load(connections=4, requests=8)) is None
+
+
+@given(
+    connections=st.integers(1, 2000),
+    threads=st.integers(1, 8),
+    rate=st.floats(1, 200_000),
+    warm_up_s=st.integers(0, 10),
+    duration_s=st.integers(1, 60),
+)
+def test_every_connection_sends_from_before_the_window_to_its_end(
+    connections: int, threads: int, rate: float, warm_up_s: int, duration_s: int
+) -> None:
+    assume(threads <= connections <= rate * (warm_up_s + duration_s))
+    load = Load(
+        connections=connections,
+        threads=threads,
+        rate=rate,
+        warm_up_s=warm_up_s,
+        duration_s=duration_s,
+    )
+    options = dict(
+        re.findall(r"--?([a-z-]+?)=?([0-9.e+-]+)(?:ms)?$", word)[0]
+        for word in h2load.argv(load, URL, LOG)[2:-2]
+    )
+    window = h2load.window_s(load)
+    assert window is not None
+    begin_s, length_s = window
+    opened_last_s = float(options["rate-period"]) / 1e3 * (connections / int(options["r"]))
+    assert opened_last_s <= begin_s + 1e-9
+    each = int(options["n"]) / connections
+    assert each == int(each)
+    # Whoever was opened first sends until the window's end.
+    assert each / float(options["rps"]) >= begin_s + length_s
+    assert float(options["rps"]) * connections == pytest.approx(rate, rel=1e-6)
 
 
 # The version -------------------------------------------------------------------------------------

@@ -1,0 +1,7 @@
+"""As published, but for what a suite sets."""
+
+import os
+
+workers = int(os.environ["FWBENCH_WORKERS"])
+threads = int(os.environ["FWBENCH_THREADS"])
+bind = f"{os.environ['FWBENCH_BIND']}:8001"

@@ -1,0 +1,40 @@
+from pydantic import Field
+
+from fwbench.model.base import Frozen
+
+
+class Thresholds(Frozen):
+    """Where a figure begins to count as a reason for doubt; a suite may set each."""
+
+    too_short_s: float = Field(default=1.0, description="CPython's throughput is flat after it")
+    gap_s: float = Field(default=1.0, description="a time in which nothing was answered")
+    connections_over_headline: float = Field(
+        default=1.02, description="1.000 in sound runs, 2.0 in one whose server was killed half-way"
+    )
+    connection_mean_off: float = Field(default=0.02, description="as a share of the throughput")
+    achieved_rate: float = Field(default=0.99, description="as a share of the offered rate")
+    slow_start: float = Field(default=0.1, description="as a share of the later throughput")
+    drift: float = Field(default=0.05, description="over the window, as a share of the throughput")
+    unsteady_p: float = Field(
+        default=0.01, description="with it, one steady window in a hundred is called unsteady"
+    )
+    stall_s: float = Field(default=0.2, description="twice the period of a CPU quota")
+    stall_share: float = Field(default=0.1, description="of the usual throughput")
+    load_thread_cores: float = Field(
+        default=0.7, description="h2load's p99 is 20 % too long there, its mean right to 95 %"
+    )
+    load_thread_wait: float = Field(
+        default=0.1, description="share of the time, so of the answers; 0.01 to 0.08 in a lab"
+    )
+    others_cores: float = Field(
+        default=0.05, description="of one CPU, the one that a contender is pinned to; 0.001 at rest"
+    )
+    steal: float = Field(default=0.01, description="share of the time in which a CPU was wanted")
+    throttled_periods: float = Field(default=0.05, description="share of the quota's periods")
+    stalled: float = Field(default=0.05, description="share of the time, for memory or the disk")
+    frequency_drop: float = Field(default=0.1, description="share of the fastest CPU's highest")
+    sampler_cores: float = Field(default=0.01, description="of one CPU; 0.002 is usual")
+    retransmits: float = Field(default=0.001, description="share of the segments sent")
+    nic_losses: float = Field(default=0.001, description="share of the packets")
+    docker_proxy_cores: float = Field(default=0.05, description="of one CPU")
+    clock_offset_s: float = Field(default=0.1, description="beyond what the reading is unsure of")
