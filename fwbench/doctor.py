@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
-from fwbench import agent, ready
+from fwbench import ready
+from fwbench.agent.archive import archive
 from fwbench.errors import FwbenchError, HostError
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host, Rig, Target
@@ -49,7 +50,7 @@ def _facts(remote: Remote, host: Host) -> HostFacts:
     folder = PurePosixPath("/var/tmp") / f"fwbench-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
     remote.check(["mkdir", "-m", "700", str(folder)])
     try:
-        remote.put(agent.SOURCE.read_bytes(), str(folder / "agent.py"))
+        remote.put(archive(), str(folder / "agent.pyz"))
         return ready.facts(remote, host, folder)
     finally:
         remote.check(["rm", "-rf", str(folder)])

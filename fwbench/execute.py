@@ -25,6 +25,7 @@ from fwbench.remote import Remote
 ASK_S = 2.0
 REQUESTS_TIMEOUT_S = 120.0
 GRACE_S = 30.0
+UNREACHED_RATE_S = 5.0
 
 
 class CancelledError(Exception):
@@ -39,6 +40,7 @@ class Bench:
     target: Remote
     client: Remote
     address: str
+    cpus: tuple[int, ...]
     folder: PurePosixPath
     cancelled: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
@@ -47,7 +49,7 @@ class Bench:
     @property
     def agent(self) -> PurePosixPath:
         """Where the agent lies on both hosts."""
-        return self.folder / "agent.py"
+        return self.folder / "agent.pyz"
 
     def check_cancelled(self) -> None:
         """Raise `CancelledError` once somebody has asked to stop."""
@@ -56,12 +58,20 @@ class Bench:
 
 
 def time_limit_s(load: Load) -> float:
-    """When a load generator that has not ended is taken for hanging."""
-    return REQUESTS_TIMEOUT_S if load.nominal_s is None else load.nominal_s + GRACE_S
+    """When a load generator that has not ended is taken for hanging.
+
+    With a rate that the server cannot keep up with it takes as long as the server does: nobody
+    waits for that.
+    """
+    lasts_s = h2load.lasts_s(load)
+    if lasts_s is None:
+        return REQUESTS_TIMEOUT_S
+    return lasts_s + (GRACE_S if load.rate is None else UNREACHED_RATE_S)
 
 
 def execute(
     run: Run,
+    load: Load,
     contender: Contender,
     image: str,
     start_timeout_s: float,
@@ -70,11 +80,13 @@ def execute(
 ) -> Observation:
     """Execute one run and leave its raw files in the folder `into`.
 
+    `load` is that of the run's trial; of a search it is what this step offers.
+
     Whatever happens to the run is in the observation; only `CancelledError` escapes. In any case
     the container and the load are gone from the hosts afterwards, if these can be reached.
     """
     into.mkdir(parents=True)
-    execution = _Execution(run, contender, image, start_timeout_s, bench, into)
+    execution = _Execution(run, load, contender, image, start_timeout_s, bench, into)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     began = bench.clock()
     ended: Exception | None = None
@@ -86,13 +98,14 @@ def execute(
             except (CancelledError, FwbenchError) as error:
                 ended = error  # what goes wrong while cleaning up must not hide it
         if ended is None:
-            left = raw.read(into)
+            left = raw.read(into, load)
     except FwbenchError as error:
         ended = ended or error
     if isinstance(ended, CancelledError):
         raise ended
     return Observation(
         started_at=started_at,
+        offered_rate=load.rate,
         phases=Phases(
             start_s=execution.start_s,
             application_s=execution.application_s,
@@ -104,6 +117,9 @@ def execute(
         container_before=execution.container_before,
         container_after=left.container_after,
         load=left.load,
+        target=left.target,
+        client=left.client,
+        clock=left.clock,
         failure=None if ended is None else str(ended),
     )
 
@@ -114,21 +130,23 @@ class _Execution:
     def __init__(
         self,
         run: Run,
+        load: Load,
         contender: Contender,
         image: str,
         start_timeout_s: float,
         bench: Bench,
         into: Path,
     ) -> None:
-        self.run, self.contender, self.bench, self.into = run, contender, bench, into
+        self.contender, self.bench, self.into = contender, bench, into
+        self.trial, self.load = run.trial, load
         self.contract: Contract = contender.endpoints[run.trial.endpoint]
         self.container = f"fwbench-{bench.session}-{run.id}"
         self.folder = bench.folder / run.id
         self.url = containers.url(bench.address, contender, self.contract)
         self.start_argv = containers.run_argv(
-            self.container, contender, image, run.trial.limits, bench.address, bench.session
+            self.container, contender, image, run.trial, bench.address, bench.session, bench.cpus
         )
-        self.load_argv = h2load.argv(run.trial.load, self.url, self.folder / "h2load.log")
+        self.load_argv = h2load.argv(load, self.url, self.folder / "h2load.log")
         self.start_timeout_s = start_timeout_s
         self.start_s: float | None = None
         self.application_s: float | None = None
@@ -143,6 +161,7 @@ class _Execution:
         for host in (bench.target, bench.client):
             leaving.callback(host.check, ["rm", "-rf", str(self.folder)])
             host.check(["mkdir", "-m", "700", str(self.folder)])
+        self._compare_clocks()
         began = bench.clock()
         leaving.callback(self._remove)
         containers.start(bench.target, self.contender, self.start_argv)
@@ -152,6 +171,23 @@ class _Execution:
         if self.answer_before is not None and self.answer_before.error is None:
             self._load(leaving)
         self._finish()
+
+    def _compare_clocks(self) -> None:
+        """Let each host tell its time, in a file: standard output may hold a login shell's words.
+
+        An answer that is no number leaves the offset unknown.
+        """
+        read, path = {}, str(self.folder / "clock")
+        for side, host in (("target", self.bench.target), ("client", self.bench.client)):
+            asked_s = self.bench.clock()
+            host.check(["sh", "-c", 'date +%s.%N >"$0"', path])
+            answered_s = self.bench.clock()
+            told = raw.fetch(host, PurePosixPath(path), self.into / f"clock-{side}").strip()
+            (self.into / f"clock-{side}").unlink()
+            if not told.replace(".", "", 1).isdecimal():
+                return
+            read[side] = {"asked_s": asked_s, "told_s": float(told), "answered_s": answered_s}
+        (self.into / raw.CLOCKS).write_text(json.dumps(read) + "\n")
 
     def _await_answer(self) -> None:
         """Let the client ask until the contender answers; the last error stands for no answer."""
@@ -176,7 +212,8 @@ class _Execution:
             "settle",
             f"--for={left}",
             f"--container={self.container}",
-            f"--processes={self.contender.processes}",
+            f"--processes={self.contender.processes_with(self.trial.concurrency.workers)}",
+            f"--sample-for={time_limit_s(self.load) + 2 * GRACE_S:g}",
             limit_s=left + 15,
             sudo=True,
         )
@@ -188,21 +225,26 @@ class _Execution:
 
     def _load(self, leaving: ExitStack) -> None:
         """Run the load detached on the client and fetch what it left."""
-        bench, load = self.bench, self.run.trial.load
-        limit_s = time_limit_s(load)
+        bench = self.bench
+        limit_s = time_limit_s(self.load)
         leaving.callback(self._stop_load)
-        self._on(bench.client, "load", f"--url={self.url}", f"--for={limit_s}", argv=self.load_argv)
+        options = [f"--url={self.url}", f"--for={limit_s}"]
+        if window := h2load.window_s(self.load):
+            options += [f"--skip-s={window[0]:g}", f"--for-s={window[1]:g}"]
+        self._on(bench.client, "load", *options, argv=self.load_argv)
         done = str(self.folder / raw.LOAD)
-        deadline = bench.clock() + limit_s + GRACE_S
-        self._sleep((load.nominal_s or 0) * 0.98)
+        # The log is reduced after the load, at the latest as quickly as it was written.
+        lasts_s = h2load.lasts_s(self.load) or 0.0
+        deadline = bench.clock() + limit_s + lasts_s + GRACE_S
+        self._sleep(lasts_s * 0.98)
         while not bench.client.exists(done):
             if bench.clock() > deadline:
                 raise FwbenchError(f"{bench.client.name}: the load left no {raw.LOAD}")
             self._sleep(0.1)
         for name in (raw.LOAD, raw.OUTPUT, raw.ERRORS):
             raw.fetch(bench.client, self.folder / name, self.into / name)
-        if bench.client.exists(str(self.folder / raw.LOG)):
-            raw.fetch(bench.client, self.folder / raw.LOG, self.into / raw.LOG)
+        for name in (raw.COUNTS, raw.LOG, raw.TELEMETRY_CLIENT):
+            self._fetch_if_there(bench.client, name)
 
     def _finish(self) -> None:
         """Take the container's last state and its log; the agent removes it."""
@@ -210,6 +252,11 @@ class _Execution:
         self._on(target, "finish", f"--container={self.container}", limit_s=60, sudo=True)
         for name in (raw.CONTAINER_AFTER, raw.CONTAINER_LOG):
             raw.fetch(target, self.folder / name, self.into / name)
+        self._fetch_if_there(target, raw.TELEMETRY_TARGET)
+
+    def _fetch_if_there(self, host: Remote, name: str) -> None:
+        if host.exists(str(self.folder / name)):
+            raw.fetch(host, self.folder / name, self.into / name)
 
     def _stop_load(self) -> None:
         if not (self.into / raw.LOAD).exists():

@@ -1,11 +1,13 @@
 """An honest run and everything around it; tests change the one thing that they are about."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from fwbench.agent.reduce import reduce_log
 from fwbench.loadgen.h2load import parse_text
 from fwbench.model.contender import Contender, Contract
-from fwbench.model.figures import Figures, LogSummary
+from fwbench.model.figures import Figures, LogSummary, Percentiles, Second
 from fwbench.model.host import Client, Rig, Target
 from fwbench.model.load import Load
 from fwbench.model.observation import (
@@ -18,7 +20,18 @@ from fwbench.model.observation import (
 )
 from fwbench.model.record import Header, HostFacts, ImageFacts, Record
 from fwbench.model.run import Run, Trial
-from fwbench.model.suite import Limits, Suite
+from fwbench.model.setting import Limits
+from fwbench.model.suite import Suite
+from fwbench.model.telemetry import (
+    BusyProcess,
+    ClockOffset,
+    ContainerUsage,
+    CpuShares,
+    HostUsage,
+    LoadThread,
+    NetworkUsage,
+    Stalls,
+)
 from fwbench.model.verdict import Finding, Level, Verdict
 
 SAMPLES = Path(__file__).parent / "fixtures" / "h2load"
@@ -71,25 +84,58 @@ def figures_at(per_s: float) -> Figures:
     )
 
 
+def seconds_of(*completions: int) -> tuple[Second, ...]:
+    """One second after the other with so many successful answers."""
+    return tuple(
+        Second(at_s=at, completions=number, successful=number, p99_us=3_000)
+        for at, number in enumerate(completions)
+    )
+
+
+def percentiles(**changes: Any) -> Percentiles:
+    usual = Percentiles(
+        p50_us=2_100,
+        p75_us=2_200,
+        p90_us=2_300,
+        p95_us=2_500,
+        p99_us=3_000,
+        p999_us=5_000,
+        max_us=8_760,
+        mean_us=2_110.5,
+    )
+    return usual.model_copy(update=changes)
+
+
 def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> LogSummary:
     """The log of an even load: as many rows in each second, all with status 200."""
-    each = rows // seconds
+    each, of_tenth = rows // seconds, rows // (10 * seconds)
+    tenths = (*[of_tenth] * (10 * seconds - 1), rows - of_tenth * (10 * seconds - 1))
     summary = LogSummary(
         rows=rows,
+        rows_outside=0,
         torn_rows=0,
         successful_rows=rows,
         rows_by_status={200: rows},
         first_start_us=0,
         last_end_us=seconds * 1_000_000 - 1_000,
         window_s=seconds - 0.001,
-        completions_per_second=(*[each] * (seconds - 1), rows - each * (seconds - 1)),
+        per_second=seconds_of(*[each] * (seconds - 1), rows - each * (seconds - 1)),
+        completions_per_tenth=tenths,
         longest_gap_us=10_000,
-        latency_p50_us=2_100,
-        latency_p90_us=2_300,
-        latency_p99_us=3_000,
-        latency_max_us=8_760,
+        latency=percentiles(),
+        corrected=None,
     )
     return summary.model_copy(update=changes)
+
+
+def reduced(text: str | bytes, **window: float) -> dict[str, bytes]:
+    """The files that the agent leaves of a log with such a text."""
+    with TemporaryDirectory() as place:
+        log_file, left = Path(place) / "h2load.log", Path(place) / "left"
+        left.mkdir()
+        log_file.write_bytes(text.encode() if isinstance(text, str) else text)
+        reduce_log(log_file, left, **window)
+        return {path.name: path.read_bytes() for path in left.iterdir()}
 
 
 def load_result(**changes: Any) -> LoadResult:
@@ -118,6 +164,56 @@ def container(**changes: Any) -> ContainerState:
     return state.model_copy(update=changes)
 
 
+def host_usage(**changes: Any) -> HostUsage:
+    """A host at rest but for what is measured, with all that a host can tell."""
+    usage = HostUsage(
+        window_s=2.8,
+        samples=15,
+        cpus=2,
+        cpu=CpuShares(user=0.4, nice=0, system=0.1, idle=0.5, iowait=0, irq=0, softirq=0, steal=0),
+        others_cores=0.001,
+        busiest_other=BusyProcess(command="containerd", cores=0.001),
+        docker_proxy_cores=0,
+        sampler_cores=0.002,
+        network=NetworkUsage(
+            listen_overflows=0,
+            listen_drops=0,
+            retransmits=0,
+            segments_sent=30_000,
+            time_wait=2,
+            received_bytes=3_000_000,
+            sent_bytes=4_000_000,
+            packets=60_000,
+            errors=0,
+            drops=0,
+        ),
+        stalls=Stalls(cpu=0.5, memory=0, io=0),
+    )
+    return usage.model_copy(update=changes)
+
+
+def target_usage(**changes: Any) -> HostUsage:
+    used = ContainerUsage(
+        cores=1,
+        periods=0,
+        throttled_periods=0,
+        throttled_s=0,
+        memory_bytes=90 * 2**20,
+        memory_peak_bytes=90 * 2**20,
+        limit_hits=0,
+        oom_kills=0,
+    )
+    return host_usage(**({"container": used} | changes))
+
+
+def client_usage(**changes: Any) -> HostUsage:
+    threads = (
+        LoadThread(tid=200, command="h2load", cores=0, wait=0),
+        LoadThread(tid=201, command="h2load", cores=0.2, wait=0.02),
+    )
+    return host_usage(**({"threads": threads} | changes))
+
+
 def answer(contract: Contract = HELLO, **changes: Any) -> Answer:
     given = Answer(status=contract.status, content_type=contract.content_type, body=contract.body)
     return given.model_copy(update=changes)
@@ -132,6 +228,9 @@ def observation(contract: Contract = HELLO, **changes: Any) -> Observation:
         container_before=container(),
         container_after=container(),
         load=load_result(),
+        target=target_usage(),
+        client=client_usage(),
+        clock=ClockOffset(client_minus_target_s=0.002, uncertainty_s=0.01),
     )
     return honest.model_copy(update=changes)
 
@@ -143,14 +242,16 @@ def run(
     block: int = 1,
     rig: str = "one",
     number: int = 1,
+    twin: bool = False,
 ) -> Run:
     trial = Trial(
         contender=contender,
+        twin=twin,
         endpoint="hello",
         load=load,
         limits=Limits(cpus=1, memory="512m"),
     )
-    return Run(id=f"r1-{number:04d}-{contender}"[:63], rig=rig, block=block, trial=trial)
+    return Run(id=f"r1-{number:04d}-{trial.name}"[:63], rig=rig, block=block, trial=trial)
 
 
 def finding(code: str = "oom-kill", level: Level = Level.INVALID) -> Finding:
@@ -164,11 +265,12 @@ def record(
     findings: tuple[Finding, ...] = (),
     block: int = 1,
     rig: str = "one",
+    twin: bool = False,
 ) -> Record:
     """A run of three seconds with so many successful answers a second."""
     rows = round(per_s * 3)
     return Record(
-        run=run(contender, block=block, rig=rig, number=block),
+        run=run(contender, block=block, rig=rig, number=block, twin=twin),
         observation=observation(load=load_result(figures=figures_at(per_s), log=log(rows))),
         verdict=Verdict(findings=findings),
     )
@@ -203,6 +305,7 @@ def header(**changes: Any) -> Header:
         architecture="x86_64",
         cpu_model="AMD EPYC 9R14",
         cpus=2,
+        cpu_numbers=(0, 1),
         memory_bytes=8 * 2**30,
         cgroup_version=2,
         engine="26.1.5",

@@ -1,6 +1,5 @@
 """Hosts in memory: what the driver asks of them happens at once, and can be made to go wrong."""
 
-import gzip
 import json
 import shlex
 import threading
@@ -9,14 +8,15 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-from building import SAMPLES, answer, container
+from building import SAMPLES, answer, container, reduced
+from sampled import telemetry
 
 from fwbench.errors import HostError
 from fwbench.model.observation import Answer
 from fwbench.remote import Completed
 
 NO_ANSWER = Answer(error="ConnectionRefusedError: [Errno 111] Connection refused")
-LOG_ROW = "{start}\t200\t2000\n"
+LOG_LEFT = reduced("".join(f"{10**15 + n * 1000}\t200\t2000\n" for n in range(1000)))
 
 
 class Clock:
@@ -62,6 +62,8 @@ class FakeHost:
         self.load_ends: dict[str, Any] = {"exit_status": 0, "timed_out": False}
         self.output = (SAMPLES / "1.52" / "ok-n.out").read_text()
         self.facts: dict[str, Any] = {}
+        self.ahead_s = 0.0  # by how much its clock is
+        self.samples = True  # whether it leaves telemetry
 
     @property
     def is_clean(self) -> bool:
@@ -136,6 +138,8 @@ class FakeHost:
                 beneath = PurePosixPath(folder)
                 self.folders = {f for f in self.folders if not _is_in(f, beneath)}
                 self.files = {f: c for f, c in self.files.items() if not _is_in(f, beneath)}
+            case ["sh", "-c", 'date +%s.%N >"$0"', path]:
+                self._write(path, f"{self.clock() + self.ahead_s:.9f}\n".encode())
             case ["docker", "run", *options]:
                 assert sudo, "the engine answers root alone"
                 names = [o.removeprefix("--name=") for o in options if o.startswith("--name=")]
@@ -182,6 +186,8 @@ class FakeHost:
                 state = container(waited_s=None, settled=None)
                 self._write_json(folder / "container-after.json", state.model_dump())
                 self._write(str(folder / "container.log"), b"booted\n")
+                if self.samples:
+                    self._write_json(folder / "telemetry-target.json", telemetry())
                 self.containers.discard(given["--container"])
             case _:
                 raise AssertionError(f"the agent does not know {command}")
@@ -192,10 +198,12 @@ class FakeHost:
             if self.clock() >= ends:
                 del self.loads[name]
                 folder = PurePosixPath(name)
-                rows = "".join(LOG_ROW.format(start=10**15 + n * 1000) for n in range(1000))
                 self._write(str(folder / "h2load.out"), self.output.encode())
                 self._write(str(folder / "h2load.err"), b"")
-                self._write(str(folder / "h2load.log.gz"), gzip.compress(rows.encode(), 1))
+                if self.samples:
+                    self._write_json(folder / "telemetry-client.json", telemetry())
+                for name, content in LOG_LEFT.items():
+                    self._write(str(folder / name), content)
                 ended = {
                     "started": 1.0,
                     "load_s": 3.5,

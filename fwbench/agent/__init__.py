@@ -1,5 +1,5 @@
-"""The script that runs on the hosts, and where the driver finds it."""
+"""What runs on the hosts: standard library alone, copied there for the length of a session.
 
-from pathlib import Path
-
-SOURCE = Path(__file__).with_name("on_host.py")
+Every answer goes into a file in the run's folder, never to standard output, where a login shell may
+add to it. Files appear under their name only once they are whole.
+"""

@@ -62,31 +62,58 @@ class Figures(Frozen):
     rate_per_connection: Spread
 
 
+class Percentiles(Frozen):
+    """Latencies over the answers of every status, by nearest rank, exact to the microsecond.
+
+    A percentile is None where fewer than ten values lie beyond it.
+    """
+
+    p50_us: Count | None
+    p75_us: Count | None
+    p90_us: Count | None
+    p95_us: Count | None
+    p99_us: Count | None
+    p999_us: Count | None
+    max_us: Count | None
+    mean_us: Amount | None
+
+
+class Second(Frozen):
+    """What completed in one second since the epoch, on the client's clock."""
+
+    at_s: Count
+    completions: Count
+    successful: Count
+    p99_us: Count | None
+
+
 class LogSummary(Frozen):
     """What the load generator's log, one row for each answered request, adds up to.
 
     The window goes from the first request's start to the last one's completion; its times are
-    microseconds since the epoch, on the client's clock, and None if there is no row.
+    microseconds since the epoch, on the client's clock, and None if there is no row. At a fixed
+    rate only requests that started after the warm-up and before its end are rows of the window; all
+    other answers are `rows_outside`, and nothing else here is about them.
 
-    `completions_per_second` has one number for each second of the window, of which the last is
-    seldom whole; together they are `rows`. A completion within 10 ms of a second's edge may be
-    counted on its other side. `longest_gap_us` is the longest time inside the window in which
-    nothing completed; it is exact from 10 ms on, and a shorter one may be understated.
+    `per_second` and `completions_per_tenth` have one number for each second or tenth of a second
+    since the epoch that the window touches: the first and the last are seldom whole. Together they
+    are `rows`. `longest_gap_us` is the longest time inside the window in which nothing completed;
+    it is exact from 10 ms on, and about right below.
 
-    The latencies are exact, by nearest rank, over the rows of every status. A percentile is None
-    where fewer than ten rows lie beyond it.
+    `latency` is as measured. `corrected` also has the requests that were due while an answer was
+    awaited; it is None for a closed load, in which none is due.
     """
 
     rows: Count
+    rows_outside: Count
     torn_rows: Count
     successful_rows: Count
     rows_by_status: dict[int, int]
     first_start_us: Count | None
     last_end_us: Count | None
     window_s: Amount | None
-    completions_per_second: tuple[int, ...]
+    per_second: tuple[Second, ...]
+    completions_per_tenth: tuple[int, ...]
     longest_gap_us: Count | None
-    latency_p50_us: Count | None
-    latency_p90_us: Count | None
-    latency_p99_us: Count | None
-    latency_max_us: Count | None
+    latency: Percentiles
+    corrected: Percentiles | None

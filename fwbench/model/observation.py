@@ -2,6 +2,7 @@ from pydantic import Field
 
 from fwbench.model.base import Frozen
 from fwbench.model.figures import Figures, LogSummary
+from fwbench.model.telemetry import ClockOffset, HostUsage
 
 
 class Answer(Frozen):
@@ -72,10 +73,16 @@ class Observation(Frozen):
     """All that a run left. A failure has no figures: it is never a number."""
 
     started_at: str
+    offered_rate: float | None = Field(
+        default=None, description="requests per second; None for a closed load"
+    )
     phases: Phases
     answer_before: Answer | None = None
     answer_after: Answer | None = None
     container_before: ContainerState | None = None
     container_after: ContainerState | None = None
     load: LoadResult | None = None
+    target: HostUsage | None = None
+    client: HostUsage | None = None
+    clock: ClockOffset | None = None
     failure: str | None = Field(default=None, description="why it could not be executed to its end")

@@ -5,12 +5,13 @@ from pydantic import Field
 from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender
 from fwbench.model.host import Rig
+from fwbench.model.load import Load
 from fwbench.model.observation import Observation
 from fwbench.model.run import Run
 from fwbench.model.suite import Suite
 from fwbench.model.verdict import Verdict
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
 
 
 class ImageFacts(Frozen):
@@ -32,6 +33,7 @@ class HostFacts(Frozen):
     architecture: str
     cpu_model: str
     cpus: int
+    cpu_numbers: tuple[int, ...] = Field(default=(), description="those that can be used")
     memory_bytes: int
     cgroup_version: int
     engine: str | None = None
@@ -43,16 +45,22 @@ class HostFacts(Frozen):
 class Record(Frozen):
     """A stored run. Facts of its hosts are in the session's header, once."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[2] = SCHEMA
     run: Run
     observation: Observation
     verdict: Verdict
+
+    @property
+    def load(self) -> Load:
+        """What was asked of the server: of a search, what this step offered."""
+        planned, rate = self.run.trial.load, self.observation.offered_rate
+        return planned if rate is None else planned.at(rate)
 
 
 class Header(Frozen):
     """What all records of a session share."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[2] = SCHEMA
     fwbench: str
     created_at: str
     suite: Suite

@@ -32,7 +32,7 @@ class World:
         )
         for host in self.hosts:
             host.folders.add(str(FOLDER))
-            host.files[str(FOLDER / "agent.py")] = b"the agent"
+            host.files[str(FOLDER / "agent.pyz")] = b"the agent"
 
     @property
     def hosts(self) -> tuple[FakeHost, FakeHost]:
@@ -44,17 +44,18 @@ class World:
             target=self.target,
             client=self.client,
             address="198.18.0.1",
+            cpus=(0, 1),
             folder=FOLDER,
             cancelled=lambda: self.cancelled,
             clock=self.clock,
             sleep=self.clock.sleep,
         )
-        return execute(run(load=load), FLASK, "sha256:0", START_TIMEOUT_S, bench, self.into)
+        return execute(run(load=load), load, FLASK, "sha256:0", START_TIMEOUT_S, bench, self.into)
 
     def assert_clean(self) -> None:
         for host in self.hosts:
             assert host.folders == {str(FOLDER)}
-            assert set(host.files) == {str(FOLDER / "agent.py")}
+            assert set(host.files) == {str(FOLDER / "agent.pyz")}
             assert host.containers == set()
             assert host.loads == {}
 
@@ -69,7 +70,7 @@ def steps(world: World) -> list[str]:
     for call in world.calls:
         host, _, what = call.partition(": ")
         words = [word for word in what.split() if word not in ("python3", "-I")]
-        of_agent = words[0].endswith("/agent.py")
+        of_agent = words[0].endswith("/agent.pyz")
         word = words[1] if of_agent else " ".join(words[:2]) if words[0] == "docker" else words[0]
         name = PurePosixPath(words[-1]).name if word in ("get", "exists") else ""
         short.append(f"{host} {word} {name}".strip())
@@ -117,6 +118,10 @@ def test_a_good_run_takes_its_steps_in_order(tmp_path: Path) -> None:
     assert steps(world) == [
         "target mkdir",
         "client mkdir",
+        "target sh",
+        "target get clock",
+        "client sh",
+        "client get clock",
         "target docker run",
         "client ask",
         "client get answer.json",
@@ -127,11 +132,17 @@ def test_a_good_run_takes_its_steps_in_order(tmp_path: Path) -> None:
         "client get load.json",
         "client get h2load.out",
         "client get h2load.err",
-        "client exists h2load.log.gz",
-        "client get h2load.log.gz",
+        "client exists counts.gz",
+        "client get counts.gz",
+        "client exists log.json",
+        "client get log.json",
+        "client exists telemetry-client.json",
+        "client get telemetry-client.json",
         "target finish",
         "target get container-after.json",
         "target get container.log",
+        "target exists telemetry-target.json",
+        "target get telemetry-target.json",
         "client rm",
         "target rm",
     ]
@@ -150,7 +161,11 @@ def test_a_good_run_leaves_its_raw_files_and_hosts_that_are_clean(tmp_path: Path
             raw.LOAD,
             raw.OUTPUT,
             raw.ERRORS,
+            raw.COUNTS,
             raw.LOG,
+            raw.CLOCKS,
+            raw.TELEMETRY_TARGET,
+            raw.TELEMETRY_CLIENT,
         ]
     )
     world.assert_clean()
@@ -163,7 +178,7 @@ def test_the_commands_are_kept_as_they_were_given(tmp_path: Path) -> None:
     assert commands["contender"][:2] == ["docker", "run"]
     assert commands["contender"][-1] == "sha256:0"
     assert commands["load"][0] == "h2load"
-    assert f"client: python3 -I {FOLDER}/agent.py load" in "\n".join(world.calls)
+    assert f"client: python3 -I {FOLDER}/agent.pyz load" in "\n".join(world.calls)
     assert " ".join(commands["load"]) in next(call for call in world.calls if " load " in call)
 
 
@@ -269,7 +284,7 @@ def number_of_calls(into: Path) -> int:
     return len(world.calls)
 
 
-LAST_CALL = 19
+LAST_CALL = 29
 
 
 def test_the_steps_below_are_all_there_are(tmp_path: Path) -> None:
@@ -294,7 +309,7 @@ def test_one_broken_call_is_named_and_everything_is_cleaned_up(tmp_path: Path, n
     left = world.target if broken[0].startswith("rm") and nth == LAST_CALL else world.client
     if broken[0].startswith("rm"):
         left.folders = {str(FOLDER)}  # what could not be removed goes with the session's folder
-        left.files = {str(FOLDER / "agent.py"): b""}
+        left.files = {str(FOLDER / "agent.pyz"): b""}
     world.assert_clean()
 
 
@@ -339,7 +354,7 @@ def test_a_run_that_is_cancelled_is_no_run_and_leaves_nothing(tmp_path: Path, nt
         world.cancelled = world.cancelled or len(world.calls) == nth
 
     world = World(tmp_path, cancel)
-    load_ended = nth >= 9  # the look that finds load.json
+    load_ended = nth >= 13  # the look that finds load.json
     if load_ended:
         assert world.execute().failure is None
     else:
@@ -402,3 +417,51 @@ def test_the_agent_is_told_the_limit(tmp_path: Path) -> None:
     world.client.load_takes_s = TIMED.nominal_s
     world.execute(TIMED)
     assert [call for call in world.calls if " load " in call and "--for=34.0" in call]
+
+
+# Telemetry
+
+
+def test_what_both_hosts_did_is_observed(tmp_path: Path) -> None:
+    seen = World(tmp_path).execute()
+    assert seen.target is not None
+    assert seen.client is not None
+    assert seen.client.threads[0].cores == pytest.approx(0.2)
+
+
+def test_a_host_that_leaves_no_telemetry_leaves_the_rest(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.target.samples = False
+    seen = world.execute()
+    assert seen.failure is None
+    assert (seen.target, seen.client is None) == (None, False)
+    assert judge(run(load=COUNTED), FLASK, seen).word == "suspect"
+
+
+def test_the_clocks_of_both_hosts_are_compared(tmp_path: Path) -> None:
+    def take_time(_: FakeHost, what: str) -> None:
+        if what.startswith("sh "):
+            world.clock.sleep(0.01)
+
+    world = World(tmp_path, take_time)
+    world.client.ahead_s, world.target.ahead_s = 3.0, -2.0
+    clock = world.execute().clock
+    assert clock is not None
+    assert clock.client_minus_target_s == pytest.approx(5)
+    assert clock.uncertainty_s == pytest.approx(0.01)
+
+
+def test_a_clock_that_cannot_be_read_is_no_failure(tmp_path: Path) -> None:
+    def garble(host: FakeHost, what: str) -> None:
+        if what.endswith("/clock") and what.startswith("get"):
+            host.files[what.removeprefix("get ")] = b"1795406759.%N\n"
+
+    seen = World(tmp_path, garble).execute()
+    assert (seen.failure, seen.clock) == (None, None)
+
+
+def test_the_sampler_is_given_an_end_of_its_own(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.execute(TIMED)
+    settle = next(call for call in world.calls if " settle " in call)
+    assert f"--sample-for={time_limit_s(TIMED) + 60:g}" in settle

@@ -1,14 +1,15 @@
-import gzip
 import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from building import SAMPLES, answer, container
+from building import COUNTED, SAMPLES, answer, container, reduced
 from fakes import FakeHost
+from sampled import telemetry
 
 from fwbench import raw
 from fwbench.errors import HostError, RunError
+from fwbench.model.load import Load
 from fwbench.model.observation import Answer
 
 ENDED = {
@@ -32,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write_log(folder: Path, text: str) -> None:
-    (folder / raw.LOG).write_bytes(gzip.compress(text.encode()))
+    for name, content in reduced(text).items():
+        (folder / name).write_bytes(content)
 
 
 def change(folder: Path, **changes: Any) -> None:
@@ -40,7 +42,7 @@ def change(folder: Path, **changes: Any) -> None:
 
 
 def test_a_run_that_ended_well_has_everything(folder: Path) -> None:
-    left = raw.read(folder)
+    left = raw.read(folder, COUNTED)
     assert left.load_s == 4.1
     assert left.answer_after == answer()
     assert left.container_after == container()
@@ -49,26 +51,38 @@ def test_a_run_that_ended_well_has_everything(folder: Path) -> None:
     assert left.load.figures is not None
     assert left.load.figures.requests_done == 1000
     assert left.load.log is not None
-    assert left.load.log.rows == 1000
+    log = left.load.log
+    assert (log.rows, log.rows_outside, log.torn_rows, log.successful_rows) == (1000, 0, 0, 1000)
+    assert log.rows_by_status == {200: 1000}
+    assert (log.first_start_us, log.last_end_us) == (10**15, 10**15 + 999_000 + 2000)
+    assert log.window_s == 1.001
+    assert [(second.at_s, second.completions) for second in log.per_second] == [
+        (10**9, 998),
+        (10**9 + 1, 2),
+    ]
+    assert log.completions_per_tenth == (98, *[100] * 9, 2)
+    assert log.longest_gap_us == 2000
+    assert (log.latency.p50_us, log.latency.p99_us, log.latency.p999_us) == (2000, 2000, None)
+    assert log.corrected is None
     assert left.load.unreadable is None
 
 
 def test_reading_twice_gives_the_same(folder: Path) -> None:
-    assert raw.read(folder) == raw.read(folder)
+    assert raw.read(folder, COUNTED) == raw.read(folder, COUNTED)
 
 
 def test_an_empty_folder_has_nothing(tmp_path: Path) -> None:
-    assert raw.read(tmp_path) == raw.Left()
+    assert raw.read(tmp_path, COUNTED) == raw.Left()
 
 
 def test_a_run_without_a_load_has_its_container_alone(folder: Path) -> None:
     (folder / raw.LOAD).unlink()
-    assert raw.read(folder) == raw.Left(container_after=container())
+    assert raw.read(folder, COUNTED) == raw.Left(container_after=container())
 
 
 def test_output_that_no_version_prints_gives_no_figures_but_the_reason(folder: Path) -> None:
     (folder / raw.OUTPUT).write_text("Segmentation fault\n")
-    load = raw.read(folder).load
+    load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.figures is None
     assert load.unreadable == "h2load printed no 'finished in' line"
@@ -76,7 +90,7 @@ def test_output_that_no_version_prints_gives_no_figures_but_the_reason(folder: P
 
 def test_a_load_generator_that_could_not_be_started_is_the_reason(folder: Path) -> None:
     change(folder, exit_status=None, unstartable="h2load: No such file or directory")
-    load = raw.read(folder).load
+    load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.unreadable == "h2load: No such file or directory"
     assert (load.figures, load.log) == (None, None)
@@ -85,23 +99,36 @@ def test_a_load_generator_that_could_not_be_started_is_the_reason(folder: Path) 
 def test_a_killed_load_generator_has_no_exit_status(folder: Path) -> None:
     change(folder, exit_status=None, timed_out=True)
     (folder / raw.OUTPUT).write_text("")
-    load = raw.read(folder).load
+    load = raw.read(folder, COUNTED).load
     assert load is not None
     assert (load.exit_status, load.timed_out, load.figures) == (None, True, None)
 
 
+def test_at_a_fixed_rate_latencies_are_corrected_beside_those_measured(folder: Path) -> None:
+    every_10_ms = [(n * 10_000, 1_000) for n in range(100)]
+    rows = [*every_10_ms, (1_000_000, 1_000_000), *[(n * 10_000, 1_000) for n in range(200, 300)]]
+    write_log(folder, "".join(f"{10**15 + start}\t200\t{latency}\n" for start, latency in rows))
+    load = raw.read(folder, Load(connections=1, duration_s=3, rate=100)).load
+    assert load is not None
+    assert load.log is not None
+    assert (load.log.latency.p50_us, load.log.latency.p90_us) == (1_000, 1_000)
+    assert load.log.corrected is not None
+    assert (load.log.corrected.p50_us, load.log.corrected.p90_us) == (1_000, 700_000)
+
+
 def test_a_missing_log_has_no_rows(folder: Path) -> None:
+    (folder / raw.COUNTS).unlink()
     (folder / raw.LOG).unlink()
-    load = raw.read(folder).load
+    load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.log is not None
     assert load.log.rows == 0
 
 
 def test_a_torn_log_gives_no_summary_but_the_reason(folder: Path) -> None:
-    packed = (folder / raw.LOG).read_bytes()
-    (folder / raw.LOG).write_bytes(packed[: len(packed) // 2])
-    load = raw.read(folder).load
+    packed = (folder / raw.COUNTS).read_bytes()
+    (folder / raw.COUNTS).write_bytes(packed[: len(packed) // 2])
+    load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.log is None
     assert load.unreadable is not None
@@ -109,15 +136,42 @@ def test_a_torn_log_gives_no_summary_but_the_reason(folder: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"plain text\n", b"\x1f\x8b\x08\x00garbage of all kinds"])
 def test_a_log_that_is_no_archive_gives_no_summary(folder: Path, content: bytes) -> None:
-    (folder / raw.LOG).write_bytes(content)
-    load = raw.read(folder).load
+    (folder / raw.COUNTS).write_bytes(content)
+    load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.log is None
+    assert load.unreadable is not None
+
+
+def test_a_log_that_the_agent_could_not_read_gives_no_summary_but_the_reason(folder: Path) -> None:
+    (folder / raw.COUNTS).unlink()
+    write_log(folder, "nonsense\n1\t200\t5\n")
+    load = raw.read(folder, COUNTED).load
+    assert load is not None
+    assert load.log is None
+    assert load.unreadable == "line 1 of h2load's log is no row: 'nonsense\\n'"
+
+
+def test_counts_and_log_that_disagree_are_not_believed(folder: Path) -> None:
+    counts = (folder / raw.COUNTS).read_bytes()
+    write_log(folder, "1000\t200\t5\n")
+    (folder / raw.COUNTS).write_bytes(counts)
+    load = raw.read(folder, COUNTED).load
+    assert load is not None
+    assert load.log is None
+    assert load.unreadable == "counts.gz has 1000 rows, log.json tells of 1"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"7", b'{"rows": -1}', b'{"surprise": 1}'])
+def test_a_log_file_that_the_agent_never_writes_is_an_error(folder: Path, content: bytes) -> None:
+    (folder / raw.LOG).write_bytes(content)
+    with pytest.raises(RunError, match=str(folder / raw.LOG)):
+        raw.read(folder, COUNTED)
 
 
 def test_only_the_end_of_a_flood_of_errors_is_kept(folder: Path) -> None:
     (folder / raw.ERRORS).write_text("x" * 100_000 + "end")
-    load = raw.read(folder).load
+    load = raw.read(folder, COUNTED).load
     assert load is not None
     assert len(load.stderr) == 4000
     assert load.stderr.endswith("end")
@@ -125,7 +179,7 @@ def test_only_the_end_of_a_flood_of_errors_is_kept(folder: Path) -> None:
 
 def test_bytes_that_are_no_text_are_shown(folder: Path) -> None:
     (folder / raw.ERRORS).write_bytes(b"\xff!")
-    load = raw.read(folder).load
+    load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.stderr == "\\xff!"
 
@@ -137,7 +191,7 @@ def test_bytes_that_are_no_text_are_shown(folder: Path) -> None:
 def test_a_load_file_that_the_agent_never_writes_is_an_error(folder: Path, content: bytes) -> None:
     (folder / raw.LOAD).write_bytes(content)
     with pytest.raises(RunError, match=str(folder / raw.LOAD)):
-        raw.read(folder)
+        raw.read(folder, COUNTED)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff"])
@@ -146,7 +200,7 @@ def test_a_container_file_that_the_agent_never_writes_is_an_error(
 ) -> None:
     (folder / raw.CONTAINER_AFTER).write_bytes(content)
     with pytest.raises(RunError, match=str(folder / raw.CONTAINER_AFTER)):
-        raw.read(folder)
+        raw.read(folder, COUNTED)
 
 
 def test_a_fetched_file_is_kept_and_told(tmp_path: Path) -> None:
@@ -169,3 +223,66 @@ def test_a_model_is_read_from_its_text() -> None:
 def test_a_text_that_is_no_model_is_an_error_that_names_the_file() -> None:
     with pytest.raises(RunError, match=r"answer\.json: not what the agent writes"):
         raw.model(Answer, '{"surprise": 1}', Path("answer.json"))
+
+
+# Telemetry
+
+
+def leave_telemetry(folder: Path, *, ahead_s: float = 0.0) -> None:
+    """Both hosts' samples from 1000 s to 1005 s of the client's clock, which may be ahead."""
+    (folder / raw.TELEMETRY_CLIENT).write_text(json.dumps(telemetry()))
+    (folder / raw.TELEMETRY_TARGET).write_text(json.dumps(telemetry(began_s=1000 - ahead_s)))
+    target = {"asked_s": 10.0, "told_s": 1000.01 - ahead_s, "answered_s": 10.02}
+    client = {"asked_s": 11.0, "told_s": 1001.01, "answered_s": 11.02}
+    (folder / raw.CLOCKS).write_text(json.dumps({"target": target, "client": client}))
+    change(folder, started=1000.1, load_s=4.5)
+
+
+def windows(left: raw.Left) -> list[float | None]:
+    return [usage and round(usage.window_s, 3) for usage in (left.target, left.client)]
+
+
+def test_without_telemetry_nothing_is_known_of_the_hosts(folder: Path) -> None:
+    left = raw.read(folder, COUNTED)
+    assert (left.target, left.client, left.clock) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("load", "window_s"),
+    [
+        (Load(connections=10, requests=100), 4.4),
+        (Load(connections=10, duration_s=3), 2.8),
+        (Load(connections=10, warm_up_s=2, duration_s=2), 1.8),
+        (Load(connections=10, warm_up_s=1, duration_s=9), 3.4),  # it ended before its time
+        (Load(connections=10, warm_up_s=9, duration_s=9), 4.4),  # and before anything was measured
+    ],
+)
+def test_only_the_measured_part_of_a_load_counts(folder: Path, load: Load, window_s: float) -> None:
+    leave_telemetry(folder)
+    assert windows(raw.read(folder, load)) == [window_s, window_s]
+
+
+def test_what_came_before_the_measured_part_does_not_count(folder: Path) -> None:
+    leave_telemetry(folder)
+    told = telemetry()
+    for row in range(3, 26):
+        told["series"]["host_cpu_ns"][row] += 10**9  # a second of CPU in the warm-up
+    (folder / raw.TELEMETRY_CLIENT).write_text(json.dumps(told))
+    client = raw.read(folder, Load(connections=10, warm_up_s=2, duration_s=2)).client
+    assert client is not None
+    assert client.others_cores == pytest.approx(0.01)
+
+
+def test_the_targets_samples_are_found_by_its_own_clock(folder: Path) -> None:
+    leave_telemetry(folder, ahead_s=600)
+    left = raw.read(folder, Load(connections=10, warm_up_s=2, duration_s=2))
+    assert left.clock is not None
+    assert left.clock.client_minus_target_s == pytest.approx(600)
+    assert windows(left) == [1.8, 1.8]
+
+
+def test_telemetry_that_the_agent_does_not_write_is_an_error(folder: Path) -> None:
+    leave_telemetry(folder)
+    (folder / raw.TELEMETRY_TARGET).write_text("{}")
+    with pytest.raises(RunError, match=r"telemetry-target\.json"):
+        raw.read(folder, COUNTED)

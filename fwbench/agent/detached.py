@@ -1,0 +1,30 @@
+"""Work that goes on after the command that began it, and how it is found again."""
+
+import os
+from pathlib import Path
+
+
+def detach() -> bool:
+    """Go on in a session of our own, which no broken connection ends; True in the child."""
+    if os.fork():
+        return False
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    return True
+
+
+def still_there(folder: Path, name: str) -> int | None:
+    """The process whose id is in such a file of a run's folder, if it works for that run.
+
+    Ids are used again: it does if the folder is among its arguments.
+    """
+    try:
+        pid = int((folder / name).read_text())
+        started = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if os.fsencode(str(folder)) in started else None

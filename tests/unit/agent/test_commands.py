@@ -1,0 +1,44 @@
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from surroundings import Agent, Sleeper, await_end, refused_url
+
+from fwbench.model.record import HostFacts
+
+
+def test_the_agent_finds_out_what_a_host_is_made_of(agent: Agent, folder: Path) -> None:
+    done = agent("facts", str(folder))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    facts = HostFacts(host="here", **json.loads((folder / "facts.json").read_text()))
+    assert facts.cpus == len(os.sched_getaffinity(0))
+    assert facts.memory_bytes > 2**26
+    assert facts.cgroup_version in (1, 2)
+    assert stat.S_IMODE((folder / "facts.json").stat().st_mode) == 0o600
+
+
+def test_the_agent_asks(agent: Agent, folder: Path, contender: str) -> None:
+    done = agent("ask", f"--url={contender}/echo", "--for=2", str(folder))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert json.loads((folder / "answer.json").read_text())["body"] == "GET /echo close"
+
+
+def test_the_agent_is_not_led_astray_by_a_proxy(agent: Agent, folder: Path, contender: str) -> None:
+    agent("ask", f"--url={contender}/echo", "--for=2", str(folder), http_proxy=refused_url())
+    assert json.loads((folder / "answer.json").read_text())["status"] == 200
+
+
+def test_the_agent_stops_a_load(agent: Agent, folder: Path, sleeper: Sleeper) -> None:
+    pid = sleeper(str(folder))
+    (folder / "load.pid").write_text(str(pid))
+    assert agent("stop-load", str(folder)).returncode == 0
+    await_end(pid)
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["ask", "folder"], ["settle", "folder"]])
+def test_the_agent_refuses_what_it_does_not_know(agent: Agent, arguments: list[str]) -> None:
+    done = agent(*arguments)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr

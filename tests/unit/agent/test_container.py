@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+from surroundings import FOUND, VERSION_2, Docker, Kernel
+
+from fwbench.agent import container
+from fwbench.agent.cgroup import Cgroup
+
+
+def test_a_running_container_is_described_by_engine_and_kernel(
+    kernel: Kernel, docker: Docker
+) -> None:
+    kernel(VERSION_2)
+    docker()
+    assert container.state("c") == {
+        "running": True,
+        "exit_code": None,
+        "started_at": "2026-11-23T10:00:00Z",
+        "restarts": 0,
+        "oom_killed": False,
+        "cgroup_version": 2,
+        "oom_kills": 3,
+        "memory_peak_bytes": 94371840,
+        "memory_limit_bytes": 536870912,
+        "processes": FOUND,
+    }
+
+
+def test_of_a_container_that_ended_the_kernel_knows_nothing(kernel: Kernel, docker: Docker) -> None:
+    kernel(VERSION_2)
+    docker(Running=False, ExitCode=137, OOMKilled=True, Pid=0)
+    state = container.state("c")
+    assert (state["running"], state["exit_code"], state["oom_killed"]) == (False, 137, True)
+    assert (state["cgroup_version"], state["oom_kills"], state["processes"]) == (None, None, [])
+
+
+@pytest.mark.usefixtures("passing")
+def test_a_container_with_all_its_processes_settles_when_it_idles(
+    kernel: Kernel, docker: Docker
+) -> None:
+    kernel(VERSION_2)
+    docker()
+    settled = container.settle("c", processes=2, for_s=30)
+    assert settled["settled"] is True
+    assert settled["waited_s"] == pytest.approx(0.2)
+    assert settled["running"] is True
+
+
+@pytest.mark.usefixtures("passing")
+def test_a_container_that_lacks_a_process_does_not_settle(kernel: Kernel, docker: Docker) -> None:
+    kernel(VERSION_2)
+    docker()
+    settled = container.settle("c", processes=3, for_s=5)
+    assert settled["settled"] is False
+    assert 5 <= settled["waited_s"] < 5.2
+
+
+@pytest.mark.usefixtures("passing")
+def test_a_container_that_works_does_not_settle_before_it_has_idled_twice(
+    kernel: Kernel,
+    docker: Docker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Busy, idle, busy, then idle for good: one quiet moment may be a pause."""
+    kernel(VERSION_2)
+    docker()
+    used = iter([0.0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2])
+    monkeypatch.setattr(Cgroup, "cpu_s", lambda _: next(used))
+    settled = container.settle("c", processes=2, for_s=30)
+    assert settled["settled"] is True
+    assert settled["waited_s"] == pytest.approx(0.5)
+
+
+@pytest.mark.usefixtures("passing")
+def test_a_container_that_ended_is_not_waited_for(kernel: Kernel, docker: Docker) -> None:
+    kernel({})
+    docker(Running=False, Pid=0)
+    settled = container.settle("c", processes=2, for_s=30)
+    assert (settled["settled"], settled["waited_s"]) == (False, 0)
+
+
+def test_finishing_keeps_the_end_of_the_log_and_removes_the_container(
+    folder: Path, kernel: Kernel, docker: Docker
+) -> None:
+    kernel(VERSION_2)
+    asked = docker('[ "$1" != logs ] || { echo booted; echo warned >&2; }')
+    container.finish(folder, "c")
+    assert (folder / "container.log").read_text() == "booted\nwarned\n"
+    assert json.loads((folder / "container-after.json").read_text())["running"] is True
+    assert asked.read_text().splitlines() == [
+        "container inspect c",
+        "logs --tail=500 --timestamps c",
+        "rm --force --volumes c",
+    ]
+
+
+def test_a_container_that_is_gone_already_is_removed(docker: Docker) -> None:
+    docker("echo 'Error: No such container: c' >&2; exit 1")
+    container.remove("c")
+
+
+def test_a_container_that_cannot_be_removed_is_an_error(docker: Docker) -> None:
+    docker("echo 'Cannot connect to the Docker daemon' >&2; exit 1")
+    with pytest.raises(RuntimeError, match="Cannot connect"):
+        container.remove("c")

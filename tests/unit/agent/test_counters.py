@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+
+from fwbench.agent import counters
+from fwbench.agent.counters import Frequencies, Held, cpu_ticks, entry, stalled_us, text_of
+
+STAT = """cpu  10 20 30 40 50 60 70 80 90 100
+cpu0 1 2 3 4 5 6 7 8 9 10
+cpu1 9 18 27 36 45 54 63 72 81 90
+intr 1 2 3
+ctxt 7
+"""
+PRESSURE = (
+    "some avg10=0.23 avg60=0.21 avg300=2.20 total=2802357657\n"
+    "full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n"
+)
+
+
+def test_a_held_file_says_what_it_says_now(tmp_path: Path) -> None:
+    path = tmp_path / "usage"
+    path.write_text("1")
+    held = Held(path)
+    assert held.text() == "1"
+    path.write_text("22")
+    assert held.text() == "22"
+    held.close()
+    assert held.text() == ""
+    held.close()
+
+
+def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+    assert Held(tmp_path / "nowhere").text() == text_of(tmp_path / "nowhere") == ""
+
+
+def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+    assert Held(tmp_path).text() == ""
+
+
+def test_ticks_are_told_by_cpu_and_state() -> None:
+    assert cpu_ticks(STAT) == {
+        "cpu": [10, 20, 30, 40, 50, 60, 70, 80],
+        "cpu0": [1, 2, 3, 4, 5, 6, 7, 8],
+        "cpu1": [9, 18, 27, 36, 45, 54, 63, 72],
+    }
+    assert cpu_ticks("") == {}
+
+
+def test_this_host_tells_the_ticks_of_its_cpus() -> None:
+    ticks = cpu_ticks(Path("/proc/stat").read_text())
+    assert ticks.keys() > {"cpu", "cpu0"}
+    assert sum(ticks["cpu"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "which", "us"),
+    [
+        (PRESSURE, "some", 2802357657),
+        (PRESSURE, "full", 5),
+        ("", "some", None),
+        ("\nsome avg10=0.23", "some", None),
+        ("some total=3", "full", None),
+    ],
+)
+def test_stalls_are_told_in_all(text: str, which: str, us: int | None) -> None:
+    assert stalled_us(text, which) == us
+
+
+@pytest.mark.parametrize(("key", "number"), [("max", 9), ("low", None), ("oom", None)])
+def test_an_entry_is_a_line_of_key_and_number(key: str, number: int | None) -> None:
+    assert entry("maximum 4\nmax 9\noom\nlow max\n", key) == number
+
+
+def lay_out_cpus(folder: Path, khz: list[str], governor: str = "powersave") -> None:
+    for number, speed in enumerate(khz):
+        of_cpu = folder / f"cpu{number}" / "cpufreq"
+        of_cpu.mkdir(parents=True)
+        (of_cpu / "scaling_cur_freq").write_text(f"{speed}\n")
+        (of_cpu / "scaling_governor").write_text(f"{governor}\n")
+
+
+def test_the_fastest_cpu_tells_the_frequency(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counters, "CPUS", tmp_path)
+    lay_out_cpus(tmp_path, ["800000", "3400000", "<unknown>"])
+    frequencies = Frequencies()
+    assert frequencies.fastest_mhz() == 3400
+    assert frequencies.governors == ["powersave"]
+
+
+def test_of_many_cpus_some_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "CPUS", tmp_path)
+    lay_out_cpus(tmp_path, ["1000"] * 65)
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    frequencies = Frequencies()
+    assert len(list(Path("/proc/self/fd").iterdir())) - opened <= counters.FREQUENCIES
+    assert frequencies.fastest_mhz() == 1
+
+
+def test_a_virtual_machine_has_no_frequency(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counters, "CPUS", tmp_path)
+    assert (Frequencies().fastest_mhz(), Frequencies().governors) == (None, [])

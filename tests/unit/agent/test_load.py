@@ -1,0 +1,162 @@
+import gzip
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from surroundings import Agent, H2load, Sleeper, await_end, await_file, refused_url
+
+from fwbench.agent import load
+
+WRITES_ALL = 'echo figures; echo warning >&2; printf "1\\t200\\t5\\n" >"${1#--log-file=}"; exit 3'
+
+
+def test_a_load_leaves_its_output_its_log_and_how_it_ended(
+    folder: Path, h2load: H2load, contender: str
+) -> None:
+    load.load(folder, f"{contender}/echo", 10, h2load(WRITES_ALL, folder))
+    assert (folder / "h2load.out").read_text() == "figures\n"
+    assert (folder / "h2load.err").read_text() == "warning\n"
+    assert gzip.decompress((folder / "counts.gz").read_bytes()) == (
+        b"fwbench-counts 1\n0\t200\t5\t1\n"
+    )
+    assert json.loads((folder / "log.json").read_text())["rows"] == 1
+    assert not (folder / "h2load.log").exists()
+    ended = json.loads((folder / "load.json").read_text())
+    assert ended.pop("load_s") > 0
+    assert ended.pop("started") > 0
+    assert ended == {
+        "exit_status": 3,
+        "timed_out": False,
+        "answer_after": {
+            "status": 200,
+            "content_type": "text/html; charset=utf-8",
+            "body": "GET /echo close",
+        },
+    }
+
+
+def test_a_load_without_a_log_leaves_none(folder: Path, h2load: H2load) -> None:
+    load.load(folder, refused_url(), 10, h2load("exit 0", folder))
+    assert not (folder / "counts.gz").exists()
+    assert not (folder / "log.json").exists()
+    assert json.loads((folder / "load.json").read_text())["exit_status"] == 0
+
+
+def test_a_contender_that_is_gone_after_the_load_is_seen(folder: Path, h2load: H2load) -> None:
+    load.load(folder, refused_url(), 10, h2load("exit 0", folder))
+    ended = json.loads((folder / "load.json").read_text())
+    assert ended["answer_after"]["error"].startswith("ConnectionRefusedError")
+
+
+def test_a_load_over_its_time_is_killed_with_all_its_processes(
+    folder: Path, h2load: H2load
+) -> None:
+    child = folder / "child"
+    argv = h2load(f"sleep 60 & echo $! >{child}.new; mv {child}.new {child}; wait", folder)
+    load.load(folder, refused_url(), 0.5, argv)
+    ended = json.loads((folder / "load.json").read_text())
+    assert (ended["exit_status"], ended["timed_out"]) == (None, True)
+    await_end(int(child.read_text()))
+    await_end(int((folder / "load.pid").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [("/nowhere/h2load", "No such file or directory"), ("/etc/passwd", "Permission denied")],
+)
+def test_a_load_generator_that_cannot_be_started_is_said_to(
+    folder: Path, program: str, why: str
+) -> None:
+    load.load(folder, refused_url(), 10, [program])
+    ended = json.loads((folder / "load.json").read_text())
+    assert ended["unstartable"] == f"{program}: {why}"
+    assert (ended["exit_status"], ended["timed_out"]) == (None, False)
+
+
+def test_the_last_file_to_come_is_the_one_that_is_waited_for(
+    folder: Path, h2load: H2load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = []
+
+    def look(path: Path, _: object) -> None:
+        assert path == folder / "load.json"
+        there.extend(file.name for file in folder.iterdir())
+
+    monkeypatch.setattr(load, "write", look)
+    load.load(folder, refused_url(), 10, h2load(WRITES_ALL, folder))
+    assert {"h2load.out", "h2load.err", "counts.gz", "log.json"} <= set(there)
+
+
+def test_the_load_that_is_started_over_ssh_goes_on_without_it(
+    agent: Agent, folder: Path, h2load: H2load
+) -> None:
+    """The command returns while the load waits, in a session of its own and with no output."""
+    go = folder / "go"
+    argv = h2load(
+        f"{WRITES_ALL.removesuffix('; exit 3')}; while [ ! -e {go} ]; do sleep 0.01; done", folder
+    )
+    begun = agent("load", f"--url={refused_url()}", "--for=30", str(folder), *argv)
+    assert (begun.returncode, begun.stdout, begun.stderr) == (0, "", "")
+    await_file(folder / "load.pid")
+    assert not (folder / "load.json").exists()
+    go.touch()
+    await_file(folder / "load.json")
+    assert json.loads((folder / "load.json").read_text())["exit_status"] == 0
+
+
+def test_files_of_a_load_are_their_owners_alone(agent: Agent, folder: Path, h2load: H2load) -> None:
+    argv = h2load(WRITES_ALL, folder)
+    agent("load", f"--url={refused_url()}", "--for=30", str(folder), *argv)
+    await_file(folder / "load.json")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes == dict.fromkeys(
+        [
+            "load.pid",
+            "load.json",
+            "h2load.out",
+            "h2load.err",
+            "counts.gz",
+            "log.json",
+            "telemetry-client.json",
+        ],
+        0o600,
+    )
+
+
+def test_a_load_that_still_runs_is_stopped(folder: Path, sleeper: Sleeper) -> None:
+    pid = sleeper(f"--log-file={folder}/h2load.log")
+    (folder / "load.pid").write_text(str(pid))
+    load.stop_load(folder)
+    await_end(pid)
+
+
+def test_a_process_that_got_the_pid_since_is_left_alone(
+    folder: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = sleeper("--log-file=/elsewhere/h2load.log")
+    (folder / "load.pid").write_text(str(pid))
+    killed: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda pid, _: killed.append(pid))
+    load.stop_load(folder)
+    assert killed == []
+
+
+@pytest.mark.parametrize("text", [None, "", "no number", "99999999"])
+def test_stopping_a_load_that_there_is_not_does_nothing(folder: Path, text: str | None) -> None:
+    if text is not None:
+        (folder / "load.pid").write_text(text)
+    load.stop_load(folder)
+
+
+def test_stopping_a_load_that_ends_meanwhile_does_nothing(
+    folder: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "load.pid").write_text(str(sleeper(str(folder))))
+
+    def gone(*_: int) -> None:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "killpg", gone)
+    load.stop_load(folder)

@@ -1,0 +1,84 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from fwbench.agent import network
+
+SNMP = """Ip: Forwarding DefaultTTL
+Ip: 1 64
+Tcp: RtoAlgorithm MaxConn OutSegs RetransSegs
+Tcp: 1 -1 3000 4
+"""
+NETSTAT = """TcpExt: SyncookiesSent ListenOverflows ListenDrops
+TcpExt: 0 5 6
+IpExt: InNoRoutes
+IpExt: 0
+"""
+SOCKSTAT = "sockets: used 21\nTCP: inuse 2 orphan 0 tw 7 alloc 11 mem 50\nUDP: inuse 1 mem 0\n"
+DEV = """Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop
+    lo:    3578      52    0    0    0     0          0         0     3578      52    0    0
+docker0:       1       1    1    1    1     1          1         1        1       1    1    1
+  eth0: 1000 10 1 2 9 9 9 9 2000 20 3 4 9 9 9 9
+vethab1: 5 5 5 5 5 5 5 5 5 5 5 5 5 5 5 5
+"""
+
+
+def lay_out(process: Path, namespace: Path) -> None:
+    (process / "net").mkdir(parents=True)
+    (process / "ns").mkdir()
+    for name, text in (("snmp", SNMP), ("netstat", NETSTAT), ("sockstat", SOCKSTAT), ("dev", DEV)):
+        (process / "net" / name).write_text(text)
+    namespace.touch()
+    (process / "ns/net").symlink_to(namespace)
+
+
+@pytest.fixture
+def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(network, "PROC", tmp_path)
+    lay_out(tmp_path / "self", tmp_path / "host")
+    return tmp_path
+
+
+def test_tcp_has_its_counters(proc: Path) -> None:
+    assert network.tcp(proc / "self") == {
+        "listen_overflows": 5,
+        "listen_drops": 6,
+        "retransmits": 4,
+        "segments_sent": 3000,
+        "time_wait": 7,
+    }
+
+
+def test_what_a_kernel_does_not_count_is_none(tmp_path: Path) -> None:
+    assert set(network.tcp(tmp_path).values()) == {None}
+    assert network.devices(tmp_path) == {}
+
+
+def test_devices_that_are_real_are_counted(proc: Path) -> None:
+    assert network.devices(proc / "self") == {"eth0": [1000, 10, 1, 2, 2000, 20, 3, 4]}
+
+
+def test_a_container_with_a_network_of_its_own_is_told_apart(proc: Path) -> None:
+    lay_out(proc / "42", proc / "container")
+    assert network.counted(42)["container"] == network.tcp(proc / "42")
+
+
+def test_a_container_in_the_hosts_network_is_not_counted_twice(proc: Path) -> None:
+    lay_out(proc / "42", proc / "host")
+    assert network.counted(42)["container"] is None
+
+
+@pytest.mark.parametrize("gone", [None, 42])
+def test_a_container_that_is_gone_has_no_network(proc: Path, gone: int | None) -> None:
+    assert proc.exists()
+    told = network.counted(gone)
+    assert told["container"] is None
+    assert told["host"]["segments_sent"] == 3000
+
+
+def test_this_host_has_a_network() -> None:
+    told = network.counted(os.getpid())
+    assert told["container"] is None
+    assert None not in told["host"].values()
