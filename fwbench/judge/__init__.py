@@ -4,16 +4,25 @@ Each finding has one function, which looks and says what it saw; none changes a 
 `docs/findings.md` explains every code.
 """
 
-from fwbench.judge import answers, container, load
-from fwbench.judge.case import Case, Check, Thresholds
+from fwbench.judge import answers, container, hosts, load, network, rate, steady
+from fwbench.judge.case import Case, Check
 from fwbench.model.contender import Contender
 from fwbench.model.observation import Observation
 from fwbench.model.run import Run
+from fwbench.model.thresholds import Thresholds
 from fwbench.model.verdict import Verdict
 
-__all__ = ["CHECKS", "DEFAULT_THRESHOLDS", "Check", "Thresholds", "judge"]
+__all__ = ["CHECKS", "DEFAULT_THRESHOLDS", "Check", "judge"]
 
-CHECKS: tuple[Check, ...] = (*answers.CHECKS, *container.CHECKS, *load.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *answers.CHECKS,
+    *container.CHECKS,
+    *load.CHECKS,
+    *rate.CHECKS,
+    *steady.CHECKS,
+    *hosts.CHECKS,
+    *network.CHECKS,
+)
 DEFAULT_THRESHOLDS = Thresholds()
 
 

@@ -1,25 +1,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydantic import Field
-
-from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.figures import Figures, LogSummary
+from fwbench.model.load import Load
 from fwbench.model.observation import ContainerState, Observation
 from fwbench.model.run import Run
+from fwbench.model.thresholds import Thresholds
 from fwbench.model.verdict import Finding, Level
-
-
-class Thresholds(Frozen):
-    """Where a figure begins to count as a reason for doubt."""
-
-    too_short_s: float = Field(default=1.0, description="CPython's throughput is flat after it")
-    gap_s: float = Field(default=1.0, description="a time in which nothing was answered")
-    connections_over_headline: float = Field(
-        default=1.02, description="1.000 in sound runs, 2.0 in one whose server was killed half-way"
-    )
-    connection_mean_off: float = Field(default=0.02, description="as a share of the throughput")
 
 
 @dataclass(frozen=True)
@@ -35,6 +23,12 @@ class Case:
     def contract(self) -> Contract:
         """What the contender must answer at the run's endpoint."""
         return self.contender.endpoints[self.run.trial.endpoint]
+
+    @property
+    def load(self) -> Load:
+        """What was asked of the server: of a search, what this step offered."""
+        planned, rate = self.run.trial.load, self.observation.offered_rate
+        return planned if rate is None else planned.at(rate)
 
     @property
     def figures(self) -> Figures | None:

@@ -75,16 +75,17 @@ def _log_mismatch(case: Case) -> str | None:
         return None
     if log is None:
         return "h2load left no log" if figures.requests_done else None
-    if log.rows == figures.requests_done and not log.torn_rows:
+    rows = log.rows + log.rows_outside
+    if rows == figures.requests_done and not log.torn_rows:
         return None
     torn = f" and {counted(log.torn_rows, 'broken row')}" if log.torn_rows else ""
     answered = counted(figures.requests_done, "answered request")
-    return f"h2load counts {answered}; its log has {counted(log.rows, 'row')}{torn}"
+    return f"h2load counts {answered}; its log has {counted(rows, 'row')}{torn}"
 
 
 def _requests_lost(case: Case) -> str | None:
     """At the end, each connection may have one request under way: more than these are lost."""
-    figures, connections = case.figures, case.run.trial.load.connections
+    figures, connections = case.figures, case.load.connections
     if figures is None:
         return None
     unanswered = figures.requests_started - figures.requests_done
@@ -98,8 +99,8 @@ def _requests_lost(case: Case) -> str | None:
 
 def _connections_lost(case: Case) -> str | None:
     """With a duration, a lost connection's rate is over its own life, the headline over it all."""
-    figures, load = case.figures, case.run.trial.load
-    if figures is None or load.duration_s is None:
+    figures, load = case.figures, case.load
+    if figures is None or load.duration_s is None or load.rate is not None:
         return None
     ratio = connection_rate_ratio(figures, load.connections)
     if ratio is None or ratio <= case.thresholds.connections_over_headline:
@@ -113,12 +114,12 @@ def _connections_lost(case: Case) -> str | None:
 
 def _completion_gap(case: Case) -> str | None:
     """A gap at the end shows in no row of the log, so the window is held against the duration."""
-    log, load = case.log, case.run.trial.load
+    log, load = case.log, case.load
     if log is None or log.window_s is None:
         return None
-    whole_seconds = log.completions_per_second[:-1]
-    if 0 in whole_seconds:
-        second = whole_seconds.index(0) + 1
+    whole = log.per_second[1:-1]  # the window begins and ends somewhere in the other two
+    if empty := [second.at_s for second in whole if not second.completions]:
+        second = empty[0] - log.per_second[0].at_s + 1
         return f"no request was answered in second {second} of {log.window_s:.1f} s of load"
     gap_s = (log.longest_gap_us or 0) / 1e6
     if gap_s >= case.thresholds.gap_s:
@@ -129,7 +130,7 @@ def _completion_gap(case: Case) -> str | None:
 
 
 def _too_short(case: Case) -> str | None:
-    figures, load = case.figures, case.run.trial.load
+    figures, load = case.figures, case.load
     if figures is None or load.requests is None or not figures.requests_done:
         return None
     if figures.elapsed_s >= case.thresholds.too_short_s:
@@ -143,7 +144,7 @@ def _too_short(case: Case) -> str | None:
 
 def _connection_mean_misleads(case: Case) -> str | None:
     """With a number of requests, quick connections end early and raise the mean over them all."""
-    figures, load = case.figures, case.run.trial.load
+    figures, load = case.figures, case.load
     if figures is None or load.requests is None:
         return None
     ratio = connection_rate_ratio(figures, load.connections)

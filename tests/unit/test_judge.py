@@ -16,6 +16,7 @@ from building import (
     log,
     observation,
     run,
+    seconds_of,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def test_what_h2load_hid_behind_exit_status_0_is_invalid(
 ) -> None:
     said = figures(case)
     rows = said.requests_done
-    an_even_log = log(rows) if rows else log(0, window_s=None, completions_per_second=())
+    an_even_log = log(rows) if rows else log(0, window_s=None, per_second=())
     verdict = loaded(load, figures=said, log=an_even_log)
     invalid = [finding.code for finding in verdict.findings if finding.level is Level.INVALID]
     assert invalid == expected
@@ -315,9 +316,9 @@ def test_connections_faster_than_the_headline_tell_of_lost_ones(
 @pytest.mark.parametrize(
     "written",
     [
-        log(completions_per_second=(7000, 0, 7168)),
+        log(per_second=seconds_of(7000, 0, 7168)),
         log(longest_gap_us=1_000_000),
-        log(window_s=2.0, completions_per_second=(7000, 7168)),
+        log(window_s=2.0, per_second=seconds_of(7000, 7168)),
     ],
     ids=["a second", "across seconds", "at the end"],
 )
@@ -325,9 +326,17 @@ def test_a_second_without_an_answer_is_invalid(written: object) -> None:
     assert only(loaded(log=written)).code == "completion-gap"
 
 
-def test_the_last_seconds_fraction_may_be_empty() -> None:
-    """A completion within 10 ms of a second's edge may be counted on its other side."""
-    assert loaded(log=log(completions_per_second=(7000, 7168, 0))) == Verdict()
+@pytest.mark.parametrize("completions", [(0, 7000, 7168), (7000, 7168, 0)])
+def test_a_second_in_which_the_window_begins_or_ends_may_be_empty(
+    completions: tuple[int, ...],
+) -> None:
+    """Seconds are the clock's: little of the first or the last may belong to the window."""
+    assert loaded(log=log(per_second=seconds_of(*completions))) == Verdict()
+
+
+def test_rows_outside_the_window_are_rows_of_the_log() -> None:
+    assert loaded(log=log(14000, rows_outside=168)) == Verdict()
+    assert codes(loaded(log=log(14000, rows_outside=167))) == ["log-mismatch"]
 
 
 @pytest.mark.parametrize(("elapsed_s", "expected"), [(0.99, ["too-short"]), (1.0, [])])

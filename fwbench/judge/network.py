@@ -1,0 +1,108 @@
+"""Findings about the network between the hosts, and about their clocks."""
+
+from fwbench.judge.case import Case, Check, counted
+from fwbench.model.telemetry import HostUsage
+from fwbench.model.verdict import Level
+
+
+def _sides(case: Case) -> tuple[tuple[str, HostUsage], ...]:
+    sides = (("target", case.observation.target), ("client", case.observation.client))
+    return tuple((side, usage) for side, usage in sides if usage is not None)
+
+
+def _listen_overflow(case: Case) -> str | None:
+    target = case.observation.target
+    if target is None:
+        return None
+    overflows, drops = target.network.listen_overflows, target.network.listen_drops
+    if not overflows and not drops:
+        return None
+    return (
+        f"the queue of connections to be accepted overflowed {counted(overflows or 0, 'time')}, and"
+        f" {counted(drops or 0, 'attempt')} to connect were dropped"
+    )
+
+
+def _retransmits(case: Case) -> str | None:
+    found = []
+    for side, usage in _sides(case):
+        again, sent = usage.network.retransmits, usage.network.segments_sent
+        if again and sent and again / sent > case.thresholds.retransmits:
+            found.append(f"the {side} sent {again} of {sent} segments again ({again / sent:.2%})")
+    return "; ".join(found) or None
+
+
+def _nic_drops(case: Case) -> str | None:
+    found = []
+    for side, usage in _sides(case):
+        network = usage.network
+        if network.packets is None or (network.drops is None and network.errors is None):
+            continue
+        lost = (network.drops or 0) + (network.errors or 0)
+        if lost > case.thresholds.nic_losses * max(1, network.packets):
+            found.append(
+                f"the {side}'s network device lost {lost} of {counted(network.packets, 'packet')}"
+                f" ({network.drops or 0} dropped, {network.errors or 0} broken)"
+            )
+    return "; ".join(found) or None
+
+
+def _docker_proxy_busy(case: Case) -> str | None:
+    target = case.observation.target
+    cores = target.docker_proxy_cores if target else None
+    if cores is None or cores <= case.thresholds.docker_proxy_cores:
+        return None
+    return f"docker-proxy used {cores:.2f} of a core: the load went through it"
+
+
+def _clock_offset(case: Case) -> str | None:
+    clock = case.observation.clock
+    if clock is None:
+        return None
+    apart_s = abs(clock.client_minus_target_s)
+    if apart_s - clock.uncertainty_s <= case.thresholds.clock_offset_s:
+        return None
+    ahead = "ahead of" if clock.client_minus_target_s > 0 else "behind"
+    return (
+        f"the client's clock is {apart_s:.2f} s {ahead} the target's"
+        f" (give or take {clock.uncertainty_s:.2f} s)"
+    )
+
+
+CHECKS = (
+    Check(
+        "listen-overflow",
+        Level.INVALID,
+        _listen_overflow,
+        "Raise the server's backlog and net.core.somaxconn above the number of connections: one"
+        " that is dropped tries again after a second or more.",
+    ),
+    Check(
+        "retransmits",
+        Level.SUSPECT,
+        _retransmits,
+        "Look for a network that loses packets or is full: what is sent again comes late, often by"
+        " 200 ms.",
+    ),
+    Check(
+        "nic-drops",
+        Level.SUSPECT,
+        _nic_drops,
+        "Look at `ip -s link` and `ethtool -S` on that host: the rings may be too small, or the"
+        " network full.",
+    ),
+    Check(
+        "docker-proxy-busy",
+        Level.SUSPECT,
+        _docker_proxy_busy,
+        "Load an address of the target from another host, not loopback, or set networks: [host] in"
+        " the suite: a way through a proxy halves what one server can do.",
+    ),
+    Check(
+        "clock-offset",
+        Level.SUSPECT,
+        _clock_offset,
+        "Let chrony or systemd-timesyncd set the clocks of both hosts: their records cannot be laid"
+        " side by side.",
+    ),
+)
