@@ -9,14 +9,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import fwbench
-from fwbench import agent, execute, ready
+from fwbench import execute, ready
+from fwbench.agent.archive import archive
+from fwbench.analyse.search import held, next_rate
+from fwbench.analyse.summary import narrow_enough
 from fwbench.errors import FwbenchError, InventoryError
 from fwbench.execute import Bench, CancelledError
 from fwbench.judge import judge
 from fwbench.model.contender import Contender
 from fwbench.model.host import Host, Rig
+from fwbench.model.load import Load
 from fwbench.model.record import Header, HostFacts, Record
 from fwbench.model.run import Plan, Run
+from fwbench.model.setting import CpuMode
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
 from fwbench.remote import Remote, SshRemote
@@ -87,17 +92,21 @@ class Session:
             ]
             busy += arriving
             facts = tuple(future.result() for future in arriving)
-            images = ready.check(self.rigs, facts, tuple(self.contenders.values()))
-            store = Store.create(self.folder)
+            images = ready.check(
+                self.rigs, facts, tuple(self.contenders.values()), _pinned_cpus(self.suite)
+            )
             plan = make_plan(self.suite, self.rigs)
+            store = Store.create(self.folder)
             store.begin(self._header(facts), plan)
             self.watcher.planned(plan)
+            cpus = {fact.host: fact.cpu_numbers for fact in facts}
             benches = {
                 rig.name: Bench(
                     session=self.id,
                     target=remotes[rig.target.name],
                     client=remotes[rig.clients[0].name],
                     address=addresses[rig.name],
+                    cpus=cpus[rig.target.name],
                     folder=folder,
                     cancelled=self._cancelled.is_set,
                 )
@@ -123,7 +132,7 @@ class Session:
 
     def _arrive(self, remote: Remote, host: Host, folder: PurePosixPath) -> HostFacts:
         remote.check(["mkdir", "-m", "700", str(folder)])
-        remote.put(agent.SOURCE.read_bytes(), str(folder / "agent.py"))
+        remote.put(archive(), str(folder / "agent.pyz"))
         return ready.facts(remote, host, folder)
 
     def _execute_rig(
@@ -135,7 +144,13 @@ class Session:
         store: Store,
         recording: threading.Lock,
     ) -> None:
+        done: list[Record] = []
         for run in plan.of_rig(rig.name):
+            if done and done[-1].run.block != run.block:
+                ended = narrow_enough(self.suite, plan, rig.name, done)
+                if ended is not None:
+                    self.watcher.say(f"{rig.name}: {ended}")
+                    return
             if self._cancelled.is_set():
                 return
             self.watcher.started(run)
@@ -143,6 +158,7 @@ class Session:
             try:
                 observation = execute.execute(
                     run,
+                    _load(run, done),
                     contender,
                     images[rig.target.name, contender.name],
                     self.suite.start_timeout_s,
@@ -151,9 +167,9 @@ class Session:
                 )
             except CancelledError:
                 return
-            record = Record(
-                run=run, observation=observation, verdict=judge(run, contender, observation)
-            )
+            verdict = judge(run, contender, observation, self.suite.thresholds)
+            record = Record(run=run, observation=observation, verdict=verdict)
+            done.append(record)
             with recording:
                 store.append(record)
             self.watcher.ended(record)
@@ -167,6 +183,21 @@ class Session:
             rigs=self.rigs,
             facts=facts,
         )
+
+
+def _pinned_cpus(suite: Suite) -> int:
+    """The most CPUs to which a container is pinned."""
+    pinned = [limits for limits in suite.limits if limits.cpu_mode is CpuMode.PINNED]
+    return max((int(limits.cpus or 0) for limits in pinned), default=0)
+
+
+def _load(run: Run, done: Sequence[Record]) -> Load:
+    """What a run puts on its contender; a step of a search goes by those before it in its block."""
+    load = run.trial.load
+    if load.search is None:
+        return load
+    before = [r for r in done if r.run.block == run.block and r.run.trial == run.trial]
+    return load.at(next_rate(load.search, [held(record, load.search) for record in before]))
 
 
 def _leave(remote: Remote, folder: PurePosixPath) -> None:

@@ -1,16 +1,19 @@
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from building import COUNTED, FASTAPI, FLASK, header, rig, suite
+from building import COUNTED, FASTAPI, FLASK, HELLO, header, rig, suite
 from fakes import FakeHost
 
 from fwbench.errors import FwbenchError, HostError, InventoryError, NotReadyError, SessionError
 from fwbench.model.host import Client, Host, Rig
+from fwbench.model.load import Load, Search
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
+from fwbench.model.suite import Preset, StoppingRule
 from fwbench.plan import make_plan
 from fwbench.session import Session
 from fwbench.store import Store
@@ -75,7 +78,9 @@ class World:
         self.rigs = tuple(rigs)
         self.on_call, self.facts = on_call, facts
         self.watcher = Watching(on_end)
-        self.suite = suite(loads=(COUNTED,), blocks=blocks, **changes)
+        self.suite = suite(
+            **{"loads": (COUNTED,), "preset": Preset.SMOKE, "blocks": blocks, **changes}
+        )
         self.session = Session(
             self.suite, CONTENDERS, self.rigs, parent, self.watcher, connect=self._connect
         )
@@ -323,3 +328,36 @@ def test_a_target_without_an_address_to_load_is_refused_before_any_host_is_asked
     with pytest.raises(FwbenchError, match=r"one-target: .nobody\.invalid. is no address"):
         world.run()
     assert world.hosts == {}
+
+
+@pytest.mark.parametrize(
+    ("p99_ms", "offered"),
+    [(50, [400, 565.69, 672.72]), (1, [400, 282.84, 237.84])],
+    ids=["all hold", "none holds"],
+)
+def test_each_step_of_a_search_goes_by_those_before_it(
+    tmp_path: Path, p99_ms: float, offered: list[float]
+) -> None:
+    search = Search(p99_ms=p99_ms, lowest=200, highest=800, steps=3)
+    load = Load(connections=10, duration_s=1, search=search)
+    world = World(tmp_path, loads=(load,), contenders=("flask",), baseline=None)
+    store = world.run()
+    records = store.records()
+    assert [record.observation.offered_rate for record in records] == offered * 2
+    for record, rate in zip(records, offered * 2, strict=True):
+        commands = json.loads((store.run_folder(record.run.id) / "commands.json").read_text())
+        assert f"--rps={rate / 10:.9g}" in commands["load"]
+
+
+def test_a_rig_stops_before_its_last_block_once_its_rule_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory every run is like the others: all intervals are narrow at the first look."""
+    alike = FASTAPI.model_copy(update={"endpoints": {"hello": HELLO}})
+    monkeypatch.setitem(CONTENDERS, "fastapi", alike)
+    rule = StoppingRule(within_percent=5)
+    world = World(tmp_path, blocks=12, stop=rule, preset=Preset.STANDARD)
+    store = world.run()
+    assert {record.run.block for record in store.records()} == set(range(1, 11))
+    assert any("narrow at 10 blocks" in said for said in world.watcher.seen)
+    world.assert_clean()

@@ -1,7 +1,7 @@
 import pytest
 from building import COUNTED, TIMED, figures, finding, load_result, log, observation, record, run
 
-from fwbench.analyse.sample import throughput, throughputs
+from fwbench.analyse.samples import throughput, throughputs
 from fwbench.model.load import Load
 from fwbench.model.observation import LoadResult
 from fwbench.model.record import Record

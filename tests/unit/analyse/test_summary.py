@@ -1,0 +1,251 @@
+import json
+from typing import Any
+
+import pytest
+from building import TIMED, finding, header, load_result, log, record, rig, suite
+from expected import Golden
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwbench.analyse.compare import Comparison, NoComparison, Paired, Unit, Word
+from fwbench.analyse.samples import Metric
+from fwbench.analyse.summary import Group, Summary, narrow_enough, summarise
+from fwbench.model.load import Load, LoadKind, Search
+from fwbench.model.record import Record
+from fwbench.model.suite import Preset, StoppingRule, Suite
+from fwbench.model.verdict import Level
+from fwbench.plan import make_plan
+
+STEADY = [1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0, 1008.0, 992.0, 998.0, 1000.0]
+TWICE = [2020.0, 2000.0, 1990.0, 2015.0, 1985.0, 2010.0, 1998.0, 2004.0, 2009.0, 1991.0]
+TWIN = [1003.0, 1005.0, 988.0, 1001.0, 999.0, 1004.0, 1001.0, 997.0, 995.0, 1003.0]
+
+
+def blocks(
+    contender: str, values: list[float], *, twin: bool = False, on: str = "one"
+) -> list[Record]:
+    return [
+        record(contender, per_s, block=block, rig=on, twin=twin)
+        for block, per_s in enumerate(values, start=1)
+    ]
+
+
+def session(on: str = "one", fastapi: list[float] | None = None) -> list[Record]:
+    return [
+        *blocks("flask", STEADY, on=on),
+        *blocks("flask", TWIN, twin=True, on=on),
+        *blocks("fastapi", TWICE if fastapi is None else fastapi, on=on),
+    ]
+
+
+def summary(records: list[Record], *rigs: str, **changes: Any) -> Summary:
+    asked = suite(**changes)
+    rented = tuple(rig(name) for name in rigs or ("one",))
+    return summarise(header(suite=asked, rigs=rented), make_plan(asked, rented), records)
+
+
+def only(groups: tuple[Group, ...]) -> Group:
+    (group,) = groups
+    return group
+
+
+def under(load: Load, made: Record, **seen: Any) -> Record:
+    """The run as if it had been of another load, whose log says something else."""
+    trial = made.run.trial.model_copy(update={"load": load})
+    observed = made.observation
+    if seen:
+        observed = observed.model_copy(
+            update={"load": load_result(log=log(**seen)), "offered_rate": load.rate}
+        )
+    return made.model_copy(
+        update={"run": made.run.model_copy(update={"trial": trial}), "observation": observed}
+    )
+
+
+def test_a_trial_has_its_runs_its_estimate_and_its_percentiles() -> None:
+    group = only(summary(session()).groups)
+    assert [trial.name for trial in group.trials] == ["flask", "flask-twin", "fastapi"]
+    flask = group.trials[0]
+    assert flask.throughput is not None
+    assert flask.throughput.values == tuple(STEADY)
+    assert flask.throughput.interval is not None
+    assert flask.latency["p99"].median == 3000
+    assert flask.latency_as_sent == {}
+    assert (flask.executed, flask.used, flask.invalid, flask.suspect) == (10, 10, 0, 0)
+
+
+def test_contenders_are_compared_with_the_baseline_and_the_twin_is_the_noise() -> None:
+    group = only(summary(session()).groups)
+    (compared,) = group.comparisons
+    assert (compared.name, compared.baseline, compared.metric) == ("fastapi", "flask", "throughput")
+    assert isinstance(compared.result, Comparison)
+    assert compared.result.word is Word.FASTER
+    assert compared.result.ratio == pytest.approx(2, rel=0.02)
+    assert group.noise is not None
+    assert group.noise.name == "flask-twin"
+    assert isinstance(group.noise.result, Paired)
+    assert compared.result.noise_floor is not None
+
+
+def test_a_difference_below_the_noise_floor_is_not_claimed() -> None:
+    records = [
+        *blocks("flask", STEADY),
+        *blocks("flask", [value * 1.05 for value in STEADY], twin=True),
+        *blocks("fastapi", [value * 1.04 for value in STEADY]),
+    ]
+    (compared,) = only(summary(records).groups).comparisons
+    assert isinstance(compared.result, Comparison)
+    assert compared.result.below_noise_floor
+    assert compared.result.word is Word.NOT_SHOWN
+
+
+def test_invalid_runs_are_counted_and_never_used() -> None:
+    records = session()
+    records[-1] = record("fastapi", 9e9, block=10, findings=(finding(),))
+    group = only(summary(records).groups)
+    fastapi = group.trials[-1]
+    assert (fastapi.executed, fastapi.used, fastapi.invalid) == (10, 9, 1)
+    assert fastapi.throughput is not None
+    assert max(fastapi.throughput.values) < 2100
+    assert group.comparisons[0].left_out == 1
+    run = summary(records).runs[-1]
+    assert (run.verdict, run.throughput, run.p99_us) == ("invalid", None, None)
+
+
+@pytest.mark.parametrize(("valid", "invalid", "has"), [(2, 1, False), (3, 4, False), (4, 4, True)])
+def test_a_trial_with_too_few_valid_runs_has_no_estimate(
+    valid: int, invalid: int, has: bool
+) -> None:
+    records = blocks("flask", STEADY[:valid])
+    records += [
+        record("flask", 1000, block=valid + n + 1, findings=(finding(),)) for n in range(invalid)
+    ]
+    flask = only(summary(records).groups).trials[0]
+    assert (flask.throughput is not None) is has
+    assert bool(flask.latency) is has
+
+
+def test_suspect_runs_are_used() -> None:
+    doubtful = record("flask", 1000, findings=(finding("drift", Level.SUSPECT),))
+    flask = only(summary([doubtful]).groups).trials[0]
+    assert (flask.used, flask.suspect) == (1, 1)
+
+
+def test_a_smoke_test_compares_nothing() -> None:
+    group = only(summary([record("flask"), record("fastapi")], preset=Preset.SMOKE).groups)
+    assert group.comparisons == ()
+    assert group.noise is None
+    assert [trial.name for trial in group.trials] == ["flask", "fastapi"]
+
+
+def test_a_fixed_rate_is_compared_by_its_corrected_p99_where_less_is_better() -> None:
+    load = Load(connections=10, rate=900, duration_s=3)
+
+    def corrected(p99_us: int) -> Any:
+        return log().latency.model_copy(update={"p99_us": p99_us})
+
+    records = [
+        under(load, made, corrected=corrected(p99_us + made.run.block))
+        for name, p99_us in (("flask", 20_000), ("fastapi", 10_000))
+        for made in blocks(name, STEADY)
+    ]
+    group = only(summary(records, loads=(load,)).groups)
+    assert group.kind is LoadKind.FIXED_RATE
+    assert group.trials[0].latency["p99"].median == 20_005.5
+    assert group.trials[0].latency_as_sent["p99"].median == 3000
+    (compared,) = group.comparisons
+    assert compared.metric is Metric.P99
+    assert isinstance(compared.result, Comparison)
+    assert compared.result.ratio == pytest.approx(0.5, rel=0.01)
+    assert compared.result.word is Word.FASTER
+
+
+def test_three_rigs_are_the_unit_and_two_claim_nothing_together() -> None:
+    for rigs, unit in ((("one", "two", "three"), Unit.RIG), (("one", "two"), None)):
+        records = [made for name in rigs for made in session(name)]
+        groups = summary(records, *rigs).groups
+        assert [group.rig for group in groups] == [*rigs, None]
+        (together,) = groups[-1].comparisons
+        assert groups[-1].trials == ()
+        if unit is None:
+            assert isinstance(together.result, NoComparison)
+        else:
+            assert isinstance(together.result, Comparison)
+            assert (together.result.unit, together.result.n) == (unit, len(rigs))
+
+
+def test_settings_are_never_mixed() -> None:
+    other = TIMED.model_copy(update={"connections": 20})
+    records = [*session(), *(under(other, made) for made in session(fastapi=STEADY))]
+    first, second = summary(records, loads=(TIMED, other)).groups
+    ratios = [
+        one.result.ratio
+        for group in (first, second)
+        for one in group.comparisons
+        if isinstance(one.result, Comparison)
+    ]
+    assert ratios == [pytest.approx(2, rel=0.02), pytest.approx(1)]
+
+
+def test_a_search_is_compared_by_its_highest_rates() -> None:
+    search = Search(p99_ms=50, lowest=100, highest=6400, steps=1)
+    load = Load(connections=10, duration_s=3, search=search)
+    records = []
+    for name, p99_us in (("flask", 60_000), ("fastapi", 40_000)):
+        for made in blocks(name, STEADY):
+            run = made.run.model_copy(update={"step": 1})
+            percentiles = log().latency.model_copy(update={"p99_us": p99_us})
+            stepped = under(load, made.model_copy(update={"run": run}), corrected=percentiles)
+            records.append(stepped)
+    group = only(summary(records, loads=(load,)).groups)
+    flask, _, fastapi = group.trials
+    assert fastapi.highest_rate is not None
+    assert fastapi.highest_rate.rate == pytest.approx(800)
+    assert flask.highest_rate is not None
+    assert flask.highest_rate.rate is None
+    assert isinstance(group.comparisons[0].result, NoComparison)
+
+
+def test_a_stopping_rule_ends_a_rig_once_its_intervals_are_narrow() -> None:
+    asked = suite(blocks=20, stop=StoppingRule(within_percent=2))
+    plan = make_plan(asked, [rig()])
+    assert narrow_enough(asked, plan, "one", session()) is not None
+    fewer = [made for made in session() if made.run.block < 10]
+    assert narrow_enough(asked, plan, "one", fewer) is None
+    strict = asked.model_copy(update={"stop": StoppingRule(within_percent=0.01)})
+    assert narrow_enough(strict, plan, "one", session()) is None
+    assert narrow_enough(suite(), plan, "one", session()) is None
+
+
+def test_the_rule_and_what_it_did_are_in_the_summary() -> None:
+    told = summary(session(), blocks=20, stop=StoppingRule(within_percent=2))
+    assert "at least" in told.ended["one"]
+    assert summary(session(), blocks=20).ended == {}
+
+
+@given(
+    kept=st.lists(st.integers(0, 29), unique=True),
+    bad=st.sets(st.integers(0, 29)),
+    presets=st.sampled_from(list(Preset)),
+)
+def test_whatever_was_executed_gives_a_summary_that_can_be_read_again(
+    kept: list[int], bad: set[int], presets: Preset
+) -> None:
+    everything = session()
+    records = [
+        everything[at].model_copy(update={"verdict": record(findings=(finding(),)).verdict})
+        if at in bad
+        else everything[at]
+        for at in kept
+    ]
+    asked = Suite(**{**dict(suite()), "preset": presets})
+    rented = tuple(rig(name) for name in ("one", "b", "c", "d", "e"))
+    told = summarise(header(suite=asked, rigs=rented), make_plan(asked, rented), records)
+    assert Summary.model_validate_json(told.model_dump_json()) == told
+    assert told.executed == len(records)
+
+
+def test_the_schema_is_as_documented(golden: Golden) -> None:
+    """`docs/report.schema.json` is what `--format json` gives; --rewrite-golden writes it anew."""
+    schema = json.dumps(Summary.model_json_schema(mode="serialization"), indent=1)
+    golden.check("../../docs/report.schema.json", schema + "\n")
