@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from fwbench.analyse.search import held
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.plan import estimated_s
@@ -21,11 +22,19 @@ def line_of(record: Record) -> str:
     run, verdict = record.run, record.verdict
     codes = ", ".join(dict.fromkeys(finding.code for finding in verdict.findings))
     because = f" ({codes})" if codes and verdict.word != "valid" else ""
-    trial = run.trial
-    return (
-        f"{run.rig}  block {run.block}  {trial.contender} {trial.endpoint}: "
-        f"{MARKS[verdict.word]}{because}"
-    )
+    return f"{run.rig}  block {run.block}  {_what(record)}: {_mark(record)}{because}"
+
+
+def _what(record: Record) -> str:
+    trial, rate = record.run.trial, record.observation.offered_rate
+    return f"{trial.name} {trial.endpoint}" + ("" if rate is None else f" at {rate:g}/s")
+
+
+def _mark(record: Record) -> str:
+    search = record.run.trial.load.search
+    if search is None:
+        return MARKS[record.verdict.word]
+    return {True: "held", False: "too high", None: MARKS["invalid"]}[held(record, search)]
 
 
 def duration(seconds: float) -> str:
@@ -82,7 +91,7 @@ class ProgressWatcher:
     def started(self, run: Run) -> None:
         """A run begins on its rig."""
         with self._lock:
-            self._now[run.rig] = f"{run.rig}: {run.trial.contender} {run.trial.endpoint}"
+            self._now[run.rig] = f"{run.rig}: {run.trial.name} {run.trial.endpoint}"
             self._show()
 
     def ended(self, record: Record) -> None:

@@ -1,113 +1,107 @@
-"""The tables and the comparisons of one section."""
+"""The table of one group: a line for each trial."""
 
-import statistics
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from fwbench.analyse.estimate import estimate
-from fwbench.analyse.ratio import NoRatio, compare
-from fwbench.analyse.sample import throughputs
-from fwbench.model.figures import Spread
-from fwbench.model.record import Record
-from fwbench.model.suite import Suite
-from fwbench.report.quantities import NONE, counted, duration, percent, rate, rounded, wrapped
-from fwbench.report.section import Section
+from fwbench.analyse.estimate import Estimate, Interval
+from fwbench.analyse.search import HighestRate
+from fwbench.analyse.summary import Group, Latency, TrialSummary
+from fwbench.model.load import LoadKind
+from fwbench.report.quantities import NONE, duration, rounded
 
-_NAME_WIDTH = 24
+_NAME_WIDTH = 20
 
 
-def as_h2load_gives_them(section: Section) -> str:
-    """Time for request and req/s per connection of each contender, under h2load's own names."""
-    rows: list[list[str]] = []
-    for name in section.records:
-        figures = section.figures(name)
-        times = _cells([each.request_time_us for each in figures], duration)
-        rates = _cells([each.rate_per_connection for each in figures], rate)
-        rows += [[_name(name), "time for request", *times], ["", "req/s per connection", *rates]]
-    repeated = any(len(section.figures(name)) > 1 for name in section.records)
-    over = ", the median of each figure over the contender's runs" if repeated else ""
-    table = _table(rows, ["contender", "", "min", "max", "mean", "sd", "± sd"], "llrrrrr")
-    return f"As h2load gives them{over}:\n\n{table}"
+def trials(group: Group) -> str:
+    """Each contender's runs, what came out of them, and their verdict.
 
-
-def runs(section: Section) -> str:
-    """Each contender's runs, throughput and verdict."""
+    What a closed load, a fixed rate and a search give never share a column.
+    """
+    head, alignment = {
+        LoadKind.CLOSED: (["throughput per s", "cv", "p50 *", "p99 *"], "lrrr"),
+        LoadKind.FIXED_RATE: (["answers per s", "p50", "p99", "p99.9", "max"], "lrlrr"),
+        LoadKind.SEARCH: (["highest rate per s"], "l"),
+    }[group.kind]
     rows = [
         [
-            _name(name),
-            f"{len(section.believed(name))} of {len(records)}",
-            _throughput(section.believed(name)),
-            _verdict(records),
+            name_of(trial.name),
+            f"{trial.used} of {trial.executed}",
+            *_figures(group.kind, trial),
+            _verdict(trial),
         ]
-        for name, records in section.records.items()
+        for trial in group.trials
     ]
-    return _table(rows, ["contender", "runs used", "throughput per s", "verdict"], "lrll")
+    return table(rows, ["contender", "runs used", *head, "verdict"], f"lr{alignment}l")
 
 
-def comparisons(suite: Suite, section: Section) -> Iterator[str]:
-    """A line for each contender beside the baseline: how much faster, or why nobody can say."""
-    others = [name for name in suite.contenders if name != suite.baseline]
-    if len(suite.contenders) == 1:
-        return
-    if suite.blocks == 1:
-        yield "No comparison: one block. Repeat it (blocks: 10) to learn how sure a difference is."
-    elif suite.baseline is None:
-        yield "No comparison: the suite names no baseline."
-    else:
-        for name in others:
-            comparison = _comparison(section.records[name], section.records[suite.baseline])
-            yield wrapped(f"{name} / {suite.baseline}: {comparison}", hanging="  ")
+def _figures(kind: LoadKind, trial: TrialSummary) -> list[str]:
+    if kind is LoadKind.SEARCH:
+        return [_highest(trial.highest_rate)]
+    p50, p99 = _latency(trial, "p50"), _latency(trial, "p99")
+    if kind is LoadKind.CLOSED:
+        return [_mean(trial.throughput), _variation(trial.throughput), p50, p99]
+    answers = NONE if trial.throughput is None else rounded(trial.throughput.mean)
+    p99 += _bounds(trial.latency.get("p99"))
+    return [answers, p50, p99, _latency(trial, "p99_9"), _latency(trial, "max")]
 
 
-def _comparison(contender: Sequence[Record], baseline: Sequence[Record]) -> str:
-    found = compare(contender, baseline)
-    left_out = f"; {counted(found.excluded_runs, 'invalid run')} left out"
-    end = left_out if found.excluded_runs else ""
-    if isinstance(found, NoRatio):
-        return f"no ratio: {found.reason}{end}"
-    low, high = found.interval.low, found.interval.high
-    word = "" if found.shows_difference else ": no difference shown"
-    return (
-        f"{found.ratio:.2f} × [{low:.2f}, {high:.2f}], {found.blocks} blocks, 95 % interval"
-        f"{word}{end}"
-    )
-
-
-def _cells(spreads: Sequence[Spread], shown: Callable[[float], str]) -> list[str]:
-    if not spreads:
-        return [NONE] * 5
-    values = [
-        shown(statistics.median(getattr(spread, column) for spread in spreads))
-        for column in ("min", "max", "mean", "sd")
-    ]
-    return [*values, percent(statistics.median(spread.within_sd_percent for spread in spreads))]
-
-
-def _throughput(believed: Sequence[Record]) -> str:
-    found = estimate(throughputs(believed))
-    if found is None:
+def _mean(estimate: Estimate | None) -> str:
+    if estimate is None:
         return NONE
-    if found.interval is None:
-        return rounded(found.mean)
-    return f"{rounded(found.mean)} [{rounded(found.interval.low)}, {rounded(found.interval.high)}]"
+    return rounded(estimate.mean) + between(estimate.interval)
 
 
-def _verdict(records: Sequence[Record]) -> str:
+def between(interval: Interval | None) -> str:
+    """An interval of rates behind its middle; nothing where there is none."""
+    return "" if interval is None else f" [{rounded(interval.low)}, {rounded(interval.high)}]"
+
+
+def _variation(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.coefficient_of_variation is None:
+        return NONE
+    return f"{estimate.coefficient_of_variation:.1%}"
+
+
+def _latency(trial: TrialSummary, name: str) -> str:
+    latency = trial.latency.get(name)
+    return NONE if latency is None else duration(latency.median)
+
+
+def _bounds(latency: Latency | None) -> str:
+    if latency is None or latency.interval is None:
+        return ""
+    return f" [{duration(latency.interval.low)}, {duration(latency.interval.high)}]"
+
+
+def _highest(found: HighestRate | None) -> str:
+    if found is None or not found.brackets:
+        return NONE
+    if found.rate is None:
+        return "below the lowest tried"
+    if any(bracket.too_high is None for bracket in found.brackets):
+        return f"at least {rounded(found.rate)}"
+    return rounded(found.rate) + between(found.interval)
+
+
+def _verdict(trial: TrialSummary) -> str:
     """The worst of the runs' verdicts, and how many have it."""
-    words = [record.verdict.word for record in records]
-    worst = next((word for word in ("invalid", "suspect") if word in words), None)
-    if worst is not None:
-        return f"{worst} ({words.count(worst)} of {len(words)})"
-    return "valid" if words else "not executed yet"
+    if not trial.executed:
+        return "not executed yet"
+    for word, number in (("invalid", trial.invalid), ("suspect", trial.suspect)):
+        if number:
+            return f"{word} ({number})"
+    return "valid"
 
 
-def _name(name: str) -> str:
+def name_of(name: str) -> str:
+    """A contender's name within its column."""
     return textwrap.fill(name, _NAME_WIDTH)
 
 
-def _table(rows: Sequence[Sequence[str]], header: Sequence[str], alignment: str) -> str:
+def table(rows: Sequence[Sequence[str]], header: Sequence[str], alignment: str) -> str:
+    """Text in columns, each aligned to the left (l) or to the right (r)."""
     sides = {"l": "left", "r": "right"}
     return tabulate(
         rows,

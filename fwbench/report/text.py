@@ -4,57 +4,92 @@ to believe.
 
 from collections.abc import Iterator, Sequence
 
+from fwbench.analyse.application import Serving
+from fwbench.analyse.summary import Group, Summary
 from fwbench.model.contender import Contender
+from fwbench.model.load import LoadKind
 from fwbench.model.record import Header, Record
-from fwbench.report import facts, findings, tables
+from fwbench.report import claims, facts, findings, tables
+from fwbench.report.h2load_table import as_h2load_gives_them
 from fwbench.report.quantities import counted, wrapped
-from fwbench.report.section import Section, sections
 
 
-def render(header: Header, records: Sequence[Record], planned: int) -> str:
-    """The page of a session in which `planned` runs are to be executed, ending in a newline."""
-    blocks = [_headline(header, len(records), planned), facts.hosts(header)]
-    for section in sections(header, records):
-        blocks.extend(_section(header, section))
-    blocks.extend(findings.listed(records))
-    blocks.append(_legend(header))
+def render(
+    header: Header, summary: Summary, records: Sequence[Record], serving: Serving | None = None
+) -> str:
+    """The page of a session, ending in a newline.
+
+    `serving` is what of an application's request is serving, if that is to be reckoned with.
+    """
+    blocks = [_headline(summary), facts.hosts(header)]
+    for group in summary.groups:
+        blocks.extend(_group(header, summary, group, records, serving))
+    blocks.extend(findings.listed(summary))
+    blocks.append(_legend(summary))
     return "\n\n".join(blocks) + "\n"
 
 
-def _headline(header: Header, executed: int, planned: int) -> str:
-    question = wrapped(header.suite.question)
+def _headline(summary: Summary) -> str:
+    suite = summary.suite
+    question = wrapped(suite.question)
     longest = max(map(len, question.splitlines()), default=0)
+    done = f"{summary.executed} of {counted(summary.planned, 'run')} executed"
+    if summary.executed < summary.planned and len(summary.ended) < _rigs(summary):
+        done += ": the rest is missing below"
     about = (
-        f"Suite {header.suite.name}, begun {header.created_at}, fwbench {header.fwbench}."
-        f" {executed} of {counted(planned, 'run')} executed"
-        + ("." if executed >= planned else ": the rest is missing below.")
+        f"Suite {suite.name}, preset {suite.preset}, {counted(suite.blocks, 'block')} in the order"
+        f" of seed {summary.seed}, begun {summary.created_at}, fwbench {summary.fwbench}. {done}."
+        f" Claims hold for {summary.unit}."
     )
-    return "\n".join([question, "=" * longest, wrapped(about)])
+    ended = [wrapped(f"Ended on {rig}: {rule}.") for rig, rule in summary.ended.items()]
+    return "\n".join([question, "=" * longest, wrapped(about), *ended])
 
 
-def _section(header: Header, section: Section) -> Iterator[str]:
-    title = wrapped(section.title)
+def _rigs(summary: Summary) -> int:
+    return len({group.rig for group in summary.groups if group.rig is not None})
+
+
+def _group(
+    header: Header,
+    summary: Summary,
+    group: Group,
+    records: Sequence[Record],
+    serving: Serving | None,
+) -> Iterator[str]:
+    said = list(claims.claims(summary.suite, group, serving))
+    if group.rig is None and not said:
+        return
+    title = wrapped(_title(summary, group))
     yield "\n".join([title, "-" * max(map(len, title.splitlines()))])
-    yield tables.as_h2load_gives_them(section)
-    yield tables.runs(section)
-    comparisons = list(tables.comparisons(header.suite, section))
-    if len(header.suite.contenders) > 1:
-        comparisons.extend(_answers_differ(header, section))
-    if comparisons:
-        yield "\n".join(comparisons)
+    if group.rig is not None:
+        if group.setting.load.requests is not None:
+            names = [trial.name for trial in group.trials]
+            yield as_h2load_gives_them(group.setting, names, group.rig, records)
+        yield tables.trials(group)
+        if len(summary.suite.contenders) > 1:
+            said.extend(_answers_differ(header, group.setting.endpoint))
+    if said:
+        yield "\n".join(said)
 
 
-def _answers_differ(header: Header, section: Section) -> Iterator[str]:
+def _title(summary: Summary, group: Group) -> str:
+    if group.rig is None:
+        return f"Over all {_rigs(summary)} rigs, endpoint {group.label}"
+    where = "Endpoint" if _rigs(summary) == 1 else f"Rig {group.rig}, endpoint"
+    return f"{where} {group.label}"
+
+
+def _answers_differ(header: Header, endpoint: str) -> Iterator[str]:
     answers = {
-        contender.name: _answer(contender, section.endpoint)
+        contender.name: _answer(contender, endpoint)
         for contender in header.contenders
-        if contender.name in header.suite.contenders and section.endpoint in contender.endpoints
+        if contender.name in header.suite.contenders and endpoint in contender.endpoints
     }
     contracts = {
         (contract.status, contract.content_type, contract.body)
         for contender in header.contenders
         if contender.name in answers
-        for contract in [contender.endpoints[section.endpoint]]
+        for contract in [contender.endpoints[endpoint]]
     }
     if len(contracts) > 1:
         each = "; ".join(f"{name}: {answer}" for name, answer in answers.items())
@@ -69,15 +104,43 @@ def _answer(contender: Contender, endpoint: str) -> str:
     return f"{contract.content_type}, {counted(len(contract.body.encode()), 'byte')}"
 
 
-def _legend(header: Header) -> str:
-    lines = [
-        "How to read this",
-        "  throughput  answers with a 2xx status per second of the load",
-        "  invalid     the run's numbers may not be believed: the tables leave them out",
-        "  suspect     there is a reason for doubt; the numbers are shown and used",
-        "  ± sd        share of the values within one standard deviation (sd) of the mean",
-        "  [a, b]      95 % interval: of twenty such sessions, about one would miss the true value",
-    ]
-    if header.suite.blocks > 1:
+_LATENCIES = {
+    LoadKind.CLOSED: (
+        "  p50, p99 *  of a closed load, in which a stall is seen by few requests: they say little",
+        "              about users; the median of the runs' own",
+    ),
+    LoadKind.FIXED_RATE: (
+        "  p50, p99    from when a request was due, not from when it could be sent: corrected for",
+        "              coordinated omission; the median of the runs' own, none averaged",
+    ),
+    LoadKind.SEARCH: (
+        "  highest     rate at which the server kept up with its p99 (corrected for coordinated",
+        "              omission) under the bound: mean over the blocks",
+    ),
+}
+
+
+def _legend(summary: Summary) -> str:
+    kinds = dict.fromkeys(group.kind for group in summary.groups)
+    lines = ["How to read this", "  invalid     its numbers may not be believed: shown, never used"]
+    lines.append("  suspect     there is a reason for doubt; the numbers are used")
+    if LoadKind.CLOSED in kinds:
+        lines.append("  throughput  answers with a 2xx status per second of the load")
+        lines.append(
+            "  cv          coefficient of variation: sd of the runs, as a share of the mean"
+        )
+    for kind in kinds:
+        lines.extend(_LATENCIES[kind])
+    if any(group.setting.load.requests is not None for group in summary.groups):
+        lines.append("  ± sd        share of values within one standard deviation (sd) of the mean")
+    lines.append(
+        "  [a, b]      95 % interval: of twenty such sessions, about one would miss the true value"
+    )
+    if summary.suite.compares:
+        lines += [
+            "  faster      and slower: shown, at 5 % over all comparisons together (Holm)",
+            f"  equal       the whole interval lies within {summary.suite.margin_percent:g} % of 1",
+        ]
+    if summary.suite.blocks > 1:
         lines.append("  block       one pass over everything that is compared, in a random order")
     return "\n".join(lines)

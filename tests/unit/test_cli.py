@@ -185,7 +185,7 @@ def test_wrong_usage_is_said_to(words: tuple[str, ...]) -> None:
 def test_every_family_ends_with_its_code_and_one_sentence(
     family: type[errors.FwbenchError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise family("box: it is broken; mend it")
 
     monkeypatch.setattr("fwbench.cli._print_report", fail)
@@ -195,7 +195,7 @@ def test_every_family_ends_with_its_code_and_one_sentence(
 
 
 def test_ctrl_c_is_told_and_has_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fwbench.cli._print_report", interrupt)
@@ -209,7 +209,7 @@ def test_ctrl_c_is_told_and_has_its_code(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture
 def session(tmp_path: Path) -> Store:
     store = Store.create(tmp_path / "session")
-    store.begin(header(), make_plan(suite(blocks=1), [rig()]))
+    store.begin(header(), make_plan(suite(), [rig()]))
     return store
 
 
@@ -347,8 +347,8 @@ def test_a_suite_that_is_neither_a_file_nor_shipped_is_refused_with_those_that_a
     done = CliRunner().invoke(main, ["run", "smok", "-i", "hosts.yml"])
     assert done.exit_code == 3
     assert (
-        "smok: no such file, nor one of the suites flask-vs-fastapi, published, smoke"
-        in done.stderr
+        "smok: no such file, nor one of the suites flask-vs-fastapi, highest-rate, latency,"
+        " published, smoke" in done.stderr
     )
 
 

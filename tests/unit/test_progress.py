@@ -12,7 +12,7 @@ from fwbench.model.verdict import Level
 from fwbench.plan import make_plan
 from fwbench.progress import ProgressWatcher, TaskProgress, duration, line_of
 
-PLAN = make_plan(suite(loads=(COUNTED,), blocks=2), [rig()])
+PLAN = make_plan(suite(loads=(COUNTED,), baseline=None, blocks=2), [rig()])
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_without_a_terminal_there_are_plain_lines_on_standard_error(
     lines = printed.err.splitlines()
     assert printed.out == ""
     assert "\x1b" not in printed.err
-    assert lines[:2] == ["connecting to [bold]one[/bold]", "4 runs, about 24 s"]
+    assert lines[:2] == ["connecting to [bold]one[/bold]", "4 runs, about 14 s"]
     assert len(lines) == 6
     for number, line in enumerate(lines[2:], start=1):
         assert line.startswith(f"[{number}/4] one  block {(number + 1) // 2}  ")
@@ -103,7 +103,7 @@ def test_what_is_left_follows_the_pace_so_far(
 
 
 def test_rigs_may_tell_at_the_same_time(capsys: pytest.CaptureFixture[str]) -> None:
-    plan = make_plan(suite(loads=(COUNTED,), blocks=50), [rig()])
+    plan = make_plan(suite(loads=(COUNTED,), baseline=None, blocks=50), [rig()])
     with watching() as watcher:
         watcher.planned(plan)
         threads = [

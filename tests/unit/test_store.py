@@ -102,7 +102,7 @@ def test_a_broken_line_that_is_not_the_last_is_an_error(store: Store) -> None:
 
 def change_schema(path: Path) -> None:
     value = json.loads(path.read_text())
-    path.write_text(json.dumps(value | {"schema_version": 2}) + "\n")
+    path.write_text(json.dumps(value | {"schema_version": 1}) + "\n")
 
 
 def test_records_of_another_schema_are_refused(store: Store) -> None:

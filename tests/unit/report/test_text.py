@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -23,34 +24,54 @@ from expected import Golden
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fwbench.analyse.application import Serving, parse_serving
+from fwbench.analyse.summary import summarise
 from fwbench.judge import judge
 from fwbench.model.contender import Contender
 from fwbench.model.load import Load
 from fwbench.model.record import Record
-from fwbench.model.suite import Limits
+from fwbench.model.setting import CpuMode, Limits
+from fwbench.model.suite import Preset, StoppingRule
 from fwbench.model.verdict import Level, Verdict
+from fwbench.plan import make_plan
 from fwbench.report.text import render
 
 
-def executed(contender: Contender, per_s: float, block: int, **seen: Any) -> Record:
+def executed(
+    contender: Contender, per_s: float, block: int, *, twin: bool = False, **seen: Any
+) -> Record:
     """A run that the judge has judged."""
     rows = round(per_s * 3)
     load = load_result(figures=figures_at(per_s), log=log(rows))
     observed = observation(contender.endpoints["hello"], **{"load": load, **seen})
-    done = run(contender.name, block=block, number=block)
+    done = run(contender.name, block=block, number=block, twin=twin)
     return Record(run=done, observation=observed, verdict=judge(done, contender, observed))
 
 
 def blocks_of(flask: list[float], fastapi: list[float]) -> list[Record]:
+    twins = [per_s * (1.001 if block % 2 else 0.999) for block, per_s in enumerate(flask)]
     return [
-        record(name, per_s, block=block)
-        for name, values in (("flask", flask), ("fastapi", fastapi))
+        record(name, per_s, block=block, twin=twin)
+        for name, twin, values in (
+            ("flask", False, flask),
+            ("flask", True, twins),
+            ("fastapi", False, fastapi),
+        )
         for block, per_s in enumerate(values, start=1)
     ]
 
 
-def page(records: list[Record], planned: int | None = None, **changes: Any) -> str:
-    return render(header(**changes), records, len(records) if planned is None else planned)
+def page(records: list[Record], serving: Serving | None = None, **changes: Any) -> str:
+    head = header(**changes)
+    summary = summarise(head, make_plan(head.suite, head.rigs), records)
+    return render(head, summary, records, serving)
+
+
+def counted(contender: str, per_s: float, **more: Any) -> Record:
+    """A run of a number of requests."""
+    made = record(contender, per_s, **more)
+    trial = made.run.trial.model_copy(update={"load": COUNTED})
+    return made.model_copy(update={"run": made.run.model_copy(update={"trial": trial})})
 
 
 def words(text: str) -> str:
@@ -71,13 +92,14 @@ def test_a_session_of_ten_blocks(golden: Golden) -> None:
     records = []
     for block in range(1, 11):
         records.append(executed(FLASK, 2300 + 7 * (block % 4), block))
+        records.append(executed(FLASK, 2310 + 9 * (block % 3), block, twin=True))
         records.append(executed(FASTAPI, 4400 + 20 * (block % 3), block, **special.get(block, {})))
     golden.check("ten-blocks.txt", page(records))
 
 
 def test_the_published_experiment(golden: Golden) -> None:
-    limits = Limits(cpus=1, memory="100m")
-    asked = suite(loads=(COUNTED,), limits=(limits,), blocks=1)
+    limits = Limits(cpus=1, cpu_mode=CpuMode.QUOTA, memory="100m")
+    asked = suite(loads=(COUNTED,), limits=(limits,), preset=Preset.SMOKE)
     full = {"memory_peak_bytes": 100 * 2**20, "memory_limit_bytes": 100 * 2**20}
     seen: dict[str, dict[str, Any]] = {
         "flask": {},
@@ -107,30 +129,29 @@ def test_a_session_of_two_rigs_that_was_interrupted(golden: Golden) -> None:
         record("fastapi", 4900, rig="two"),
     ]
     asked = suite(loads=(Load(connections=10, threads=2, warm_up_s=1, duration_s=3),), blocks=3)
-    golden.check("interrupted.txt", page(records, 12, suite=asked, rigs=(rig("one"), rig("two"))))
+    golden.check("interrupted.txt", page(records, suite=asked, rigs=(rig("one"), rig("two"))))
 
 
 # What must hold on every page
 
 
 def test_no_figure_of_an_invalid_run_is_shown() -> None:
-    """Neither the 8765 req/s, nor the 876.5 of each connection, nor the times."""
     text = page([record("flask", 8765, findings=(finding(),))])
     assert "876" not in text
-    assert "ms" not in text.partition("As h2load gives them")[2].partition("Findings")[0]
-    assert "invalid (1 of 1)" in text
+    assert "ms" not in text.partition("Endpoint")[2].partition("Findings")[0]
+    assert "invalid (1)" in text
 
 
 def test_figures_of_several_runs_are_their_median_without_the_invalid_one() -> None:
-    records = [record("flask", per_s, block=n) for n, per_s in enumerate((1000, 3000, 1200), 1)]
-    records.append(record("flask", 9000, findings=(finding(),), block=4))
-    text = page(records)
+    records = [counted("flask", per_s, block=n) for n, per_s in enumerate((1000, 3000, 1200), 1)]
+    records.append(counted("flask", 9000, findings=(finding(),), block=4))
+    text = page(records, suite=suite(loads=(COUNTED,)))
     assert "the median of each figure over the contender's runs" in text
     assert "119.00 121.00 120.00" in words(text)
 
 
 def test_figures_of_a_single_run_are_as_h2load_gave_them() -> None:
-    text = page([record("flask", 1000)])
+    text = page([counted("flask", 1000)], suite=suite(loads=(COUNTED,)))
     assert "As h2load gives them:" in text
     assert "2.03ms 8.76ms 10.00ms 208us 98.40%" in words(text)
 
@@ -140,8 +161,8 @@ def test_figures_of_a_single_run_are_as_h2load_gave_them() -> None:
     [
         ([None, None], "valid"),
         ([None, Level.NOTE], "valid"),
-        ([None, Level.SUSPECT], "suspect (1 of 2)"),
-        ([Level.INVALID, Level.SUSPECT], "invalid (1 of 2)"),
+        ([None, Level.SUSPECT], "suspect (1)"),
+        ([Level.INVALID, Level.SUSPECT], "invalid (1)"),
         ([], "not executed yet"),
     ],
 )
@@ -158,18 +179,66 @@ def test_a_contenders_verdict_is_the_worst_of_its_runs(
 
 def test_a_ratio_comes_with_its_interval() -> None:
     text = page(blocks_of([1000, 1010, 1020], [1900, 1910, 1950]))
-    assert "fastapi / flask: 1.90 × [1.88, 1.93], 3 blocks, 95 % interval\n" in text
+    assert "fastapi / flask: 1.901 × [1.875, 1.927] the throughput: faster; 3 blocks\n" in text
 
 
-def test_an_interval_with_1_in_it_shows_no_difference() -> None:
-    text = page(blocks_of([1000, 1010, 1020], [1010, 1000, 1020]))
-    assert "3 blocks, 95 % interval: no difference shown" in text
+def test_what_is_slower_is_said_to_be() -> None:
+    assert "the throughput: slower; 3 blocks" in page(
+        blocks_of([1000, 1010, 1020], [500, 505, 510])
+    )
+
+
+def test_what_is_not_shown_comes_with_what_could_have_been() -> None:
+    text = page(blocks_of([1000, 1100, 1020], [1010, 1000, 1120]))
+    assert re.search(
+        r"fastapi / flask: \S+ × \S+ \S+ the throughput: not shown[^(]* \(could have seen \d+\.\d%\)",
+        words(text),
+    )
+
+
+def test_equality_is_within_a_margin() -> None:
+    text = page(blocks_of([1000, 1010, 1020], [1001, 1011, 1021]))
+    assert "fastapi / flask: 1.001 × [1.001, 1.001] the throughput: equal within 2%" in text
+
+
+def test_the_same_thing_twice_is_the_noise_floor() -> None:
+    text = page(blocks_of([1000, 1010, 1020, 1000], [1900, 1910, 1950, 1900]))
+    assert "flask-twin / flask, the same thing twice: 1.000 × [0.998, 1.002]" in words(text)
+    assert "noise floor" in text
+
+
+def test_noise_that_seems_to_be_a_difference_is_warned_of() -> None:
+    records = blocks_of([1000, 1010, 1020], [1900, 1910, 1950])
+    for block, per_s in enumerate((1100, 1111, 1122), 1):
+        records = [r for r in records if not (r.run.trial.twin and r.run.block == block)]
+        records.append(record("flask", per_s, block=block, twin=True))
+    assert "its interval leaves out 1, so believe no small difference" in words(page(records))
+
+
+@pytest.mark.parametrize(
+    ("serving", "said"),
+    [
+        ("20%", "spends 20% of a request on serving: 9.5 % less time [9.3, 9.6], 1.105 times as"),
+        ("10ms", "in which serving takes 10 ms: 4.7 ms less [4.7, 4.8]"),
+    ],
+)
+def test_what_it_means_to_an_application(serving: str, said: str) -> None:
+    records = blocks_of([1000, 1010, 1020], [1900, 1910, 1950])
+    assert said in words(page(records, parse_serving(serving)))
+
+
+def test_a_stopping_rule_is_printed_with_what_it_did() -> None:
+    asked = suite(blocks=20, stop=StoppingRule(within_percent=5))
+    records = blocks_of([1000, 1010] * 5, [1900, 1910] * 5)
+    text = words(page(records, suite=asked))
+    assert "Ended on one: every interval was narrow at 10 blocks: until every 95 % interval" in text
+    assert "is missing below" not in text
 
 
 def test_runs_that_were_left_out_are_counted() -> None:
     records = blocks_of([1000] * 4, [2000] * 3)
     records.append(record("fastapi", 9000, findings=(finding(),), block=4))
-    assert "3 blocks, 95 % interval; 1 invalid run left out" in page(records)
+    assert "faster; 3 blocks; 1 invalid run left out" in page(records)
 
 
 def test_without_a_valid_run_there_is_no_ratio() -> None:
@@ -183,7 +252,10 @@ def test_without_a_valid_run_there_is_no_ratio() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"blocks": 1}, "No comparison: one block."), ({"baseline": None}, "names no baseline")],
+    [
+        ({"preset": Preset.SMOKE}, "No comparison: one block"),
+        ({"baseline": None}, "names no baseline"),
+    ],
 )
 def test_without_a_comparison_the_page_says_why(changes: dict[str, Any], reason: str) -> None:
     text = page(blocks_of([1000] * 3, [2000] * 3), suite=suite(**changes))
@@ -192,7 +264,9 @@ def test_without_a_comparison_the_page_says_why(changes: dict[str, Any], reason:
 
 
 def test_a_single_contender_is_compared_with_nothing() -> None:
-    text = page([record("flask")], suite=suite(contenders=("flask",)), contenders=(FLASK,))
+    text = page(
+        [record("flask")], suite=suite(contenders=("flask",), baseline=None), contenders=(FLASK,)
+    )
     assert "flask /" not in text
     assert "comparison" not in text
     assert "answers differ" not in text
@@ -235,8 +309,8 @@ def test_a_session_without_findings_says_so() -> None:
 
 
 def test_nothing_executed_is_a_page_too() -> None:
-    text = page([], 20)
-    assert "0 of 20 runs executed: the rest is missing below." in words(text)
+    text = page([])
+    assert "0 of 30 runs executed: the rest is missing below." in words(text)
     assert "no run was executed" in text
 
 

@@ -1,0 +1,50 @@
+"""Time for request and req/s per connection, as publications of h2load's output have them."""
+
+import statistics
+from collections.abc import Callable, Sequence
+
+from fwbench.analyse.samples import is_believed
+from fwbench.model.figures import Figures, Spread
+from fwbench.model.record import Record
+from fwbench.model.setting import Setting
+from fwbench.report.quantities import NONE, duration, percent, rate
+from fwbench.report.tables import name_of, table
+
+
+def as_h2load_gives_them(
+    setting: Setting, names: Sequence[str], rig: str, records: Sequence[Record]
+) -> str:
+    """Both for each contender of a setting on a rig, under h2load's own names."""
+    rows: list[list[str]] = []
+    repeated = False
+    for name in names:
+        found = [
+            figures
+            for record in records
+            if record.run.rig == rig
+            and record.run.trial.name == name
+            and record.run.trial.setting == setting
+            and (figures := _figures(record)) is not None
+        ]
+        repeated = repeated or len(found) > 1
+        times = _cells([each.request_time_us for each in found], duration)
+        rates = _cells([each.rate_per_connection for each in found], rate)
+        rows += [[name_of(name), "time for request", *times], ["", "req/s per connection", *rates]]
+    over = ", the median of each figure over the contender's runs" if repeated else ""
+    head = ["contender", "", "min", "max", "mean", "sd", "± sd"]
+    return f"As h2load gives them{over}:\n\n{table(rows, head, 'llrrrrr')}"
+
+
+def _figures(record: Record) -> Figures | None:
+    loaded = record.observation.load
+    return loaded.figures if is_believed(record) and loaded is not None else None
+
+
+def _cells(spreads: Sequence[Spread], shown: Callable[[float], str]) -> list[str]:
+    if not spreads:
+        return [NONE] * 5
+    values = [
+        shown(statistics.median(getattr(spread, column) for spread in spreads))
+        for column in ("min", "max", "mean", "sd")
+    ]
+    return [*values, percent(statistics.median(spread.within_sd_percent for spread in spreads))]

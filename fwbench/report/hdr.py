@@ -1,0 +1,23 @@
+from collections.abc import Iterator, Sequence
+
+from fwbench import raw
+from fwbench.analyse.samples import is_believed
+from fwbench.latency import Counts, hdr_log
+from fwbench.model.record import Record
+from fwbench.store import Store
+
+
+def log(store: Store, records: Sequence[Record]) -> Iterator[str]:
+    """The latencies of every run that may be used, as HdrHistogram logs them: tagged by run.
+
+    Those of a fixed rate are corrected for coordinated omission. Raises `ParseError` for counts
+    that are not whole.
+    """
+    counts = {}
+    for record in records:
+        path = store.run_folder(record.run.id) / raw.COUNTS
+        if is_believed(record) and path.exists():
+            interval_us = record.load.expected_interval_us
+            read = Counts.read(path)
+            counts[record.run.id] = read if interval_us is None else read.corrected(interval_us)
+    return hdr_log(counts)
