@@ -2,6 +2,8 @@ import pytest
 from expected import Golden
 from hypothesis import settings
 
+pytest_plugins = ["rented"]
+
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -10,6 +12,10 @@ settings.load_profile("untimed")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rewrite-golden", action="store_true", help="write what the code gives as expected text"
+    )
+    parser.addoption(
+        "--inventory",
+        help="for tests/faults: a provisioned lab to use instead of a new one",
     )
 
 

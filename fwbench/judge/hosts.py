@@ -65,11 +65,12 @@ def _others_busy(case: Case) -> str | None:
 
 def _steal(case: Case) -> str | None:
     def look(usage: HostUsage) -> str | None:
-        stolen = usage.cpu.steal_of_wanted if usage.cpu else None
+        stolen = usage.steal_of_busy
         if stolen is None or stolen <= case.thresholds.steal:
             return None
         return (
-            f"the hypervisor ran something else for {stolen:.1%} of the time in which CPUs were due"
+            f"the hypervisor ran something else for {stolen:.1%} of the time in which busy CPUs"
+            " were due"
         )
 
     return _each(case, look)

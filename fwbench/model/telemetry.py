@@ -22,12 +22,6 @@ class CpuShares(Frozen):
     softirq: Amount
     steal: Amount = Field(description="the hypervisor ran something else")
 
-    @property
-    def steal_of_wanted(self) -> float | None:
-        """Steal as a share of the time in which a CPU was wanted: idle ones have nothing stolen."""
-        wanted = 1 - self.idle - self.iowait
-        return self.steal / wanted if wanted > 0 else None
-
 
 class BusyProcess(Frozen):
     """The process that used most CPU of those that are not measured."""
@@ -103,6 +97,10 @@ class HostUsage(Frozen):
     window_s: Amount
     samples: int = Field(ge=2)
     cpus: int | None = Field(default=None, ge=1)
+    steal_of_busy: Amount | None = Field(
+        default=None,
+        description="share of the time in which its busy CPUs were wanted that the hypervisor took",
+    )
     cpu: CpuShares | None = None
     others_cores: Amount | None = Field(
         default=None, description="neither measured, nor docker-proxy, nor fwbench's sampler"

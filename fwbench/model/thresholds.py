@@ -29,7 +29,7 @@ class Thresholds(Frozen):
     others_cores: float = Field(
         default=0.05, description="of one CPU, the one that a contender is pinned to; 0.001 at rest"
     )
-    steal: float = Field(default=0.01, description="share of the time in which a CPU was wanted")
+    steal: float = Field(default=0.01, description="share of what busy CPUs were wanted for")
     throttled_periods: float = Field(default=0.05, description="share of the quota's periods")
     stalled: float = Field(default=0.05, description="share of the time, for memory or the disk")
     frequency_drop: float = Field(default=0.1, description="share of the fastest CPU's highest")

@@ -1,6 +1,6 @@
 """What the chosen samples and the counters around them mean."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fwbench.model.telemetry import (
     BusyProcess,
@@ -25,6 +25,7 @@ def usage(chosen: Chosen) -> HostUsage:
         window_s=chosen.seconds,
         samples=chosen.samples,
         cpus=cpus or None,
+        steal_of_busy=_steal_of_busy(raw.before.cpu_ticks, raw.after.cpu_ticks),
         cpu=_cpu(chosen),
         others_cores=_others(chosen),
         busiest_other=None
@@ -52,6 +53,26 @@ def _cpu(chosen: Chosen) -> CpuShares | None:
     if not total or grown["user"] is None:
         return None
     return CpuShares(**{state: ticks / total for state, ticks in known.items()})
+
+
+def _steal_of_busy(
+    before: Mapping[str, Sequence[int]], after: Mapping[str, Sequence[int]]
+) -> float | None:
+    """Of CPUs that were wanted half of the time or more; None if there was none.
+
+    A virtual CPU that sleeps and is woken counts the time until the hypervisor runs it as stolen:
+    one in five wanted ticks was, on an idle machine whose busy CPUs lost nothing.
+    """
+    stolen = wanted = 0
+    for name in (before.keys() & after.keys()) - {"cpu"}:
+        grown = [last - first for first, last in zip(before[name], after[name], strict=False)]
+        grown += [0] * (len(CpuShares.model_fields) - len(grown))
+        ticks = dict(zip(CpuShares.model_fields, grown, strict=False))
+        idle = ticks["idle"] + ticks["iowait"]
+        if (busy := sum(ticks.values()) - idle) > idle:
+            wanted += busy
+            stolen += ticks["steal"]
+    return stolen / wanted if wanted else None
 
 
 def _others(chosen: Chosen) -> float | None:

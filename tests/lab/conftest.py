@@ -1,19 +1,12 @@
 """A lab of the tests' own, and the program as a user has it: the wheel in an empty environment."""
 
 import os
-import shutil
-import subprocess
-import sys
-import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from program import Lab, Program
-
-from fwbench.lab import docker
-
-ROOT = Path(__file__).parents[2]
+from rented import lab_up
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,62 +16,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """The wheel, installed into an empty environment; in the end nothing of any lab is left."""
-    place = tmp_path_factory.mktemp("installed")
-    wheel = [sys.executable, "-m", "build", "--wheel", "--outdir", str(place / "dist"), str(ROOT)]
-    subprocess.run(wheel, check=True, capture_output=True)
-    venv.create(place / "venv", with_pip=True)
-    pip = [str(place / "venv/bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *map(str, (place / "dist").glob("*.whl"))], check=True)
-    anywhere = place / "any where"
-    anywhere.mkdir()
-    # Nothing of the developer's own environment may help.
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    inherited["PATH"] = os.pathsep.join(
-        entry
-        for entry in os.environ["PATH"].split(os.pathsep)
-        if Path(sys.prefix) not in [Path(entry), *Path(entry).parents]
-    )
-    environment = {**inherited, "XDG_STATE_HOME": str(place / "state")}
-    environment.pop("VIRTUAL_ENV", None)
-    program = Program(place / "venv/bin/fwbench", environment, anywhere)
-    yield program
-    program("lab", "down", "--name", f"test-{os.getpid()}", "--all")
-    assert _left_by_labs() == []
-
-
-def _left_by_labs() -> list[str]:
-    """What any lab left on this machine, but for labs that are up: their owner wants them."""
-    if not docker.answers():
-        return []
-    if docker.names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
-        return []
-    networks = docker.names(["network", "ls"], "fwbench.lab", "{{.Name}}")
-    listed = docker.docker("images", "--format={{.Repository}}:{{.Tag}}")
-    return networks + [image for image in listed.split() if image.startswith("fwbench")]
-
-
-def _lab(program: Program, name: str, arguments: Sequence[str]) -> Iterator[Lab]:
-    try:
-        up = program("lab", "up", "--name", name, *arguments)
-        yield Lab(Path(up.stdout.strip()))
-    finally:
-        program("lab", "down", "--name", name)
-
-
-@pytest.fixture(scope="session")
 def bare(program: Program) -> Iterator[Lab]:
     """Two rigs, of Debian 13 and of Debian 12, as they were rented."""
     name = f"test-{os.getpid()}"
     systems = ["--os", "debian:13", "--os", "debian:12"]
-    yield from _lab(program, name, ["--targets", "2", "--clients", "2", *systems])
+    yield from lab_up(program, name, ["--targets", "2", "--clients", "2", *systems])
 
 
 @pytest.fixture(scope="session")
 def spare(program: Program) -> Iterator[Lab]:
     """Another rig, for what leaves its hosts unfit for anything else."""
-    yield from _lab(program, f"spare-{os.getpid()}", ["--os", "debian:13"])
+    yield from lab_up(program, f"spare-{os.getpid()}", ["--os", "debian:13"])
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +34,3 @@ def ready(program: Program, bare: Lab) -> Lab:
     """Both rigs, provisioned."""
     program("provision", "-i", bare.inventory)
     return bare
-
-
-@pytest.fixture
-def sessions(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "sessions"
-    shutil.rmtree(tmp_path / "sessions", ignore_errors=True)

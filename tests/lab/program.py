@@ -59,7 +59,7 @@ class Lab:
         return [name for name in self.hosts if name.startswith("target-")]
 
     def ssh(
-        self, host: str, command: str, *, user: str = "admin"
+        self, host: str, command: str, given: str = "", *, user: str = "admin"
     ) -> subprocess.CompletedProcess[str]:
         variables = yaml.safe_load(self.inventory.read_text())["all"]["vars"]
         return subprocess.run(
@@ -73,13 +73,13 @@ class Lab:
                 f"{user}@127.0.0.1",
                 command,
             ],
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
         )
 
-    def ask(self, host: str, command: str) -> str:
-        done = self.ssh(host, command)
+    def ask(self, host: str, command: str, given: str = "") -> str:
+        done = self.ssh(host, command, given)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

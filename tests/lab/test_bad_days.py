@@ -18,7 +18,8 @@ from fwbench.model.host import Rig
 from fwbench.model.load import Load
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
-from fwbench.model.suite import Limits, Suite
+from fwbench.model.setting import Limits
+from fwbench.model.suite import Suite
 from fwbench.playbook import list_inventory
 from fwbench.session import Session
 

@@ -104,7 +104,7 @@ def test_the_record_says_what_everything_was_made_of(smoke: Store) -> None:
 def test_every_figure_can_be_checked_from_the_folder(smoke: Store) -> None:
     contenders = {contender.name: contender for contender in smoke.header().contenders}
     for record in smoke.records():
-        left = raw.read(smoke.run_folder(record.run.id))
+        left = raw.read(smoke.run_folder(record.run.id), record.load)
         assert left.load == record.observation.load
         assert left.container_after == record.observation.container_after
         contender = contenders[record.run.trial.contender]

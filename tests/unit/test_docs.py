@@ -10,7 +10,8 @@ from fwbench import errors
 from fwbench.cli import main
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.load import Load
-from fwbench.model.suite import Limits, Suite
+from fwbench.model.setting import Limits
+from fwbench.model.suite import Suite
 
 ROOT = Path(__file__).parents[2]
 DOCS = "\n".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -41,7 +41,23 @@ def test_cores_are_cpu_time_over_time(path: Path) -> None:
     assert usage.cpu is not None
     assert usage.cpu.user == pytest.approx(0.5)
     assert usage.cpu.steal == pytest.approx(1 / 40)
-    assert usage.cpu.steal_of_wanted == pytest.approx(1 / 28)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "stolen"),
+    [
+        ({"cpu0": [400, 0, 90, 0, 0, 0, 0, 10], "cpu1": [0, 0, 50, 440, 0, 0, 0, 10]}, 10 / 500),
+        ({"cpu0": [400, 0, 90, 0, 0, 0, 0, 10], "cpu1": [390, 0, 90, 0, 0, 0, 0, 20]}, 30 / 1000),
+        ({"cpu0": [0, 0, 50, 440, 0, 0, 0, 10], "cpu1": [0, 0, 0, 250, 250, 0, 0, 0]}, None),
+        ({"cpu0": [500, 0, 0, 0], "cpu1": [0] * 8}, 0),
+    ],
+)
+def test_what_is_stolen_from_idle_cpus_does_not_count(
+    path: Path, ticks: dict[str, list[int]], stolen: float | None
+) -> None:
+    told = telemetry()
+    told["after"]["cpu_ticks"] |= ticks
+    assert read(path, told).steal_of_busy == pytest.approx(stolen)
 
 
 def test_others_are_what_is_left_of_all_groups(path: Path) -> None:

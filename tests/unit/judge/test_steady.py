@@ -129,8 +129,8 @@ def test_a_quick_start_is_one_too() -> None:
 
 def test_a_drift_is_told_with_its_size() -> None:
     assert found(np.linspace(110, 90, 100)) == {
-        "drift": "the throughput went down by 18% from 0.4 s to 10.0 s of the window, which its ups"
-        " and downs do not explain (p = 0.0003)"
+        "drift": "the throughput went down by 20% from 0.1 s to 10.0 s of the window, which its"
+        " ups and downs do not explain (p = 5e-14)"
     }
 
 

@@ -190,10 +190,8 @@ def test_what_is_slower_is_said_to_be() -> None:
 
 def test_what_is_not_shown_comes_with_what_could_have_been() -> None:
     text = page(blocks_of([1000, 1100, 1020], [1010, 1000, 1120]))
-    assert re.search(
-        r"fastapi / flask: \S+ × \S+ \S+ the throughput: not shown[^(]* \(could have seen \d+\.\d%\)",
-        words(text),
-    )
+    assert "the throughput: not shown" in words(text)
+    assert re.search(r"could have seen \d+\.\d%", words(text))
 
 
 def test_equality_is_within_a_margin() -> None:

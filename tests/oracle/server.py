@@ -1,0 +1,157 @@
+"""A server whose latencies are known, and which can be told to misbehave.
+
+    server.py [--latency NAME] [--FAULT VALUE]...
+
+It answers over HTTP/1.1, one thread for each connection. An answer leaves at a time that is counted
+from the request's arrival, so that what the server itself costs is in it and not on top of it.
+Times of faults are seconds since the load began: since there were more requests than anybody asks
+for who only wants to see whether it answers.
+"""
+
+import argparse
+import itertools
+import math
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from statistics import NormalDist, median
+
+BODY = b"hello"
+PORT = 8001
+LOAD_BEGINS_AT = 10  # requests
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+LATENCIES = ("none", "constant", "humps", "tail")
+HUMPS = (0.85, 0.004, 0.020)
+TAIL_MEDIAN_S, TAIL_SIGMA, TAIL_LONGEST_S = 0.005, 0.8, 0.2
+
+
+def quantile(latency: str, q: float) -> float:
+    """The seconds within which a share `q` of the answers is given: the truth."""
+    if latency == "none":
+        return 0.0
+    if latency == "constant":
+        return 0.005
+    if latency == "humps":
+        share, short_s, long_s = HUMPS
+        return short_s if q < share else long_s
+    if latency == "tail":
+        z = NormalDist().inv_cdf(min(max(q, 1e-9), 1 - 1e-9))
+        return min(TAIL_MEDIAN_S * math.exp(TAIL_SIGMA * z), TAIL_LONGEST_S)
+    raise ValueError(latency)
+
+
+def latency_s(latency: str, number: int) -> float:
+    """That of one request: multiples of the golden ratio fill 0 to 1 as evenly as can be."""
+    return quantile(latency, number * GOLDEN % 1)
+
+
+def lateness_s(nap_s: float) -> float:
+    """How much longer a nap takes than it was meant to."""
+    began = time.monotonic()
+    time.sleep(nap_s)
+    return time.monotonic() - began - nap_s
+
+
+class Server:
+    """What all connections share: how many requests there were, and since when there is load."""
+
+    def __init__(self, told: argparse.Namespace) -> None:
+        self.told = told
+        self.numbers = itertools.count(1)
+        self.load_began: float | None = None
+        self.leaked: list[bytearray] = []
+        self.late_s = median(map(lateness_s, [0.002] * 50))
+
+    def serve(self) -> None:
+        listener = socket.create_server(("", PORT), backlog=self.told.backlog)
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=self.converse, args=[connection], daemon=True).start()
+            time.sleep(self.told.accept_every)
+
+    def converse(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection:
+            while request := connection.recv(4096):
+                arrived = time.monotonic()
+                for _ in range(request.count(b"\r\n\r\n")):
+                    number = next(self.numbers)
+                    if number == LOAD_BEGINS_AT:
+                        self.load_began = arrived
+                    self.sleep_until(self.due(number, arrived))
+                    connection.sendall(self.answer(number))
+                if self.told.close:
+                    return
+
+    def sleep_until(self, due: float) -> None:
+        nap_s = due - time.monotonic() - self.late_s
+        if nap_s > 0:
+            time.sleep(nap_s)
+
+    def due(self, number: int, arrived: float) -> float:
+        """When the answer to a request is to leave."""
+        told, since = self.told, 0.0
+        if self.load_began is not None:
+            since = arrived - self.load_began
+        wait = latency_s(told.latency, number) * (1 + told.slower_by * since)
+        if since < told.slow_until:
+            wait *= 2
+        return self.after_stalls(arrived + wait)
+
+    def after_stalls(self, at: float) -> float:
+        """A moment in a stall becomes its end; each period ends with one."""
+        if self.load_began is None or not self.told.stall:
+            return at
+        length, period = self.told.stall
+        into = (at - self.load_began) % period
+        return at + period - into if into >= period - length else at
+
+    def answer(self, number: int) -> bytes:
+        told = self.told
+        status, body = b"200 OK", BODY
+        if told.errors_after is not None and number > told.errors_after:
+            status = b"500 Internal Server Error"
+        if told.other_body_after is not None and number > told.other_body_after:
+            body = b"oops!"
+        self.leaked.append(bytearray(b"x" * told.leak))
+        kept = b"close" if told.close else b"keep-alive"
+        head = (
+            b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: %b\r\n"
+        )
+        return head % (status, len(body), kept) + b"\r\n" + body
+
+
+def supervise() -> None:
+    """Return in a worker; a worker that dies has a successor."""
+    while os.fork():
+        os.wait()
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--latency", default="constant", choices=LATENCIES)
+    parser.add_argument("--stall", type=float, nargs=2, metavar=("LENGTH_S", "PERIOD_S"))
+    parser.add_argument("--slow-until", type=float, default=0, metavar="S")
+    parser.add_argument("--slower-by", type=float, default=0, metavar="SHARE_PER_S")
+    parser.add_argument("--errors-after", type=int, metavar="REQUESTS")
+    parser.add_argument("--other-body-after", type=int, metavar="REQUESTS")
+    parser.add_argument("--close", action="store_true")
+    parser.add_argument("--backlog", type=int, default=1024)
+    parser.add_argument("--accept-every", type=float, default=0, metavar="S")
+    parser.add_argument("--leak", type=int, default=0, metavar="BYTES_PER_REQUEST")
+    parser.add_argument("--worker", action="store_true", help="serve in a child process")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    # Threads inherit it: the kernel may otherwise wake them 50 µs late.
+    Path("/proc/self/timerslack_ns").write_text("1")
+    told = arguments()
+    if told.worker:
+        supervise()
+    Server(told).serve()
