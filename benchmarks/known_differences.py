@@ -19,7 +19,7 @@ from statistics import fmean
 from fwbench import places
 from fwbench.analyse.compare import Comparison, Paired
 from fwbench.analyse.samples import throughputs
-from fwbench.analyse.summary import summarise
+from fwbench.analyse.summarise import summarise
 from fwbench.inventory import rigs
 from fwbench.lab.hosts import Lab
 from fwbench.model.contender import Contender

@@ -374,7 +374,7 @@ def _print_report(folder: Path, serving: Any, form: str = "text") -> None:
     store = Store(folder)
     records = store.records()
     if form == "text":
-        from fwbench.analyse.summary import summarise
+        from fwbench.analyse.summarise import summarise
         from fwbench.report.text import render
 
         header = store.header()
@@ -382,7 +382,7 @@ def _print_report(folder: Path, serving: Any, form: str = "text") -> None:
         click.echo(render(header, summary, records, serving))
         click.echo(f"Session: {folder}")
     elif form == "json":
-        from fwbench.analyse.summary import summarise
+        from fwbench.analyse.summarise import summarise
 
         click.echo(summarise(store.header(), store.plan(), records).model_dump_json(indent=1))
     else:

@@ -80,6 +80,13 @@ def start(target: Remote, contender: Contender, argv: Sequence[str]) -> None:
     raise RunError(f"{target.name}: the engine would not start {contender.name}: {why}")
 
 
+def has_ended(target: Remote, name: str) -> bool:
+    """Whether the engine says that a container no longer runs; False where it does not tell."""
+    running = 'docker container inspect --format={{.State.Running}} "$0"'
+    done = target.execute(["sh", "-c", f'test "$({running})" = false', name], sudo=True)
+    return not done.exit_status
+
+
 def remove(target: Remote, name: str) -> None:
     """Take a container away; that it is gone already is as good."""
     target.check(

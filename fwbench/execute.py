@@ -190,7 +190,10 @@ class _Execution:
         (self.into / raw.CLOCKS).write_text(json.dumps(read) + "\n")
 
     def _await_answer(self) -> None:
-        """Let the client ask until the contender answers; the last error stands for no answer."""
+        """Let the client ask until the contender answers; the last error stands for no answer.
+
+        Each time in vain the target is asked whether it still runs: none that has ended answers.
+        """
         bench = self.bench
         began = bench.clock()
         while True:
@@ -200,6 +203,8 @@ class _Execution:
             self.answer_before = raw.model(Answer, fetched, self.into / raw.BEFORE)
             self.application_s = bench.clock() - began
             if self.answer_before.error is None or self.application_s > self.start_timeout_s:
+                return
+            if containers.has_ended(bench.target, self.container):
                 return
 
     def _await_idle(self) -> None:

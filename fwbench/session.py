@@ -12,7 +12,7 @@ import fwbench
 from fwbench import execute, ready
 from fwbench.agent.archive import archive
 from fwbench.analyse.search import held, next_rate
-from fwbench.analyse.summary import narrow_enough
+from fwbench.analyse.summarise import narrow_enough
 from fwbench.errors import FwbenchError, InventoryError
 from fwbench.execute import Bench, CancelledError
 from fwbench.judge import judge

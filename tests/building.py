@@ -180,6 +180,7 @@ def host_usage(**changes: Any) -> HostUsage:
             listen_drops=0,
             retransmits=0,
             segments_sent=30_000,
+            connections_opened=11,
             time_wait=2,
             received_bytes=3_000_000,
             sent_bytes=4_000_000,

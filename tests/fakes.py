@@ -51,6 +51,7 @@ class FakeHost:
         self.folders: set[str] = set()
         self.files: dict[str, bytes] = {}
         self.containers: set[str] = set()
+        self.ended: set[str] = set()  # of these the engine says that they no longer run
         self.loads: dict[str, float] = {}
         self.asked: list[str] = []
         self.lost = False
@@ -146,6 +147,9 @@ class FakeHost:
                 self.containers.add(names[0])  # one that could not be started stays as well
                 if self.engine_says:
                     return 125, self.engine_says
+            case ["sh", "-c", test, name] if "{{.State.Running}}" in test:
+                assert sudo, "the engine answers root alone"
+                return (0 if name in self.ended else 1), ""
             case ["docker", "rm", "--force", "--volumes", name]:
                 assert sudo, "the engine answers root alone"
                 self.containers.discard(name)

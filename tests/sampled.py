@@ -12,6 +12,7 @@ def counters(**changes: Any) -> dict[str, Any]:
         "listen_drops": 5,
         "retransmits": 100,
         "segments_sent": 1_000_000,
+        "connections_opened": 50,
         "time_wait": 1,
     }
     told = {

@@ -41,6 +41,7 @@ def tcp(process: Path) -> dict[str, int | None]:
         "listen_drops": pairs.get("TcpExt.ListenDrops"),
         "retransmits": pairs.get("Tcp.RetransSegs"),
         "segments_sent": pairs.get("Tcp.OutSegs"),
+        "connections_opened": pairs.get("Tcp.ActiveOpens"),
         "time_wait": _time_wait(text_of(process / "net/sockstat")),
     }
 

@@ -13,23 +13,28 @@ def _run_failed(case: Case) -> str | None:
 
 def _never_ready(case: Case) -> str | None:
     answer, state = case.observation.answer_before, case.observation.container_before
-    waited = "" if state is None or state.waited_s is None else f" in {state.waited_s:.1f} s"
     if answer is None:
         if state is None or state.settled is not False:
             return None
-        return f"the application did not come to rest{waited}, and gave no answer"
-    return None if answer.error is None else f"no answer before the load{waited}: {answer.error}"
+        return f"the application did not come to rest{_in(state.waited_s)}, and gave no answer"
+    if answer.error is None:
+        return None
+    waited = _in(case.observation.phases.application_s)
+    return f"no answer before the load{waited}: {answer.error}"
 
 
 def _slow_settle(case: Case) -> str | None:
     answer, state = case.observation.answer_before, case.observation.container_before
     if answer is None or answer.error is not None or state is None or state.settled is not False:
         return None
-    waited = "" if state.waited_s is None else f" in {state.waited_s:.1f} s"
     return (
         f"the application answered, but its {case.contender.processes} processes did not come to"
-        f" rest{waited}; the load began all the same"
+        f" rest{_in(state.waited_s)}; the load began all the same"
     )
+
+
+def _in(waited_s: float | None) -> str:
+    return "" if waited_s is None else f" in {waited_s:.1f} s"
 
 
 def _contract_broken(case: Case) -> str | None:

@@ -58,6 +58,8 @@ def _others_busy(case: Case) -> str | None:
         busiest = usage.busiest_other
         if busiest is None:
             return said
+        if busiest.cores < usage.others_cores / 2:
+            return f"{said}, most of it by several or by some that came and went"
         return f"{said}, most of all {busiest.command!r:.60} ({busiest.cores:.2f})"
 
     return _each(case, look)
@@ -165,8 +167,9 @@ CHECKS = (
         "others-busy",
         Level.INVALID,
         _others_busy,
-        "Stop the process that is named, or wait until it is done: updates, backups and monitoring"
-        " are common ones. If it is dockerd, let the contender log less.",
+        "Stop the process that is named, or what runs there again and again, or wait until it is"
+        " done: updates, backups and monitoring are common ones. If it is dockerd, let the"
+        " contender log less.",
     ),
     Check(
         "steal",

@@ -38,10 +38,11 @@ def _requests_failed(case: Case) -> str | None:
         return None
     failed, errored = figures.requests_failed, figures.requests_errored
     timed_out = figures.requests_timed_out
-    if not (failed or errored or timed_out):
+    lost = max(failed, errored, timed_out)
+    if lost <= case.thresholds.failed_requests * figures.requests_total:
         return None
     return (
-        f"{max(failed, errored, timed_out)} of {counted(figures.requests_total, 'request')} failed"
+        f"{lost} of {counted(figures.requests_total, 'request')} failed"
         f" ({errored} without an answer, {timed_out} timed out)"
     )
 
@@ -56,7 +57,7 @@ def _responses_not_2xx(case: Case) -> str | None:
         "5xx": figures.status_5xx,
     }
     others = [f"{number} {name}" for name, number in by_class.items() if number]
-    if not others:
+    if sum(by_class.values()) <= case.thresholds.failed_requests * figures.requests_done:
         return None
     return f"of {counted(figures.requests_done, 'response')}, {', '.join(others)}"
 

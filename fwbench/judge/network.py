@@ -4,6 +4,8 @@ from fwbench.judge.case import Case, Check, counted
 from fwbench.model.telemetry import HostUsage
 from fwbench.model.verdict import Level
 
+ANYBODYS_CONNECTIONS = 10
+
 
 def _sides(case: Case) -> tuple[tuple[str, HostUsage], ...]:
     sides = (("target", case.observation.target), ("client", case.observation.client))
@@ -30,6 +32,19 @@ def _retransmits(case: Case) -> str | None:
         if again and sent and again / sent > case.thresholds.retransmits:
             found.append(f"the {side} sent {again} of {sent} segments again ({again / sent:.2%})")
     return "; ".join(found) or None
+
+
+def _connections_not_kept(case: Case) -> str | None:
+    """Where all are kept, h2load opens each once, and docker-proxy on the same host once more."""
+    client, connections = case.observation.client, case.load.connections
+    opened = client.network.connections_opened if client else None
+    allowed = case.thresholds.connections_opened * connections + ANYBODYS_CONNECTIONS
+    if opened is None or opened <= allowed:
+        return None
+    return (
+        f"the client opened {counted(opened, 'connection')} during a load that has {connections}:"
+        " requests paid for connections that were not kept"
+    )
 
 
 def _nic_drops(case: Case) -> str | None:
@@ -83,6 +98,13 @@ CHECKS = (
         _retransmits,
         "Look for a network that loses packets or is full: what is sent again comes late, often by"
         " 200 ms.",
+    ),
+    Check(
+        "connections-not-kept",
+        Level.SUSPECT,
+        _connections_not_kept,
+        "Let the server keep its connections: look for `Connection: close` in its answers, a worker"
+        " class without keep-alive, or a limit of requests for each connection.",
     ),
     Check(
         "nic-drops",

@@ -55,13 +55,14 @@ class ContainerUsage(Frozen):
 class NetworkUsage(Frozen):
     """TCP and devices, from shortly before the load until shortly after it.
 
-    On a target TCP is the host's and the container's together.
+    On a target TCP is the host's and the container's together, but for what was opened.
     """
 
     listen_overflows: Count | None = None
     listen_drops: Count | None = None
     retransmits: Count | None = None
     segments_sent: Count | None = None
+    connections_opened: Count | None = Field(default=None, description="by the host, to anywhere")
     time_wait: Count | None = Field(default=None, description="sockets in that state at the end")
     received_bytes: Count | None = None
     sent_bytes: Count | None = None

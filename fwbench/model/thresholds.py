@@ -6,6 +6,9 @@ from fwbench.model.base import Frozen
 class Thresholds(Frozen):
     """Where a figure begins to count as a reason for doubt; a suite may set each."""
 
+    failed_requests: float = Field(
+        default=0.0, ge=0, le=1, description="share that may fail or be answered by another status"
+    )
     too_short_s: float = Field(default=1.0, description="CPython's throughput is flat after it")
     gap_s: float = Field(default=1.0, description="a time in which nothing was answered")
     connections_over_headline: float = Field(
@@ -34,7 +37,12 @@ class Thresholds(Frozen):
     stalled: float = Field(default=0.05, description="share of the time, for memory or the disk")
     frequency_drop: float = Field(default=0.1, description="share of the fastest CPU's highest")
     sampler_cores: float = Field(default=0.01, description="of one CPU; 0.002 is usual")
-    retransmits: float = Field(default=0.001, description="share of the segments sent")
+    retransmits: float = Field(
+        default=0.005, description="share of the segments sent; 0.0012 in a lab that lost nothing"
+    )
+    connections_opened: float = Field(
+        default=2.0, description="for each connection of the load, when ten are left out"
+    )
     nic_losses: float = Field(default=0.001, description="share of the packets")
     docker_proxy_cores: float = Field(default=0.05, description="of one CPU")
     clock_offset_s: float = Field(default=0.1, description="beyond what the reading is unsure of")

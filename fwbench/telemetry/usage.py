@@ -159,8 +159,10 @@ def _network(before: NetworkCounters, after: NetworkCounters) -> NetworkUsage:
         else None
         for at in range(8)
     ]
+    opened = (side.host.get("connections_opened") for side in (before, after))
     return NetworkUsage(
         **tcp,
+        connections_opened=_grown(*opened),
         time_wait=_sum(waiting),
         received_bytes=kinds[0],
         sent_bytes=kinds[4],

@@ -17,6 +17,7 @@ from fwbench.model.run import Plan, Run
 from fwbench.model.setting import Limits
 from fwbench.model.suite import Suite
 from fwbench.session import Session
+from fwbench.store import Store
 from fwbench.suite_file import load_contenders
 
 SERVER = Path(__file__).parents[1] / "oracle" / "server.py"
@@ -96,6 +97,7 @@ class Broken:
 
     def __init__(self, lab: Lab, rig: Rig, into: Path) -> None:
         self.lab, self.rig, self.into = lab, rig, into
+        self.store: Store | None = None
 
     def records(
         self, contenders: Mapping[str, Contender], load: Load, limits: Limits, blocks: int
@@ -110,7 +112,8 @@ class Broken:
             blocks=blocks,
             start_timeout_s=6,
         )
-        return Session(suite, contenders, [self.rig], self.into, Silent()).run().records()
+        self.store = Session(suite, contenders, [self.rig], self.into, Silent()).run()
+        return self.store.records()
 
     def record(
         self, contender: Contender | str, load: Load = LOAD, limits: Limits = LIMITS
@@ -122,6 +125,11 @@ class Broken:
         for code, evidence in codes(record).items():
             print(f"{code}: {evidence}")  # pytest shows it where a test fails
         return record
+
+    def left_by(self, record: Record) -> Path:
+        """The raw folder of a run of the last session."""
+        assert self.store is not None
+        return self.store.run_folder(record.run.id)
 
     @contextmanager
     def changed(self, host: str, command: str, *, back: str) -> Iterator[None]:

@@ -21,6 +21,12 @@ class TestTheContainer:
         assert "memory went up to 64.0 MiB of 64.0 MiB" in found["oom-kill"]
         assert "worker-replaced" in found
 
+    def test_ends_before_it_answers(self, broken: Broken, oracle: Oracle) -> None:
+        record = broken.record(oracle("--unknown"))
+        assert "its exit code: 2" in codes(record)["container-stopped"]
+        assert "no answer before the load" in codes(record)["never-ready"]
+        assert record.observation.phases.application_s < 5  # of the 6 s that it may take
+
     def test_loses_a_worker(self, broken: Broken) -> None:
         first = f"sudo docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER}"
         kill = f"sudo kill -KILL $(pgrep -P $({first}) | head -n 1)"
@@ -57,13 +63,14 @@ class TestTheServer:
         )
 
     def test_closes_each_connection(self, broken: Broken, oracle: Oracle) -> None:
-        """h2load opens them anew since 1.64, so that nothing is lost; before, it never ends."""
+        """h2load opens them anew since 1.64, and does not say so; before, it never ends."""
         record = broken.record(oracle("--close"))
         if record.observation.load.timed_out:
             assert "loadgen-timeout" in codes(record)
         else:
             figures = record.observation.load.figures
             assert figures.status_2xx == figures.requests_done == figures.requests_total > 100
+            assert "during a load that has 4" in codes(record)["connections-not-kept"]
 
     def test_accepts_too_few_connections_at_once(self, broken: Broken, oracle: Oracle) -> None:
         load = Load(connections=60, warm_up_s=1, duration_s=2)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from program import Lab, Program
+from program import SOUND, Lab, Program
 
 from fwbench.inventory import rigs
 from fwbench.model.contender import Contender, Contract
@@ -109,7 +109,7 @@ def test_names_and_addresses_are_data_and_never_shell(
     targets[hostile] = targets.pop("target-1")
     path = tmp_path / "hostile; $(touch pwned).yml"
     path.write_text(yaml.safe_dump(inventory))
-    told = program("run", "smoke", "-i", path, "-o", tmp_path / "a 'b' $(c)")
+    told = program("run", "smoke", "-i", path, "-o", tmp_path / "a 'b' $(c)", exits=SOUND)
     assert "flask" in told.stdout
     for host in ("target-1", "client-1"):
         assert ready.ssh(host, "ls /tmp/pwned").returncode != 0

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import click
 import pytest
+from pydantic import BaseModel
 
 from fwbench import errors
 from fwbench.cli import main
 from fwbench.model.contender import Contender, Contract
-from fwbench.model.load import Load
-from fwbench.model.setting import Limits
-from fwbench.model.suite import Suite
+from fwbench.model.load import Load, Search
+from fwbench.model.setting import Concurrency, Limits
+from fwbench.model.suite import StoppingRule, Suite
+from fwbench.model.thresholds import Thresholds
 
 ROOT = Path(__file__).parents[2]
 DOCS = "\n".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -32,8 +34,8 @@ def test_every_command_is_documented(command: str) -> None:
     assert command in DOCS
 
 
-@pytest.mark.parametrize("model", [Suite, Load, Limits])
-def test_every_key_of_a_suite_is_documented(model: type[Suite | Load | Limits]) -> None:
+@pytest.mark.parametrize("model", [Suite, Load, Search, Limits, Concurrency, StoppingRule])
+def test_every_key_of_a_suite_is_documented(model: type[BaseModel]) -> None:
     text = (ROOT / "docs/suites.md").read_text()
     for key in model.model_fields:
         assert f"`{key}`" in text or f"{{{key}" in text or f" {key}}}" in text, key
@@ -56,3 +58,9 @@ def test_every_exit_code_is_documented() -> None:
     assert len(families) == 8
     for family in families:
         assert f"| {family.exit_code} | `{family.__name__}` |" in text
+
+
+def test_every_threshold_is_documented_with_its_default() -> None:
+    text = (ROOT / "docs/findings.md").read_text()
+    for name, field in Thresholds.model_fields.items():
+        assert f"| `{name}` | {field.default:g} | {field.description} |" in text

@@ -229,6 +229,30 @@ def test_a_contender_that_answers_late_is_waited_for(tmp_path: Path) -> None:
     assert seen.load is not None
 
 
+def test_a_contender_that_has_ended_is_asked_no_more(tmp_path: Path) -> None:
+    def take_time(_: FakeHost, what: str) -> None:
+        if " ask " in what:
+            world.clock.sleep(2)
+            if world.clock.now - began > 5:
+                world.target.ended |= world.target.containers
+
+    world = World(tmp_path, take_time)
+    world.client.answers = [NO_ANSWER]
+    began = world.clock.now
+    seen = world.execute()
+    assert steps(world).count("client ask") == 3
+    assert (seen.answer_before, seen.load, seen.failure) == (NO_ANSWER, None, None)
+    assert (world.into / raw.CONTAINER_LOG).exists()
+    world.assert_clean()
+
+
+def test_the_engine_is_asked_only_after_no_answer(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.client.answers = [NO_ANSWER, answer()]
+    world.execute()
+    assert sum("{{.State.Running}}" in call for call in world.calls) == 1
+
+
 def test_an_answer_that_breaks_the_contract_is_loaded_all_the_same(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.client.answers = [answer(status=500)]

@@ -21,9 +21,10 @@ from building import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.judge import CHECKS, Thresholds, judge
+from fwbench.judge import CHECKS, judge
 from fwbench.model.load import Load
-from fwbench.model.observation import Answer, Observation, Process
+from fwbench.model.observation import Answer, Observation, Phases, Process
+from fwbench.model.thresholds import Thresholds
 from fwbench.model.verdict import Finding, Level, Verdict
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "findings.md"
@@ -120,9 +121,11 @@ def test_a_kernel_that_counts_no_oom_kills_makes_a_run_suspect() -> None:
 
 
 def test_no_answer_before_the_load_is_never_ready() -> None:
-    found = only(judged(answer_before=Answer(error="connection refused"), load=load_result()))
+    asked = Phases(start_s=0.5, application_s=30.6, total_s=33.0)
+    refused = Answer(error="connection refused")
+    found = only(judged(answer_before=refused, load=load_result(), phases=asked))
     assert found.code == "never-ready"
-    assert found.evidence == "no answer before the load in 1.5 s: connection refused"
+    assert found.evidence == "no answer before the load in 30.6 s: connection refused"
 
 
 def test_an_application_that_neither_settled_nor_answered_is_never_ready() -> None:
@@ -291,6 +294,15 @@ def test_an_answer_outside_2xx_is_invalid(family: str) -> None:
     found = only(loaded(figures=figures(**change)))
     assert found.code == "responses-not-2xx"
     assert found.evidence == f"of 14168 responses, 7 {family}"
+
+
+@pytest.mark.parametrize(("allowed", "doubted"), [(0.0, True), (0.001, False), (0.0001, True)])
+def test_a_suite_may_allow_a_share_of_failures(allowed: float, doubted: bool) -> None:
+    thresholds = Thresholds(failed_requests=allowed)
+    for change in ({"requests_failed": 7}, {"status_4xx": 7}):
+        seen = observation(load=load_result(figures=figures(**change)))
+        found = set(codes(judge(run(), FLASK, seen, thresholds)))
+        assert bool(found & {"requests-failed", "responses-not-2xx"}) is doubted
 
 
 @pytest.mark.parametrize("written", [log(14167), log(torn_rows=1), None])

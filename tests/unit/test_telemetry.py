@@ -141,7 +141,8 @@ def test_a_thread_that_was_seen_once_is_unknown(path: Path) -> None:
 def test_networks_of_host_and_container_add_up(path: Path) -> None:
     after = counters(monotonic_s=105.0)
     host, container = dict(after["network"]["host"]), dict(after["network"]["container"])
-    host |= {"listen_overflows": 6, "segments_sent": 1_000_010}
+    host |= {"listen_overflows": 6, "segments_sent": 1_000_010, "connections_opened": 61}
+    container |= {"connections_opened": 99}  # those that the contender opens, to a database say
     container |= {"listen_overflows": 25, "retransmits": 103, "segments_sent": 1_030_000}
     after["network"] = {
         "host": host,
@@ -151,6 +152,7 @@ def test_networks_of_host_and_container_add_up(path: Path) -> None:
     network = read(path, telemetry(after=after)).network
     assert (network.listen_overflows, network.listen_drops) == (21, 0)
     assert (network.retransmits, network.segments_sent, network.time_wait) == (3, 30_010, 2)
+    assert network.connections_opened == 11
     assert (network.received_bytes, network.sent_bytes, network.packets) == (100, 300, 5)
     assert (network.errors, network.drops) == (5, 10)
 
@@ -160,6 +162,15 @@ def test_counters_of_a_container_that_is_gone_are_unknown(path: Path) -> None:
     after["network"] = after["network"] | {"container": None}
     network = read(path, telemetry(after=after)).network
     assert (network.listen_overflows, network.retransmits) == (None, None)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_an_agent_that_counted_no_connections_leaves_them_unknown(path: Path, side: str) -> None:
+    told = telemetry()
+    host = dict(told[side]["network"]["host"])
+    del host["connections_opened"]
+    told[side]["network"] = told[side]["network"] | {"host": host}
+    assert read(path, told).network.connections_opened is None
 
 
 def test_stalls_are_shares_of_the_time(path: Path) -> None:

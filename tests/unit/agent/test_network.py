@@ -7,8 +7,8 @@ from fwbench.agent import network
 
 SNMP = """Ip: Forwarding DefaultTTL
 Ip: 1 64
-Tcp: RtoAlgorithm MaxConn OutSegs RetransSegs
-Tcp: 1 -1 3000 4
+Tcp: RtoAlgorithm MaxConn ActiveOpens PassiveOpens OutSegs RetransSegs
+Tcp: 1 -1 21 8 3000 4
 """
 NETSTAT = """TcpExt: SyncookiesSent ListenOverflows ListenDrops
 TcpExt: 0 5 6
@@ -47,6 +47,7 @@ def test_tcp_has_its_counters(proc: Path) -> None:
         "listen_drops": 6,
         "retransmits": 4,
         "segments_sent": 3000,
+        "connections_opened": 21,
         "time_wait": 7,
     }
 

@@ -6,6 +6,7 @@ import pytest
 from building import FLASK, client_usage, host_usage, observation, run, target_usage
 
 from fwbench.judge import hosts, judge, network
+from fwbench.model.load import Load
 from fwbench.model.observation import Observation
 from fwbench.model.telemetry import (
     BusyProcess,
@@ -128,6 +129,15 @@ def test_the_host_and_the_busiest_process_are_named() -> None:
     )
 
 
+@pytest.mark.parametrize(("cores", "named"), [(0.8, True), (0.79, False)])
+def test_a_process_that_used_little_of_it_is_not_named(cores: float, named: bool) -> None:
+    """One that came and went is in what was used, and in no list of processes."""
+    busy = BusyProcess(command="sshd-session", cores=cores)
+    evidence = only(**usage("target", others_cores=1.6, busiest_other=busy)).evidence
+    assert ("sshd-session" in evidence) is named
+    assert ("came and went" in evidence) is not named
+
+
 def test_both_hosts_are_named() -> None:
     busy = {"others_cores": 0.5, "busiest_other": None}
     evidence = only(**usage("target", **busy), **usage("client", **busy)).evidence
@@ -223,9 +233,31 @@ def test_a_queue_that_overflows_is_invalid(change: dict[str, int], expected: lis
 
 
 @pytest.mark.parametrize("side", BOTH)
-@pytest.mark.parametrize(("again", "expected"), [(10, []), (11, ["retransmits"])])
+@pytest.mark.parametrize(("again", "expected"), [(50, []), (51, ["retransmits"])])
 def test_segments_sent_again_are_suspect(side: str, again: int, expected: list[str]) -> None:
     assert codes(**networked(side, retransmits=again, segments_sent=10_000)) == expected
+
+
+@pytest.mark.parametrize(
+    ("beyond", "expected"), [(None, []), (0, []), (1, ["connections-not-kept"])]
+)
+def test_more_connections_than_the_load_has_are_suspect(
+    beyond: int | None, expected: list[str]
+) -> None:
+    opened = None if beyond is None else 2 * run().trial.load.connections + 10 + beyond
+    assert codes(**networked("client", connections_opened=opened)) == expected
+    assert codes(**networked("target", connections_opened=opened)) == []
+
+
+def test_connections_that_are_not_kept_are_counted() -> None:
+    load = run(load=Load(connections=4, duration_s=3))
+    seen = observation(**networked("client", connections_opened=3007))
+    (found,) = (f for f in judge(load, FLASK, seen).findings if f.code == "connections-not-kept")
+    assert found.level is Level.SUSPECT
+    assert found.evidence == (
+        "the client opened 3007 connections during a load that has 4:"
+        " requests paid for connections that were not kept"
+    )
 
 
 @pytest.mark.parametrize("side", BOTH)
@@ -280,7 +312,12 @@ def test_every_threshold_is_an_argument() -> None:
         threads=(LoadThread(tid=1, command="h2load", cores=0.01, wait=0.001),),
         container=ContainerUsage(periods=100, throttled_periods=1, limit_hits=1),
         network=NetworkUsage(
-            listen_overflows=1, retransmits=1, segments_sent=10_000, drops=1, packets=10_000
+            listen_overflows=1,
+            retransmits=1,
+            segments_sent=10_000,
+            connections_opened=11,
+            drops=1,
+            packets=10_000,
         ),
     )
     seen: Observation = observation(target=all_of_it, client=all_of_it)
@@ -294,6 +331,7 @@ def test_every_threshold_is_an_argument() -> None:
         "frequency_drop",
         "sampler_cores",
         "retransmits",
+        "connections_opened",
         "nic_losses",
         "docker_proxy_cores",
     )

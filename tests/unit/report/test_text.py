@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwbench.analyse.application import Serving, parse_serving
-from fwbench.analyse.summary import summarise
+from fwbench.analyse.summarise import summarise
 from fwbench.judge import judge
 from fwbench.model.contender import Contender
 from fwbench.model.load import Load

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fwbench.analyse.compare import Comparison, NoComparison, Paired, Unit, Word
 from fwbench.analyse.samples import Metric
-from fwbench.analyse.summary import Group, Summary, narrow_enough, summarise
+from fwbench.analyse.summarise import narrow_enough, summarise
+from fwbench.analyse.summary import Group, Summary
 from fwbench.model.load import Load, LoadKind, Search
 from fwbench.model.record import Record
 from fwbench.model.suite import Preset, StoppingRule, Suite
