@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers unit remote-test lab-test faults-test benchmarks clean-lab clean
+.PHONY: help demo test lint types layers unit remote-test lab-test benchmarks clean-lab clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -12,7 +12,7 @@ help: ## this list
 demo: $(VENV)/installed ## the published experiment in a lab of two hosts, then the same question asked soundly
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ./examples/demo.sh
 
-test: lint types layers unit remote-test lab-test faults-test ## everything that can be proven on this machine
+test: lint types layers unit remote-test lab-test ## everything that can be proven on this machine
 
 lint: $(VENV)/developer ## ruff, yamllint, ansible-lint at its production profile
 	$(BIN)/ruff check
@@ -32,14 +32,13 @@ unit: $(VENV)/developer ## tests that need nothing but Python
 remote-test: $(VENV)/developer ## SSH against a real sshd on loopback
 	$(BIN)/pytest tests/remote
 
-lab-test: $(VENV)/developer ## the whole way through a lab of its own: real SSH, Docker, Ansible, h2load
-	$(BIN)/pytest tests/lab
-
-faults-test: $(VENV)/developer ## every fault that can be provoked on real hosts, and a server with known latencies
-	$(BIN)/pytest tests/faults
+lab-test: $(VENV)/developer ## the whole way through a lab of its own, every fault that can be provoked there, and a server that knows its latencies
+	$(BIN)/pytest tests/lab tests/faults
 
 benchmarks: $(VENV)/installed ## what fwbench itself costs, in figures; needs a lab that is up
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/sampler.py
+	$(BIN)/python benchmarks/reduce.py
 
 clean-lab: $(VENV)/installed ## no container, network, volume, process or image of the lab stays
 	$(BIN)/fwbench lab down --all

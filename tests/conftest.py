@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--inventory",
-        help="for tests/faults: a provisioned lab to use instead of a new one",
+        help="for tests/faults: a provisioned lab to use instead of that of the tests",
     )
 
 

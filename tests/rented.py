@@ -1,4 +1,4 @@
-"""What the tests on real hosts share: the program as a user has it, and labs of their own."""
+"""What the tests on real hosts share: the program as a user has it, and a lab of their own."""
 
 import os
 import shutil
@@ -59,6 +59,21 @@ def lab_up(program: Program, name: str, arguments: Sequence[str]) -> Iterator[La
         yield Lab(Path(up.stdout.strip()))
     finally:
         program("lab", "down", "--name", name)
+
+
+@pytest.fixture(scope="session")
+def bare(program: Program) -> Iterator[Lab]:
+    """Two rigs, of Debian 13 and of Debian 12, as they were rented."""
+    name = f"test-{os.getpid()}"
+    systems = ["--os", "debian:13", "--os", "debian:12"]
+    yield from lab_up(program, name, ["--targets", "2", "--clients", "2", *systems])
+
+
+@pytest.fixture(scope="session")
+def ready(program: Program, bare: Lab) -> Lab:
+    """Both rigs, provisioned."""
+    program("provision", "-i", bare.inventory)
+    return bare
 
 
 @pytest.fixture

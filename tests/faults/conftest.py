@@ -1,13 +1,11 @@
 """A rig on which things go wrong on purpose."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from breaking import Broken, Oracle
 from program import Lab
-from rented import lab_up
 
 from fwbench.inventory import rigs
 from fwbench.playbook import list_inventory
@@ -20,15 +18,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """One rig, provisioned: that of --inventory, or a new one."""
+def lab(request: pytest.FixtureRequest) -> Lab:
+    """That of --inventory, or the one that all tests share; only its first rig suffers."""
     if (given := request.config.getoption("--inventory")) is not None:
-        yield Lab(Path(given))
-        return
-    program = request.getfixturevalue("program")
-    for new in lab_up(program, f"faults-{os.getpid()}", ["--os", "debian:13"]):
-        program("provision", "-i", new.inventory)
-        yield new
+        return Lab(Path(given))
+    shared: Lab = request.getfixturevalue("ready")
+    return shared
 
 
 @pytest.fixture(scope="session")

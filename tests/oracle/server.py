@@ -1,27 +1,39 @@
-"""A server whose latencies are known, and which can be told to misbehave.
+"""A server that knows its latencies, and which can be told to misbehave.
 
     server.py [--latency NAME] [--FAULT VALUE]...
 
 It answers over HTTP/1.1, one thread for each connection. An answer leaves at a time that is counted
 from the request's arrival, so that what the server itself costs is in it and not on top of it.
-Times of faults are seconds since the load began: since there were more requests than anybody asks
-for who only wants to see whether it answers.
+
+On a machine whose CPUs are taken away it oversleeps nevertheless. So it also measures, for each
+request of the load, how long it was from when it had been read
+
+    took     until its answer was handed to the kernel,
+    between  until the next request on the same connection had been read,
+
+and prints that once it is asked by somebody who wants the connection closed: lines of JSON, which
+tell how often it was how many µs. Requests of the load are those that want their connection kept;
+times of faults are seconds since the first of them.
 """
 
 import argparse
 import itertools
+import json
 import math
 import os
 import signal
 import socket
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from statistics import NormalDist, median
 
 BODY = b"hello"
 PORT = 8001
-LOAD_BEGINS_AT = 10  # requests
+OF_NO_LOAD = b"connection: close"
+# Docker splits a line of more than 16 KiB, and fwbench keeps the last 500.
+COUNTS_PER_LINE = 500
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 LATENCIES = ("none", "constant", "humps", "tail")
@@ -63,6 +75,7 @@ class Server:
         self.told = told
         self.numbers = itertools.count(1)
         self.load_began: float | None = None
+        self.measured_ns: dict[str, list[int]] = {"took": [], "between": []}
         self.leaked: list[bytearray] = []
         self.late_s = median(map(lateness_s, [0.002] * 50))
 
@@ -74,18 +87,36 @@ class Server:
             time.sleep(self.told.accept_every)
 
     def converse(self, connection: socket.socket) -> None:
+        before_ns = None
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection:
             while request := connection.recv(4096):
-                arrived = time.monotonic()
+                arrived, read_ns = time.monotonic(), time.perf_counter_ns()
+                of_load = OF_NO_LOAD not in request.lower()
+                if of_load and self.load_began is None:
+                    self.load_began = arrived
+                if before_ns is not None:
+                    self.measured_ns["between"].append(read_ns - before_ns)
+                before_ns = read_ns
                 for _ in range(request.count(b"\r\n\r\n")):
                     number = next(self.numbers)
-                    if number == LOAD_BEGINS_AT:
-                        self.load_began = arrived
                     self.sleep_until(self.due(number, arrived))
-                    connection.sendall(self.answer(number))
+                    answer = self.answer(number)
+                    took_ns = time.perf_counter_ns() - read_ns
+                    connection.sendall(answer)
+                    if of_load:
+                        self.measured_ns["took"].append(took_ns)
+                if not of_load:
+                    self.tell()
                 if self.told.close:
                     return
+
+    def tell(self) -> None:
+        """Print what was measured of the load."""
+        for what, measured_ns in self.measured_ns.items():
+            counts = sorted(Counter(round(ns / 1000) for ns in measured_ns).items())
+            for at in range(0, len(counts), COUNTS_PER_LINE):
+                print(json.dumps({what: dict(counts[at : at + COUNTS_PER_LINE])}), flush=True)
 
     def sleep_until(self, due: float) -> None:
         nap_s = due - time.monotonic() - self.late_s
