@@ -232,7 +232,7 @@ def run(
     default="text",
     show_default=True,
     help="json: all of it, unrounded (docs/report-json.md). hdr: the latencies of every run, as"
-    " HdrHistogram logs them.",
+    " HdrHistogram logs them (needs the extra hdr).",
 )
 @serving_option
 def report(session: Path, form: str, serving: Any) -> None:

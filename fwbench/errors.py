@@ -63,3 +63,9 @@ class ParseError(FwbenchError):
     """A tool's output is not what any known version of it prints."""
 
     exit_code = 1
+
+
+class MissingPackageError(FwbenchError):
+    """What was asked for needs a Python package that is an extra of fwbench's."""
+
+    exit_code = 1

@@ -11,7 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fwbench.errors import ParseError
+from fwbench.errors import MissingPackageError, ParseError
 from fwbench.model.figures import Percentiles, Second
 
 if TYPE_CHECKING:
@@ -294,8 +294,12 @@ def _second(at_s: int, by_status: Mapping[int, Column]) -> Second:
 
 
 def _to_hdr(column: Column) -> "HdrHistogram":
-    from hdrh.histogram import HdrHistogram
-
+    try:
+        from hdrh.histogram import HdrHistogram
+    except ImportError as error:
+        raise MissingPackageError(
+            "HdrHistogram's format needs a package that is not there: pip install 'fwbench[hdr]'"
+        ) from error
     longest_us = column.latencies_us[-1] if column.latencies_us else 2
     histogram = HdrHistogram(1, max(2, longest_us), _HDR_DIGITS)
     for latency_us, count in column.items():

@@ -24,7 +24,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     subprocess.run(wheel, check=True, capture_output=True)
     venv.create(place / "venv", with_pip=True)
     pip = [str(place / "venv/bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *map(str, (place / "dist").glob("*.whl"))], check=True)
+    subprocess.run([*pip, *(f"{path}[hdr]" for path in (place / "dist").glob("*.whl"))], check=True)
     anywhere = place / "any where"
     anywhere.mkdir()
     # Nothing of the developer's own environment may help.

@@ -1,4 +1,5 @@
 import gzip
+import sys
 import tracemalloc
 from collections import Counter
 from contextlib import suppress
@@ -10,7 +11,7 @@ from building import reduced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.errors import ParseError
+from fwbench.errors import MissingPackageError, ParseError
 from fwbench.latency import HEAD, Counts, hdr_log
 
 # What one second and status may hold: latency in µs and how often.
@@ -352,3 +353,11 @@ def test_a_log_of_histograms_is_read_by_the_library(tmp_path: Path) -> None:
 
 def test_nothing_makes_a_log_without_a_histogram() -> None:
     assert not [line for line in hdr_log({"a": Counts({})}) if line.startswith("Tag=")]
+
+
+def test_without_its_package_the_format_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'fwbench\[hdr\]'"):
+        Counts.of({(1, 200): {5: 1}}).to_hdr()
