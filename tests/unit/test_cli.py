@@ -188,7 +188,7 @@ def test_every_family_ends_with_its_code_and_one_sentence(
     def fail(*_: object) -> None:
         raise family("box: it is broken; mend it")
 
-    monkeypatch.setattr("fwbench.cli._print_report", fail)
+    monkeypatch.setattr("fwbench.cli.runs._print_report", fail)
     done = fwbench("report", "anything")
     assert done.exit_code == family.exit_code
     assert done.stderr == "fwbench: box: it is broken; mend it\n"
@@ -198,7 +198,7 @@ def test_ctrl_c_is_told_and_has_its_code(monkeypatch: pytest.MonkeyPatch) -> Non
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fwbench.cli._print_report", interrupt)
+    monkeypatch.setattr("fwbench.cli.runs._print_report", interrupt)
     done = fwbench("report", "anything")
     assert (done.exit_code, done.stderr) == (130, "fwbench: interrupted\n")
 
@@ -356,7 +356,7 @@ def test_a_disk_that_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "sessions/x/runs/r1")
 
-    monkeypatch.setattr("fwbench.cli._print_report", full)
+    monkeypatch.setattr("fwbench.cli.runs._print_report", full)
     done = CliRunner().invoke(main, ["report", "sessions/x"])
     assert done.exit_code == 1
     assert done.stderr == "fwbench: No space left on device: sessions/x/runs/r1\n"

@@ -1,0 +1,83 @@
+"""The command line: flags, exit codes, printing. Nothing heavy is imported before its use."""
+
+import errno
+import signal
+from typing import Any
+
+import click
+
+from fwbench import __version__
+from fwbench.cli import hosts, runs
+from fwbench.cli.lab import lab
+from fwbench.errors import FwbenchError
+
+INTERRUPTED = 130
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  2    wrong usage of the command line
+  3    suite or contender file    4  inventory      5  a host does not answer or refuses
+  6    provisioning               7  not provisioned, or a port in use
+  8    at least one run is invalid (results are printed and kept)
+  9    lab                       10  session folder
+  130  interrupted; what was measured is kept
+"""
+
+
+class _Commands(click.Group):
+    """Turns every error that a user or a network can cause into one sentence and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        # Whoever ends the program gently gets the same cleaning up as with Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            return super().invoke(context)
+        except FwbenchError as error:
+            click.echo(f"fwbench: {error}", err=True)
+            context.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly when the reader of a pipe has gone
+            click.echo(
+                f"fwbench: {error.strerror or error}: {error.filename or 'a file'}", err=True
+            )
+            context.exit(1)
+        except KeyboardInterrupt:
+            click.echo("fwbench: interrupted", err=True)
+            context.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="fwbench")
+def main() -> None:
+    """Benchmark web frameworks on real hosts, with a verdict on every run.
+
+    \b
+    On this machine, with a lab of two stand-in hosts:
+      fwbench lab up
+      fwbench provision -i "$(fwbench lab inventory)"
+      fwbench run suites/smoke.yml -i "$(fwbench lab inventory)"
+
+    \b
+    On two machines of your own, listed in hosts.yml:
+      fwbench doctor -i hosts.yml
+      fwbench provision -i hosts.yml
+      fwbench run suites/flask-vs-fastapi.yml -i hosts.yml
+    """
+
+
+for command in (
+    hosts.doctor,
+    hosts.provision,
+    hosts.verify,
+    hosts.teardown,
+    runs.run,
+    runs.report,
+    lab,
+):
+    main.add_command(command)

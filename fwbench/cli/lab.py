@@ -1,0 +1,103 @@
+"""The commands about the lab."""
+
+from pathlib import Path
+
+import click
+
+from fwbench.cli.options import say
+
+
+@click.group()
+def lab() -> None:
+    """Hosts to order on this machine, as stand-ins for rented ones."""
+
+
+lab_name = click.option(
+    "--name", default="lab", show_default=True, help="Labs of different names live side by side."
+)
+
+
+@lab.command()
+@lab_name
+@click.option("--targets", type=click.IntRange(1, 50), default=1, show_default=True)
+@click.option("--clients", type=click.IntRange(1, 50), default=1, show_default=True)
+@click.option(
+    "--os",
+    "systems",
+    multiple=True,
+    default=["debian:13"],
+    show_default=True,
+    help="System of the hosts; given several times, the hosts take them in turn.",
+)
+@click.option(
+    "--authority",
+    "authorities",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    help="Certificate that the hosts are to trust  [default: those added to this machine]",
+)
+def up(
+    name: str, targets: int, clients: int, systems: tuple[str, ...], authorities: tuple[Path, ...]
+) -> None:
+    """Bring up targets and clients and write an inventory of them.
+
+    \b
+    Examples:
+      fwbench lab up
+      fwbench lab up --targets 2 --clients 2 --os debian:13 --os debian:12
+    """
+    from fwbench.lab.hosts import AUTHORITIES, Lab
+    from fwbench.lab.image import SYSTEMS
+
+    for system in systems:
+        if system not in SYSTEMS:
+            raise click.BadParameter(f"{system}; there are {', '.join(SYSTEMS)}", param_hint="--os")
+    trusted = authorities or tuple(sorted(AUTHORITIES.glob("*.crt")))
+    path = Lab(name).up(targets, clients, systems, trusted, say)
+    say("the lab is up; its inventory is")
+    click.echo(path)
+
+
+@lab.command()
+@lab_name
+def status(name: str) -> None:
+    """List the lab's hosts.
+
+    \b
+    Example: fwbench lab status
+    """
+    from fwbench.lab.hosts import Lab
+    from fwbench.report import hosts as table
+
+    click.echo(table.lab(Lab(name).hosts()))
+
+
+@lab.command()
+@lab_name
+def inventory(name: str) -> None:
+    """Print the path of the lab's inventory.
+
+    \b
+    Example: fwbench lab inventory
+    """
+    from fwbench.errors import LabError
+    from fwbench.lab.hosts import Lab
+
+    path = Lab(name).inventory
+    if not path.exists():
+        raise LabError(f"the lab {name!r} is not up; run `fwbench lab up`")
+    click.echo(path)
+
+
+@lab.command()
+@lab_name
+@click.option("--all", "everything", is_flag=True, help="Its images too, and an engine of ours.")
+def down(name: str, everything: bool) -> None:
+    """Remove the lab's hosts, volumes and network.
+
+    \b
+    Example: fwbench lab down
+    """
+    from fwbench.lab.hosts import Lab
+
+    Lab(name).down(say, everything=everything)

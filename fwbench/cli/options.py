@@ -1,0 +1,27 @@
+"""What several commands share."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+inventory_option = click.option(
+    "-i",
+    "--inventory",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Any Ansible inventory with the groups `targets` and `clients`.",
+)
+
+
+def rigs_of(inventory: Path) -> Any:
+    """The rigs of an inventory."""
+    from fwbench.inventory import rigs
+    from fwbench.playbook import list_inventory
+
+    return rigs(list_inventory(inventory), str(inventory))
+
+
+def say(text: str) -> None:
+    """Tell on standard error what is being done."""
+    click.echo(text, err=True)
