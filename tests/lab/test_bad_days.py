@@ -19,7 +19,7 @@ from fwbench.model.load import Load
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.model.setting import Limits
-from fwbench.model.suite import Suite
+from fwbench.model.suite import Preset, Suite
 from fwbench.playbook import list_inventory
 from fwbench.session import Session
 
@@ -179,6 +179,7 @@ def only_record(contender: Contender, rig: Rig, into: Path) -> Record:
         contenders=(contender.name,),
         loads=(Load(connections=2, duration_s=1),),
         limits=(Limits(cpus=1, memory="128m"),),
+        preset=Preset.SMOKE,
         start_timeout_s=4,
     )
     store = Session(suite, {contender.name: contender}, [rig], into, Silent()).run()
@@ -226,6 +227,9 @@ def test_ctrl_c_keeps_the_session_and_leaves_nothing(
     time.sleep(after_s)
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)
+    if running.returncode == -signal.SIGINT:  # on a slow machine Python itself had not begun yet
+        assert (told, list(tmp_path.iterdir())) == ("", [])
+        return
     assert running.returncode == 130, told
     assert "Traceback" not in told
     assert told.splitlines()[-1] == "fwbench: interrupted"
