@@ -54,6 +54,8 @@ def _others_busy(case: Case) -> str | None:
     def look(usage: HostUsage) -> str | None:
         if usage.others_cores is None or usage.others_cores <= case.thresholds.others_cores:
             return None
+        if usage.others_cores * usage.window_s <= case.thresholds.others_s:
+            return None
         said = f"processes that have nothing to do with it used {usage.others_cores:.2f} of a core"
         busiest = usage.busiest_other
         if busiest is None:

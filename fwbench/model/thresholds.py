@@ -32,6 +32,9 @@ class Thresholds(Frozen):
     others_cores: float = Field(
         default=0.05, description="of one CPU, the one that a contender is pinned to; 0.001 at rest"
     )
+    others_s: float = Field(
+        default=0.1, description="CPU time in all: what begins and ends a run takes some hundredths"
+    )
     steal: float = Field(default=0.01, description="share of what busy CPUs were wanted for")
     throttled_periods: float = Field(default=0.05, description="share of the quota's periods")
     stalled: float = Field(default=0.05, description="share of the time, for memory or the disk")

@@ -138,6 +138,13 @@ def test_a_process_that_used_little_of_it_is_not_named(cores: float, named: bool
     assert ("came and went" in evidence) is not named
 
 
+@pytest.mark.parametrize(("window_s", "expected"), [(0.45, []), (1.9, ["others-busy"])])
+def test_the_little_that_begins_and_ends_a_short_load_is_no_doubt(
+    window_s: float, expected: list[str]
+) -> None:
+    assert codes(**usage("target", others_cores=0.08, window_s=window_s)) == expected
+
+
 def test_both_hosts_are_named() -> None:
     busy = {"others_cores": 0.5, "busiest_other": None}
     evidence = only(**usage("target", **busy), **usage("client", **busy)).evidence
@@ -325,6 +332,7 @@ def test_every_threshold_is_an_argument() -> None:
         "load_thread_cores",
         "load_thread_wait",
         "others_cores",
+        "others_s",
         "steal",
         "throttled_periods",
         "stalled",
