@@ -72,6 +72,8 @@ def _steal(case: Case) -> str | None:
         stolen = usage.steal_of_busy
         if stolen is None or stolen <= case.thresholds.steal:
             return None
+        if stolen * usage.window_s <= case.thresholds.steal_s:
+            return None
         return (
             f"the hypervisor ran something else for {stolen:.1%} of the time in which busy CPUs"
             " were due"

@@ -36,6 +36,9 @@ class Thresholds(Frozen):
         default=0.1, description="CPU time in all: what begins and ends a run takes some hundredths"
     )
     steal: float = Field(default=0.01, description="share of what busy CPUs were wanted for")
+    steal_s: float = Field(
+        default=0.02, description="of one CPU's time: the kernel counts in hundredths of a second"
+    )
     throttled_periods: float = Field(default=0.05, description="share of the quota's periods")
     stalled: float = Field(default=0.05, description="share of the time, for memory or the disk")
     frequency_drop: float = Field(default=0.1, description="share of the fastest CPU's highest")

@@ -138,6 +138,11 @@ def test_a_process_that_used_little_of_it_is_not_named(cores: float, named: bool
     assert ("came and went" in evidence) is not named
 
 
+@pytest.mark.parametrize(("window_s", "expected"), [(0.45, []), (2.5, ["steal"])])
+def test_a_tick_or_two_of_a_short_load_are_no_doubt(window_s: float, expected: list[str]) -> None:
+    assert codes(**usage("target", steal_of_busy=0.02, window_s=window_s)) == expected
+
+
 @pytest.mark.parametrize(("window_s", "expected"), [(0.45, []), (1.9, ["others-busy"])])
 def test_the_little_that_begins_and_ends_a_short_load_is_no_doubt(
     window_s: float, expected: list[str]
@@ -333,6 +338,7 @@ def test_every_threshold_is_an_argument() -> None:
         "load_thread_wait",
         "others_cores",
         "others_s",
+        "steal_s",
         "steal",
         "throttled_periods",
         "stalled",
