@@ -227,8 +227,9 @@ def test_ctrl_c_keeps_the_session_and_leaves_nothing(
     time.sleep(after_s)
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)
-    if running.returncode == -signal.SIGINT:  # on a slow machine Python itself had not begun yet
-        assert (told, list(tmp_path.iterdir())) == ("", [])
+    if running.returncode == -signal.SIGINT:  # on a slow machine Python was still importing
+        assert "connecting" not in told
+        assert list(tmp_path.iterdir()) == []
         return
     assert running.returncode == 130, told
     assert "Traceback" not in told
