@@ -219,7 +219,7 @@ def test_a_contender_with_a_wrong_answer(broken: Any, rig: Rig, ready: Lab, sess
     assert ready.leftovers() == {}
 
 
-@pytest.mark.parametrize("after_s", [0.3, 1, 1.6, 2.2, 3, 4.5, 6])
+@pytest.mark.parametrize("after_s", [0.7, 1, 1.6, 2.2, 3, 4.5, 6])
 def test_ctrl_c_keeps_the_session_and_leaves_nothing(
     program: Program, ready: Lab, tmp_path: Path, after_s: float
 ) -> None:
