@@ -36,15 +36,13 @@ OF_NO_LOAD = b"connection: close"
 COUNTS_PER_LINE = 500
 GOLDEN = (math.sqrt(5) - 1) / 2
 
-LATENCIES = ("none", "constant", "humps", "tail")
+LATENCIES = ("constant", "humps", "tail")
 HUMPS = (0.85, 0.004, 0.020)
 TAIL_MEDIAN_S, TAIL_SIGMA, TAIL_LONGEST_S = 0.005, 0.8, 0.2
 
 
 def quantile(latency: str, q: float) -> float:
     """The seconds within which a share `q` of the answers is given: the truth."""
-    if latency == "none":
-        return 0.0
     if latency == "constant":
         return 0.005
     if latency == "humps":
