@@ -29,6 +29,10 @@ class HostError(FwbenchError):
     exit_code = 5
 
 
+class LostError(HostError):
+    """A host does not answer, or the connection to it broke: what was asked may be asked again."""
+
+
 class ProvisionError(FwbenchError):
     """A playbook did not make every host ready."""
 
@@ -45,6 +49,12 @@ class RunError(FwbenchError):
     """A run could not be executed to its end; it is kept as failed."""
 
     exit_code = 8
+
+
+class RigError(FwbenchError):
+    """A rig was left out, or set aside after it failed again and again; the others went on."""
+
+    exit_code = 11
 
 
 class LabError(FwbenchError):

@@ -15,7 +15,7 @@ import invoke
 import paramiko
 
 from fwbench import places
-from fwbench.errors import HostError
+from fwbench.errors import HostError, LostError
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host
 
@@ -193,7 +193,7 @@ class SshRemote:
                 timeout=timeout_s + SILENCE_TIMEOUT_S,
             )
         if result.exited == -1:
-            raise HostError(f"{self.name}: the connection was lost during `{shlex.join(argv)}`")
+            raise LostError(f"{self.name}: the connection was lost during `{shlex.join(argv)}`")
         if sudo and result.exited == 1 and result.stderr.startswith("sudo: "):
             raise HostError(
                 f"{self.name}: sudo does not let {self._connection.user} in without a password "
@@ -255,7 +255,7 @@ class SshRemote:
                 f"with {host.key_file or 'the keys of your agent and ~/.ssh'}: {error}"
             ) from error
         except invoke.exceptions.CommandTimedOut as error:
-            raise HostError(f"{host.name}: {at} fell silent during a command") from error
+            raise LostError(f"{host.name}: {at} fell silent during a command") from error
         except FileNotFoundError as error:
             raise HostError(f"{host.name}: no such file: {error.filename or path}") from error
         except (
@@ -275,4 +275,4 @@ class SshRemote:
                     f"{host.name}: no login at {at} is possible "
                     f"with {host.key_file or 'the keys of your agent and ~/.ssh'}: {reason}"
                 ) from error
-            raise HostError(f"{host.name}: {at} does not answer SSH: {reason}") from error
+            raise LostError(f"{host.name}: {at} does not answer SSH: {reason}") from error

@@ -86,3 +86,7 @@ class Observation(Frozen):
     client: HostUsage | None = None
     clock: ClockOffset | None = None
     failure: str | None = Field(default=None, description="why it could not be executed to its end")
+    lost: bool = Field(
+        default=False,
+        description="the failure lies outside the measurement: a connection or the controller",
+    )

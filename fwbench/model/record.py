@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from fwbench.model.run import Run
 from fwbench.model.suite import Suite
 from fwbench.model.verdict import Verdict
 
-SCHEMA: Literal[2] = 2
+SCHEMA: Literal[3] = 3
 
 
 class ImageFacts(Frozen):
@@ -32,7 +33,9 @@ class HostFacts(Frozen):
     kernel: str
     architecture: str
     cpu_model: str
-    cpus: int
+    cpu_flags: tuple[str, ...] = Field(default=(), description="those that make a difference")
+    mitigations: dict[str, str] = Field(default_factory=dict, description="by vulnerability")
+    cpus: float = Field(gt=0, description="that it may use at a time; a share where it has a quota")
     cpu_numbers: tuple[int, ...] = Field(default=(), description="those that can be used")
     memory_bytes: int
     cgroup_version: int
@@ -40,13 +43,26 @@ class HostFacts(Frozen):
     h2load: str | None = None
     images: tuple[ImageFacts, ...] = ()
     listening: tuple[int, ...] = Field(default=(), description="TCP ports in use")
+    network_path: str | None = Field(
+        default=None, description="of a client: how it reaches the address that it loads"
+    )
+    instance_type: str | None = None
+    region: str | None = None
+    price_per_hour: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="in whatever currency the user has"
+    )
 
 
 class Record(Frozen):
-    """A stored run. Facts of its hosts are in the session's header, once."""
+    """A stored run. Facts of its hosts are in the session's header, once.
 
-    schema_version: Literal[2] = SCHEMA
+    An attempt that was lost for a reason outside the measurement is a record of its own, with the
+    next attempt after it; a run has at most one record that is none of these.
+    """
+
+    schema_version: Literal[3] = SCHEMA
     run: Run
+    attempt: int = Field(default=1, ge=1)
     observation: Observation
     verdict: Verdict
 
@@ -60,10 +76,12 @@ class Record(Frozen):
 class Header(Frozen):
     """What all records of a session share."""
 
-    schema_version: Literal[2] = SCHEMA
+    schema_version: Literal[3] = SCHEMA
     fwbench: str
     created_at: str
     suite: Suite
+    suite_file: Path | None = None
+    continues: str | None = Field(default=None, description="the session of which this is the rest")
     contenders: tuple[Contender, ...]
     rigs: tuple[Rig, ...]
     facts: tuple[HostFacts, ...]

@@ -2,7 +2,7 @@ import re
 from collections.abc import Iterator
 
 from fwbench.model.record import Header, HostFacts
-from fwbench.report.quantities import counted, gibibytes, wrapped
+from fwbench.report.quantities import gibibytes, wrapped
 
 
 def hosts(header: Header) -> str:
@@ -22,7 +22,7 @@ def hosts(header: Header) -> str:
 
 def _words(facts: HostFacts) -> str:
     words = [
-        f"{counted(facts.cpus, 'CPU')} ({facts.cpu_model})",
+        f"{facts.cpus:g} CPU{'' if facts.cpus == 1 else 's'} ({facts.cpu_model})",
         gibibytes(facts.memory_bytes),
         f"{facts.system}, kernel {facts.kernel}, {facts.architecture}",
         f"cgroup v{facts.cgroup_version}",

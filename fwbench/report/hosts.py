@@ -17,7 +17,7 @@ def examined(hosts: Sequence[Examined]) -> str:
         if facts is None:
             rows.append([host.host.name, host.rig, role, "trouble: see below"])
             continue
-        size = f"{facts.cpus} CPUs, {facts.memory_bytes / 2**30:.1f} GiB"
+        size = f"{facts.cpus:g} CPUs, {facts.memory_bytes / 2**30:.1f} GiB"
         if host.serves:
             images = ", ".join(image.name for image in facts.images) or "no images"
             has = f"engine {facts.engine}, {images}" if facts.engine else "not provisioned yet"
