@@ -2,24 +2,63 @@
 
 session.json    who, what, where: the suite, the contenders, the rigs, the facts of the hosts
 plan.json       every run, in order
-records.jsonl   one line for each executed run
+records.jsonl   one line for each executed run, and for each attempt that was lost
+records.torn    what was broken off when a record was being written, if that ever happened
+events.jsonl    one line for whatever else happened: resumed, a rig set aside, …
 runs/<id>/      what the run left: commands, h2load's output and log, container's state and log
+runs/<id>.lost-1/   what its first attempt left, if that was lost or interrupted
+lock            held by the program that executes the session
+
+The header is written last of what there is before the first run: a folder with it is a session.
 """
 
+import fcntl
+import json
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fwbench.errors import SessionError
+from fwbench.model.base import Frozen
+from fwbench.model.event import Event
 from fwbench.model.record import Header, Record
 from fwbench.model.run import Plan
 
-M = TypeVar("M", Header, Plan)
+M = TypeVar("M", bound=BaseModel)
 
-HEADER, PLAN, RECORDS, RUNS = "session.json", "plan.json", "records.jsonl", "runs"
+HEADER, PLAN, RECORDS, TORN = "session.json", "plan.json", "records.jsonl", "records.torn"
+EVENTS, RUNS, LOCK = "events.jsonl", "runs", "lock"
+
+
+class _Part(BaseModel):
+    """A part of a record: the rest of it is passed over, which is several times as quick."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _RunPart(_Part):
+    id: str
+
+
+class _ObservationPart(_Part):
+    lost: bool = False
+
+
+class _RecordPart(_Part):
+    run: _RunPart
+    observation: _ObservationPart
+
+
+class Repaired(Frozen):
+    """What was taken off the end of the records: so many bytes of a line that was not whole."""
+
+    torn_bytes: int
 
 
 class Store:
@@ -42,23 +81,75 @@ class Store:
 
     def begin(self, header: Header, plan: Plan) -> None:
         """Write what is known before the first run."""
-        self._write(HEADER, header.model_dump_json(indent=1) + "\n")
-        self._write(PLAN, plan.model_dump_json(indent=1) + "\n")
         self._write(RECORDS, "")
+        self._write(PLAN, plan.model_dump_json(indent=1) + "\n")
+        self.write_header(header)
+
+    def write_header(self, header: Header) -> None:
+        """Write what all records share, in place of what was there."""
+        self._write(HEADER, header.model_dump_json(indent=1) + "\n")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Execute the session alone; `SessionError` while another program does.
+
+        The lock goes with the process that holds it, however that ends.
+        """
+        path = self.folder / LOCK
+        try:
+            file = path.open("a+")
+        except OSError as error:
+            raise SessionError(f"{path}: {error.strerror}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                by = file.read(200).strip() or "another program"
+                raise SessionError(
+                    f"{self.folder}: {by} is executing this session; let it end, or stop it"
+                ) from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            yield
+
+    # What a run leaves
 
     def run_folder(self, run_id: str) -> Path:
         """Where a run's raw files go."""
         return self.folder / RUNS / run_id
 
-    def append(self, record: Record) -> None:
-        """Add a record and see to it that it is on the disk before going on."""
+    def next_attempt(self, run_id: str) -> int:
+        """The number of a run's next attempt; what the one before left is put aside."""
+        folder = self.run_folder(run_id)
+        number = 1
+        while self.lost_folder(run_id, number).exists():
+            number += 1
+        if not folder.exists():
+            return number
         try:
-            with (self.folder / RECORDS).open("a", encoding="utf-8") as file:
-                file.write(record.model_dump_json() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            folder.rename(self.lost_folder(run_id, number))
         except OSError as error:
-            raise SessionError(f"{self.folder / RECORDS}: {error.strerror}") from error
+            raise SessionError(f"{folder}: cannot be put aside: {error.strerror}") from error
+        return number + 1
+
+    def lost_folder(self, run_id: str, attempt: int) -> Path:
+        """Where the raw files of an attempt are that was lost or interrupted."""
+        return self.folder / RUNS / f"{run_id}.lost-{attempt}"
+
+    def append(self, record: Record) -> None:
+        """Add a record and see to it that it is on the disk before going on.
+
+        Where there is no room for all of it, none of it stays.
+        """
+        self._append(RECORDS, record.model_dump_json())
+
+    def note(self, event: Event) -> None:
+        """Add an event, as `append` does a record."""
+        self._append(EVENTS, event.model_dump_json())
+
+    # What was left
 
     def header(self) -> Header:
         """What all records share; `SessionError` if this is no session folder."""
@@ -69,12 +160,66 @@ class Store:
         return self._model(Plan, PLAN)
 
     def records(self) -> Sequence[Record]:
-        """Every whole record; a torn last line is a run that was not recorded."""
-        lines = self._read(RECORDS).split("\n")
+        """The one record of every run that has come to its end.
+
+        A torn last line is a run that was not recorded. Raises `SessionError` for any other line
+        that is no record, and where a run has two.
+        """
+        found = [record for record in self._parsed(Record, RECORDS) if not record.observation.lost]
+        self._check_once([record.run.id for record in found])
+        return found
+
+    def lost(self) -> Sequence[Record]:
+        """The attempts that were lost for a reason outside the measurement."""
+        return [record for record in self._parsed(Record, RECORDS) if record.observation.lost]
+
+    def concluded(self) -> frozenset[str]:
+        """The ids of the runs that `records` has, without reading all of these."""
+        parts = self._parsed(_RecordPart, RECORDS)
+        found = [part.run.id for part in parts if not part.observation.lost]
+        self._check_once(found)
+        return frozenset(found)
+
+    def events(self) -> tuple[Event, ...]:
+        """Whatever else happened, in order."""
+        return tuple(self._parsed(Event, EVENTS)) if (self.folder / EVENTS).exists() else ()
+
+    def repair(self) -> Repaired | None:
+        """Take off a torn last line, which is kept in `records.torn`; None if there is none."""
+        lines = self._lines(RECORDS)
+        if not lines or not _is_torn(lines[-1]):
+            return None
+        torn = lines[-1]
         try:
-            return [Record.model_validate_json(line) for line in lines[:-1]]
-        except ValidationError as error:
-            raise SessionError(f"{self.folder / RECORDS}: {_first(error)}") from error
+            with (self.folder / TORN).open("ab") as kept:
+                kept.write(torn.removesuffix(b"\n") + b"\n")
+                kept.flush()
+                os.fsync(kept.fileno())
+            os.truncate(self.folder / RECORDS, sum(map(len, lines[:-1])))
+        except OSError as error:
+            raise SessionError(
+                f"{self.folder / RECORDS}: cannot be repaired: {error.strerror}"
+            ) from error
+        return Repaired(torn_bytes=len(torn))
+
+    def _parsed(self, kind: type[M], name: str) -> Iterator[M]:
+        lines = self._lines(name)
+        if lines and _is_torn(lines[-1]):
+            lines.pop()
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield kind.model_validate_json(line)
+            except ValidationError as error:
+                raise SessionError(
+                    f"{self.folder / name}: line {number}: {_first(error)}"
+                ) from error
+
+    def _check_once(self, runs: Sequence[str]) -> None:
+        if len(set(runs)) < len(runs):
+            twice = next(run for run in runs if runs.count(run) > 1)
+            raise SessionError(f"{self.folder / RECORDS}: run {twice} is recorded twice")
+
+    # Files
 
     def _model(self, kind: type[M], name: str) -> M:
         try:
@@ -82,19 +227,63 @@ class Store:
         except ValidationError as error:
             raise SessionError(f"{self.folder / name}: {_first(error)}") from error
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str) -> bytes:
         try:
-            return (self.folder / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
             raise SessionError(
-                f"{self.folder}: not a session folder: {name} cannot be read ({error})"
+                f"{self.folder}: not a session folder: {name} cannot be read ({error.strerror})"
             ) from error
 
+    def _lines(self, name: str) -> list[bytes]:
+        """Lines with their ends, which the last may lack."""
+        return BytesIO(self._read(name)).readlines()
+
     def _write(self, name: str, text: str) -> None:
+        """Write a file, whole or not at all."""
+        path = self.folder / name
+        partial = path.with_name(f"{name}.partial")
         try:
-            (self.folder / name).write_text(text, encoding="utf-8")
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(path)
         except OSError as error:
-            raise SessionError(f"{self.folder / name}: {error.strerror}") from error
+            raise SessionError(f"{path}: {error.strerror}") from error
+
+    def _append(self, name: str, line: str) -> None:
+        path = self.folder / name
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                length = os.fstat(descriptor).st_size
+                try:
+                    left = (line + "\n").encode()
+                    while left:
+                        left = left[os.write(descriptor, left) :]
+                    os.fsync(descriptor)
+                except OSError:
+                    os.truncate(descriptor, length)
+                    raise
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise SessionError(f"{path}: {error.strerror}") from error
+
+
+def _is_torn(last: bytes) -> bool:
+    """Whether a last line was not written to its end: it lacks that, or is no JSON.
+
+    After a loss of power a file system may show a line in full length that it never filled.
+    """
+    if not last.endswith(b"\n"):
+        return True
+    try:
+        json.loads(last)
+    except ValueError:
+        return True
+    return False
 
 
 def _first(error: ValidationError) -> str:

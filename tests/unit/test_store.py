@@ -1,14 +1,19 @@
+import errno
 import json
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from building import answer, header, observation, record, rig, suite
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fwbench.errors import SessionError
+from fwbench.model.event import Event
 from fwbench.model.run import Plan
 from fwbench.plan import make_plan
 from fwbench.store import Store
@@ -108,7 +113,7 @@ def change_schema(path: Path) -> None:
 def test_records_of_another_schema_are_refused(store: Store) -> None:
     store.append(record())
     change_schema(store.folder / "records.jsonl")
-    with pytest.raises(SessionError, match=r"records\.jsonl: schema_version: "):
+    with pytest.raises(SessionError, match=r"records\.jsonl: line 1: schema_version: "):
         store.records()
 
 
@@ -131,6 +136,144 @@ def test_a_folder_that_is_no_session_is_said_to(tmp_path: Path, read: str) -> No
     assert "\n" not in str(refused.value)
 
 
+def test_a_run_that_is_recorded_twice_is_an_error(store: Store) -> None:
+    store.append(record(block=1))
+    store.append(record(block=1))
+    with pytest.raises(SessionError, match="is recorded twice"):
+        store.records()
+    with pytest.raises(SessionError, match="is recorded twice"):
+        store.concluded()
+
+
+def test_an_attempt_that_was_lost_is_kept_beside_the_record_of_the_run(store: Store) -> None:
+    lost = record().model_copy(update={"observation": observation(failure="cut", lost=True)})
+    for each in (lost, lost.model_copy(update={"attempt": 2}), record()):
+        store.append(each)
+    assert store.records() == [record()]
+    assert [each.attempt for each in store.lost()] == [1, 2]
+    assert store.concluded() == {record().run.id}
+
+
+def test_a_run_whose_only_attempt_was_lost_is_not_concluded(store: Store) -> None:
+    lost = observation(failure="cut", lost=True)
+    store.append(record().model_copy(update={"observation": lost}))
+    assert store.concluded() == frozenset()
+
+
+@pytest.mark.parametrize("tail", [b"{", '{"a": "ü'.encode()[:-1], b"\0" * 50, b"\0\0\n"])
+def test_a_torn_last_line_is_taken_off_and_kept(store: Store, tail: bytes) -> None:
+    store.append(record(block=1))
+    with (store.folder / "records.jsonl").open("ab") as file:
+        file.write(tail)
+    assert store.records() == [record(block=1)]
+    repaired = store.repair()
+    assert repaired is not None
+    assert repaired.torn_bytes == len(tail)
+    assert (store.folder / "records.torn").read_bytes().startswith(tail.rstrip(b"\n"))
+    store.append(record(block=2))
+    assert store.records() == [record(block=1), record(block=2)]
+
+
+def test_whole_records_need_no_repair(store: Store) -> None:
+    assert store.repair() is None
+    store.append(record())
+    before = (store.folder / "records.jsonl").read_bytes()
+    assert store.repair() is None
+    assert (store.folder / "records.jsonl").read_bytes() == before
+
+
+@given(st.data())
+def test_records_cut_anywhere_lose_no_whole_one(data: st.DataObject) -> None:
+    written = [record(block=block) for block in (1, 2, 3)]
+    whole = "".join(each.model_dump_json() + "\n" for each in written).encode()
+    kept = data.draw(st.integers(0, len(whole)))
+    with TemporaryDirectory() as place:
+        store = Store.create(Path(place) / "s")
+        store.begin(header(), PLAN)
+        (store.folder / "records.jsonl").write_bytes(whole[:kept])
+        store.repair()
+        assert store.records() == written[: whole[:kept].count(b"\n")]
+        assert store.repair() is None
+
+
+def test_a_full_disk_leaves_the_records_as_they_were(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(record(block=1))
+    write = os.write
+
+    def full(descriptor: int, content: bytes) -> int:
+        if len(content) < 200:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, content[:100])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(SessionError, match=r"records\.jsonl: No space left on device"):
+        store.append(record(block=2))
+    monkeypatch.undo()
+    assert store.repair() is None
+    assert store.records() == [record(block=1)]
+
+
+def test_a_header_is_replaced_whole_or_not_at_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SessionError, match=r"session\.json: No space left on device"):
+        store.write_header(header().model_copy(update={"fwbench": "another"}))
+    assert store.header() == header()
+
+
+def test_events_are_read_again_in_their_order(store: Store) -> None:
+    events = tuple(
+        Event(at="2026-11-23T10:00:00+00:00", kind=kind, why="so")
+        for kind in ("interrupted", "resumed")
+    )
+    assert store.events() == ()
+    for each in events:
+        store.note(each)
+    assert store.events() == events
+
+
+def test_each_attempt_puts_aside_what_the_one_before_left(store: Store) -> None:
+    folder = store.run_folder("r1-0001-flask")
+    assert store.next_attempt("r1-0001-flask") == 1
+    for attempt in (2, 3):
+        folder.mkdir(parents=True)
+        (folder / "commands.json").write_text(str(attempt - 1))
+        assert store.next_attempt("r1-0001-flask") == attempt
+        assert not folder.exists()
+    assert [
+        (store.lost_folder("r1-0001-flask", number) / "commands.json").read_text()
+        for number in (1, 2)
+    ] == ["1", "2"]
+
+
+def test_one_program_at_a_time_executes_a_session(store: Store) -> None:
+    again = Store(store.folder).held()
+    refused = pytest.raises(SessionError, match=f"process {os.getpid()} on .* is executing")
+    with store.held(), refused, again:
+        pass
+    with store.held():
+        pass
+
+
+def test_the_lock_goes_with_the_program_that_held_it(store: Store) -> None:
+    hold = (
+        "import os, signal, sys, pathlib\n"
+        "from fwbench.store import Store\n"
+        "with Store(pathlib.Path(sys.argv[1])).held():\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", hold, str(store.folder)])
+    assert killed.returncode == -9
+    with store.held():
+        pass
+
+
 @pytest.mark.parametrize("read", ["header", "plan", "records"])
 def test_a_folder_that_is_missing_is_said_to(tmp_path: Path, read: str) -> None:
     with pytest.raises(SessionError, match="nowhere: not a session folder"):
@@ -139,7 +282,7 @@ def test_a_folder_that_is_missing_is_said_to(tmp_path: Path, read: str) -> None:
 
 def test_files_that_are_no_text_are_refused(store: Store) -> None:
     for name in ("session.json", "plan.json", "records.jsonl"):
-        (store.folder / name).write_bytes(b"\xff\xfe\n")
+        (store.folder / name).write_bytes(b"\xff\xfe\n\xff\xfe\n")
     for read in (store.header, store.plan, store.records):
         with pytest.raises(SessionError):
             read()
@@ -157,7 +300,7 @@ def test_a_disk_that_is_full_is_an_error_of_the_session(
 
 
 def test_a_beginning_that_cannot_be_written_is_an_error_of_the_session(tmp_path: Path) -> None:
-    with pytest.raises(SessionError, match=r"session\.json: No such file or directory"):
+    with pytest.raises(SessionError, match=r"records\.jsonl: No such file or directory"):
         Store(tmp_path / "nowhere").begin(header(), PLAN)
 
 
