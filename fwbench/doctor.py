@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from fwbench import ready
 from fwbench.agent.archive import archive
-from fwbench.errors import FwbenchError, HostError
+from fwbench.errors import FwbenchError, HostError, InventoryError
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host, Rig, Target
 from fwbench.model.record import HostFacts
@@ -34,23 +34,33 @@ def examine(rigs: Sequence[Rig]) -> tuple[Examined, ...]:
 def _examine(rig: Rig, host: Host) -> Examined:
     serves = isinstance(host, Target)
     try:
-        if isinstance(host, Target):
-            ready.load_address(host)
+        to = _loaded(rig, host)
         with SshRemote(host) as remote:
-            facts = _facts(remote, host)
+            facts = _facts(remote, host, to)
     except FwbenchError as error:
         return Examined(host=host, rig=rig.name, serves=serves, trouble=str(error))
     return Examined(host=host, rig=rig.name, serves=serves, facts=facts)
 
 
-def _facts(remote: Remote, host: Host) -> HostFacts:
+def _loaded(rig: Rig, host: Host) -> str | None:
+    """What a client loads. An address that is none is its target's trouble, not the client's."""
+    try:
+        address = ready.load_address(rig.target)
+    except InventoryError:
+        if isinstance(host, Target):
+            raise
+        return None
+    return None if isinstance(host, Target) else address
+
+
+def _facts(remote: Remote, host: Host, to: str | None) -> HostFacts:
     remote.check(["true"], sudo=True)
     if remote.execute(["python3", "-c", "pass"]).exit_status:
         raise HostError(f"{host.name}: there is no python3; Ansible and fwbench need it there")
-    folder = PurePosixPath("/var/tmp") / f"fwbench-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
+    folder = PurePosixPath("/var/tmp") / f"fwbench-doctor-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
     remote.check(["mkdir", "-m", "700", str(folder)])
     try:
         remote.put(archive(), str(folder / "agent.pyz"))
-        return ready.facts(remote, host, folder)
+        return ready.facts(remote, host, folder, to)
     finally:
         remote.check(["rm", "-rf", str(folder)])

@@ -6,6 +6,7 @@ import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from fwbench.model.record import HostFacts
 from fwbench.remote import Remote
 
 PROVISION = "run `fwbench provision` with this inventory"
+FACTS_BYTES = 1 << 20
 
 
 def load_address(target: Target) -> str:
@@ -38,25 +40,48 @@ def load_address(target: Target) -> str:
     return str(found[0][4][0])
 
 
-def facts(remote: Remote, host: Host, folder: PurePosixPath) -> HostFacts:
-    """What a host is made of, as the agent in `folder` on it finds out."""
+def facts(remote: Remote, host: Host, folder: PurePosixPath, to: str | None = None) -> HostFacts:
+    """What a host is made of, as the agent in `folder` on it finds out.
+
+    `to` is the address that a client is going to load. What the inventory says of the machine goes
+    before what the machine itself says.
+    """
     root = isinstance(host, Target)  # the engine answers root alone
-    argv = ["python3", "-I", str(folder / "agent.pyz"), "facts", str(folder)]
+    path = [] if to is None else [f"--to={to}"]
+    argv = ["python3", "-I", str(folder / "agent.pyz"), "facts", *path, str(folder)]
     remote.check(argv, timeout_s=60, sudo=root)
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
-        to = Path(private) / "facts.json"
-        remote.get(str(folder / "facts.json"), to)
+        saved = Path(private) / "facts.json"
+        remote.get(str(folder / "facts.json"), saved)
         try:
-            given = {"host": host.name, **json.loads(to.read_text())}
+            if saved.stat().st_size > FACTS_BYTES:
+                raise ValueError(f"more than {FACTS_BYTES} bytes")
+            given = {**json.loads(saved.read_text()), **_told(host)}
             if given.get("h2load") is not None:
                 given["h2load"] = parse_version(str(given["h2load"]))
-            return HostFacts.model_validate(given)
+            return HostFacts.model_validate_json(json.dumps(given))
         except ValidationError as error:
             first = error.errors()[0]
             why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        except (TypeError, ValueError, ParseError) as error:
+        except (TypeError, ValueError, RecursionError, ParseError) as error:
             why = str(error)
         raise HostError(f"{host.name}: its facts make no sense: {why}")
+
+
+def _told(host: Host) -> dict[str, object]:
+    """What the inventory says; of the price nobody else knows."""
+    told: dict[str, object] = {"host": host.name, "price_per_hour": host.price_per_hour}
+    for key in ("instance_type", "region"):
+        if (value := getattr(host, key)) is not None:
+            told[key] = value
+    return told
+
+
+class Readiness(NamedTuple):
+    """Which rigs can be used: image ids by target and contender, and what troubles the others."""
+
+    images: dict[tuple[str, str], str]
+    troubles: dict[str, NotReadyError]
 
 
 def check(
@@ -64,44 +89,64 @@ def check(
     facts: Sequence[HostFacts],
     contenders: Sequence[Contender],
     pinned_cpus: int,
-) -> dict[tuple[str, str], str]:
-    """The image id of each contender on each target: {(target, contender): id}.
+) -> Readiness:
+    """Which rigs have what the session needs; the facts of all their hosts must be known.
 
-    Raises `NotReadyError` where a host lacks something, where a port is taken, where hosts of one
-    architecture have different images of a contender, or where a target has fewer CPUs than the
-    `pinned_cpus` that one container is to have.
+    A rig is in trouble where a host lacks something, where a port is taken, where its target has
+    fewer CPUs than the `pinned_cpus` that one container is to have, or where it has another image
+    of a contender than the first target of its architecture that is ready.
     """
     of = {fact.host: fact for fact in facts}
     images: dict[tuple[str, str], str] = {}
-    first: dict[tuple[str, str], tuple[str, str]] = {}
+    troubles: dict[str, NotReadyError] = {}
+    first: dict[str, tuple[str, dict[str, str]]] = {}
     for rig in rigs:
-        for client in rig.clients:
-            if of[client.name].h2load is None:
-                raise NotReadyError(f"{client.name}: there is no h2load; {PROVISION}")
         target = of[rig.target.name]
-        if target.engine is None:
-            raise NotReadyError(f"{target.host}: no Docker engine answers; {PROVISION}")
-        if len(target.cpu_numbers) < pinned_cpus:
+        try:
+            for client in rig.clients:
+                _check_client(of[client.name])
+            found = _images(target, contenders, pinned_cpus)
+            _check_same(target, found, *first.get(target.architecture, (target.host, found)))
+        except NotReadyError as error:
+            troubles[rig.name] = error
+            continue
+        first.setdefault(target.architecture, (target.host, found))
+        images |= {(target.host, contender): image for contender, image in found.items()}
+    return Readiness(images=images, troubles=troubles)
+
+
+def _check_client(client: HostFacts) -> None:
+    if client.h2load is None:
+        raise NotReadyError(f"{client.host}: there is no h2load; {PROVISION}")
+
+
+def _images(target: HostFacts, contenders: Sequence[Contender], pinned_cpus: int) -> dict[str, str]:
+    """The ids of the images by contender, on a target on which all else is well."""
+    if target.engine is None:
+        raise NotReadyError(f"{target.host}: no Docker engine answers; {PROVISION}")
+    if len(target.cpu_numbers) < pinned_cpus:
+        raise NotReadyError(
+            f"{target.host}: has {len(target.cpu_numbers)} CPUs, the suite pins a container to"
+            f" {pinned_cpus}; lower cpus in its limits"
+        )
+    there = {image.name: image.image_id for image in reversed(target.images)}
+    for contender in contenders:
+        if contender.port in target.listening:
             raise NotReadyError(
-                f"{target.host}: has {len(target.cpu_numbers)} CPUs, the suite pins a container to"
-                f" {pinned_cpus}; lower cpus in its limits"
+                f"{target.host}: port {contender.port} is in use, {contender.name} needs it; "
+                "`ss -ltnp` on that host shows by what"
             )
-        for contender in contenders:
-            if contender.port in target.listening:
-                raise NotReadyError(
-                    f"{target.host}: port {contender.port} is in use, {contender.name} needs it; "
-                    "`ss -ltnp` on that host shows by what"
-                )
-            found = [image.image_id for image in target.images if image.name == contender.name]
-            if not found:
-                raise NotReadyError(f"{target.host}: no image of {contender.name}; {PROVISION}")
-            images[target.host, contender.name] = found[0]
-            other, expected = first.setdefault(
-                (target.architecture, contender.name), (target.host, found[0])
+        if contender.name not in there:
+            raise NotReadyError(f"{target.host}: no image of {contender.name}; {PROVISION}")
+    return {contender.name: there[contender.name] for contender in contenders}
+
+
+def _check_same(
+    target: HostFacts, found: dict[str, str], other: str, expected: dict[str, str]
+) -> None:
+    for contender, image in found.items():
+        if image != expected[contender]:
+            raise NotReadyError(
+                f"{target.host}: its image of {contender} ({image[:19]}) is not that "
+                f"of {other} ({expected[contender][:19]}); {PROVISION}"
             )
-            if found[0] != expected:
-                raise NotReadyError(
-                    f"{target.host}: its image of {contender.name} ({found[0][:19]}) is not that "
-                    f"of {other} ({expected[:19]}); {PROVISION}"
-                )
-    return images

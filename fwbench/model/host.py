@@ -3,6 +3,7 @@ from pathlib import Path
 from pydantic import Field
 
 from fwbench.model.base import Frozen
+from fwbench.model.way import Hop
 
 
 class Host(Frozen):
@@ -14,6 +15,13 @@ class Host(Frozen):
     user: str | None = None
     key_file: Path | None = None
     known_hosts: Path | None = Field(default=None, description="host keys, beside the user's own")
+    jump: tuple[Hop, ...] | None = Field(
+        default=None, description="the hosts on the way to it, the nearest first; empty for none"
+    )
+    become: bool = Field(default=True, description="whether sudo makes the login root; else it is")
+    instance_type: str | None = None
+    region: str | None = None
+    price_per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class Target(Host):

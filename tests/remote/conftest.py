@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from loopback import Relay, Server
 
-from fwbench import places, remote
+from fwbench import places
 from fwbench.model.host import Host
-from fwbench.remote import SshRemote
+from fwbench.remote import SshRemote, connection
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    monkeypatch.setattr(remote, "CONNECT_TIMEOUT_S", 5)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 5)
 
 
 @pytest.fixture

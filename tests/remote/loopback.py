@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -39,6 +40,14 @@ def program() -> str:
     if found is None:
         pytest.fail("sshd is missing: install openssh-server")
     return found
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [each for child in map(int, children) for each in (child, *_descendants(child))]
 
 
 class Server:
@@ -81,6 +90,7 @@ class Server:
         if made:
             PRIVILEGE_SEPARATION.mkdir(mode=0o755)
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        self._pid = process.pid
         try:
             self._await_greeting(process)
             yield
@@ -89,6 +99,14 @@ class Server:
             process.wait(START_TIMEOUT_S)
             if made:
                 PRIVILEGE_SEPARATION.rmdir()
+
+    def kill_sessions(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to what serves the connections that there are; how many processes."""
+        found = _descendants(self._pid)
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return len(found)
 
     def _await_greeting(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -124,7 +142,7 @@ class Relay:
 
     def cut(self) -> None:
         """Every connection ends at once, as when a cable is pulled and the port is reset."""
-        for each in self._sockets:
+        for each in list(self._sockets):  # those that are there now: somebody may come anew
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 

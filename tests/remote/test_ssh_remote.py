@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import shlex
+import signal
 import socket
 import stat
 import subprocess
@@ -11,15 +12,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from loopback import Relay, Server, free_port, keygen
 
 from fwbench import places, remote
-from fwbench.errors import HostError
+from fwbench.errors import HostError, LostError, SessionError
 from fwbench.model.host import Host
-from fwbench.remote import SshRemote
+from fwbench.model.way import Hop
+from fwbench.remote import SshRemote, connection
 
 HostOf = Callable[..., Host]
 Known = Callable[[str, Path], Path]
@@ -189,6 +192,19 @@ def test_a_command_that_fails_under_sudo_is_not_blamed_on_sudo(
     assert box.execute(["true"], sudo=True).exit_status == 1
 
 
+def test_a_login_of_root_does_without_sudo(host: HostOf, programs: Path, tmp_path: Path) -> None:
+    sudo(programs, "exit 9")
+    with SshRemote(host(become=False)) as box:
+        box.check(["touch", str(tmp_path / "there")], sudo=True)
+    assert (tmp_path / "there").exists()
+
+
+def test_a_host_without_sudo_is_told_what_to_do(box: SshRemote, programs: Path) -> None:
+    sudo(programs, "echo 'sh: 1: sudo: not found' >&2; exit 127")
+    with pytest.raises(HostError, match=r"box: there is no sudo; install it, or .* as root with"):
+        box.check(["true"], sudo=True)
+
+
 # Files
 
 
@@ -254,6 +270,17 @@ def test_what_is_wrong_with_a_file_is_not_blamed_on_ssh(box: SshRemote, tmp_path
     assert "does not answer" not in str(refused.value)
 
 
+def test_a_file_that_cannot_be_written_here_is_no_fault_of_the_host(
+    box: SshRemote, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_bytes(b"x")
+    with pytest.raises(
+        SessionError, match=r"^/dev/full cannot be written: No space left on device"
+    ):
+        box.get(str(tmp_path / "there"), Path("/dev/full"))
+    assert box.exists(str(tmp_path / "there"))
+
+
 # Host keys
 
 
@@ -301,6 +328,47 @@ def test_another_key_than_before_is_refused(
     assert f"127.0.0.1:{sshd.port} shows another host key than before" in sentence
     assert f"remove its line from {file}" in sentence
     assert file.read_text() == before
+
+
+def test_a_host_keeps_its_key_for_as_long_as_the_session_whatever_becomes_of_the_files(
+    sshd: Server, host: HostOf, tmp_path: Path
+) -> None:
+    with SshRemote(host()) as box:
+        box.check(["true"])
+        other = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]
+        places.known_hosts().write_text(f"{sshd.name_in_known_hosts} {' '.join(other)}\n")
+        sshd.kill_sessions()
+        with suppress(LostError):
+            box.check(["true"])
+        box.check(["true"])
+
+
+def test_another_key_after_a_lost_connection_is_refused_though_nothing_is_recorded(
+    host: HostOf, tmp_path: Path
+) -> None:
+    """Somebody else answers at its address, and the record of the first contact is gone."""
+    server = Server(tmp_path)
+    with SshRemote(host(port=server.port, key_file=server.user_key)) as box:
+        with server.running():
+            box.check(["true"])
+            server.kill_sessions()
+        with pytest.raises(LostError):
+            box.check(["true"])
+        places.known_hosts().unlink()
+        server.host_key.unlink()
+        keygen(server.host_key)
+        with server.running(), pytest.raises(HostError, match="shows another host key than before"):
+            box.check(["true"])
+
+
+def test_two_that_meet_a_host_at_once_must_meet_the_same(
+    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+) -> None:
+    with SshRemote(host()) as box:  # it has read the files, and found none
+        known(sshd.name_in_known_hosts, keygen(tmp_path / "other"))
+        with pytest.raises(HostError, match="shows another host key than before"):
+            box.check(["true"])
+    assert len(places.known_hosts().read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("line", [b"elsewhere ssh-ed25519 A\n", b"\xff\xfe\n"])
@@ -362,7 +430,7 @@ def test_a_name_that_nobody_has(host: HostOf) -> None:
 def test_a_port_that_accepts_and_says_nothing(
     host: HostOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert f"127.0.0.1:{port} does not answer SSH: " in refusal(host(port=port))
@@ -434,13 +502,161 @@ def test_a_connection_that_is_lost_during_a_transfer(
 def test_a_host_that_hangs_during_a_command(
     host: HostOf, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "SILENCE_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(remote, "CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(connection, "SILENCE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.3)
     with SshRemote(host(port=relay.port)) as box:
         box.check(["true"])
         relay.freeze()
         with pytest.raises(HostError, match=f"box: 127.0.0.1:{relay.port} "):
             box.check(["true"], timeout_s=0.1)
+
+
+def test_a_host_that_hangs_before_files_are_asked_for(
+    host: HostOf, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SILENCE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.5)
+    with SshRemote(host(port=relay.port)) as box:
+        box.check(["true"])
+        relay.freeze()
+        with pytest.raises(LostError, match=f"box: 127.0.0.1:{relay.port} "):
+            box.exists("/")
+
+
+@pytest.mark.parametrize("act", ["put", "get", "exists", "check"])
+def test_a_host_that_hangs_once_it_is_connected(
+    sshd: Server, host: HostOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """Its kernel goes on acknowledging: nothing but the lack of answers tells."""
+    (tmp_path / "here").write_bytes(b"x")
+    with SshRemote(host()) as box:
+        assert box.exists(str(tmp_path / "here"))
+        monkeypatch.setattr(connection, "SILENCE_TIMEOUT_S", 0.5)
+        box._connection.files()
+        sshd.kill_sessions(signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            with pytest.raises(LostError, match=r"box: [^\n]+$"):
+                acting(box, act, tmp_path)
+        finally:
+            sshd.kill_sessions()
+        assert time.monotonic() - began < 8
+        acting(box, act, tmp_path)
+
+
+def acting(box: SshRemote, act: str, folder: Path) -> None:
+    acts = {
+        "put": lambda: box.put(b"x" * 10**6, str(folder / "there")),
+        "get": lambda: box.get(str(folder / "here"), folder / "back"),
+        "exists": lambda: box.exists(str(folder / "here")),
+        "check": lambda: box.check(["true"], timeout_s=0.5),
+    }
+    acts[act]()
+
+
+@pytest.mark.parametrize("act", ["put", "get", "exists", "check"])
+def test_after_its_session_was_killed_the_next_call_but_one_works(
+    sshd: Server, host: HostOf, tmp_path: Path, act: str
+) -> None:
+    (tmp_path / "here").write_bytes(b"x")
+    with SshRemote(host()) as box:
+        acting(box, act, tmp_path)
+        for _ in range(3):
+            assert sshd.kill_sessions()
+            try:
+                acting(box, act, tmp_path)  # where it was seen in time, it has connected anew
+            except LostError:
+                acting(box, act, tmp_path)
+
+
+def test_a_loss_that_was_seen_in_time_costs_nothing(
+    sshd: Server, box: SshRemote, tmp_path: Path
+) -> None:
+    assert box.exists(str(tmp_path))
+    sshd.kill_sessions()
+    deadline = time.monotonic() + 10
+    while box._connection.is_connected:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert box.exists(str(tmp_path))
+
+
+def test_a_host_that_hangs_while_a_command_is_at_work(
+    sshd: Server, host: HostOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = tmp_path / "begun"
+    monkeypatch.setattr(connection, "SILENCE_TIMEOUT_S", 1)
+
+    def stop_once_begun() -> None:
+        await_file(begun)
+        sshd.kill_sessions(signal.SIGSTOP)
+
+    thread = threading.Thread(target=stop_once_begun)
+    with SshRemote(host()) as box:
+        box.check(["true"])
+        thread.start()
+        began = time.monotonic()
+        try:
+            with pytest.raises(LostError, match=f"box: 127.0.0.1:{sshd.port} fell silent"):
+                box.check(["sh", "-c", f"touch {begun}; sleep 20"], timeout_s=1)
+        finally:
+            thread.join()
+            sshd.kill_sessions()
+        assert time.monotonic() - began < 8
+        box.check(["true"])
+
+
+def test_a_session_that_is_killed_during_a_command(
+    sshd: Server, host: HostOf, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+
+    def kill_once_begun() -> None:
+        await_file(begun)
+        sshd.kill_sessions()
+
+    thread = threading.Thread(target=kill_once_begun)
+    with SshRemote(host()) as box:
+        thread.start()
+        with pytest.raises(LostError, match="box: the connection was lost during `sh -c"):
+            box.check(["sh", "-c", f"touch {begun}; sleep 5"], timeout_s=5)
+        thread.join()
+        box.check(["true"])
+
+
+def test_a_command_that_is_killed_is_not_blamed_on_the_connection(box: SshRemote) -> None:
+    with pytest.raises(HostError, match=r"box: `sh -c .* was killed on the host") as killed:
+        box.check(["sh", "-c", "kill -9 $PPID"])
+    assert not isinstance(killed.value, LostError)
+    box.check(["true"])
+
+
+def test_a_connection_that_was_lost_is_not_left_open(host: HostOf, relay: Relay) -> None:
+    with SshRemote(host(port=relay.port)) as box:
+        for _ in range(3):
+            box.check(["true"])
+            relay.cut_in_the_middle()
+            with suppress(LostError):
+                box.check(["true"])
+            box.check(["true"])
+        assert len([t for t in threading.enumerate() if "paramiko" in type(t).__module__]) == 1
+
+
+@pytest.mark.parametrize("refuse", ["key", "host key"])
+def test_what_a_host_refuses_is_not_to_be_asked_again(
+    sshd: Server, host: HostOf, known: Known, tmp_path: Path, refuse: str
+) -> None:
+    other = keygen(tmp_path / "other")
+    if refuse == "host key":
+        known(sshd.name_in_known_hosts, other)
+    with SshRemote(host(key_file=other)) as box, pytest.raises(HostError) as refused:
+        box.check(["true"])
+    assert not isinstance(refused.value, LostError)
+
+
+def test_a_host_that_does_not_answer_may_be_asked_again(host: HostOf) -> None:
+    with SshRemote(host(port=free_port())) as box, pytest.raises(LostError):
+        box.check(["true"])
 
 
 def test_what_goes_wrong_is_printed_by_nobody_but_the_caller() -> None:
@@ -530,3 +746,80 @@ def test_another_key_of_the_host_in_between_is_refused(
     jump(sshd, tmp_path, sshd.port)
     known(f"[localhost]:{sshd.port}", keygen(tmp_path / "other"))
     assert "shows another host key than before" in refusal(host(address="behind"))
+
+
+def names_met() -> list[str]:
+    return [line.split()[0] for line in places.known_hosts().read_text().splitlines()]
+
+
+def test_a_jump_that_the_inventory_names_is_taken_with_the_hosts_own_key(
+    sshd: Server, host: HostOf
+) -> None:
+    hop = Hop(address="localhost", port=sshd.port, user=getpass.getuser())
+    with SshRemote(host(jump=(hop,))) as box:
+        box.check(["true"])
+        assert box.exists("/")
+    assert names_met() == [f"[localhost]:{sshd.port}", f"[127.0.0.1]:{sshd.port}"]
+
+
+def test_hops_are_taken_in_the_order_in_which_ssh_takes_them(
+    sshd: Server, host: HostOf, tmp_path: Path
+) -> None:
+    """The nearest first; fabric would take them the other way round."""
+    me, port = getpass.getuser(), sshd.port
+    two = (
+        Hop(address="localhost", port=port, user=me),
+        Hop(address="127.1", port=port, user=me),
+    )
+    expected = [f"[{name}]:{port}" for name in ("localhost", "127.1", "127.0.0.1")]
+    with SshRemote(host(jump=two)) as box:
+        box.check(["true"])
+    assert names_met() == expected
+    places.known_hosts().unlink()
+    write_ssh_config(
+        tmp_path,
+        f"Host behind\n  HostName 127.0.0.1\n  ProxyJump {me}@localhost:{port},{me}@127.1:{port}\n",
+    )
+    with SshRemote(host(address="behind")) as box:
+        box.check(["true"])
+    assert names_met() == expected
+
+
+def test_the_inventory_goes_before_the_users_configuration(host: HostOf, tmp_path: Path) -> None:
+    write_ssh_config(tmp_path, "Host 127.0.0.1\n  ProxyJump nobody.invalid\n")
+    assert "nobody.invalid" in refusal(host())
+    with SshRemote(host(jump=())) as box:
+        box.check(["true"])
+
+
+@pytest.mark.parametrize("value", ["none", "None"])
+def test_a_jump_of_none_in_the_users_configuration_is_none(
+    host: HostOf, tmp_path: Path, value: str
+) -> None:
+    write_ssh_config(tmp_path, f"Host 127.0.0.1\n  ProxyJump {value}\n")
+    with SshRemote(host()) as box:
+        box.check(["true"])
+
+
+def test_a_hop_that_shows_another_key_or_lets_nobody_in_is_named(
+    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+) -> None:
+    hop = Hop(address="localhost", port=sshd.port, key_file=keygen(tmp_path / "other"))
+    assert f"box: localhost:{sshd.port} (on the way there) refuses" in refusal(host(jump=(hop,)))
+    places.known_hosts().unlink()
+    places.known_hosts().parent.rmdir()
+    known(f"[localhost]:{sshd.port}", tmp_path / "other")
+    sentence = refusal(host(jump=(hop.model_copy(update={"key_file": None}),)))
+    assert f"box: localhost:{sshd.port} (on the way there) shows another host key" in sentence
+
+
+def test_a_host_behind_a_hop_is_reached_again_after_the_hop_was_cut(
+    host: HostOf, relay: Relay
+) -> None:
+    hop = Hop(address="127.0.0.1", port=relay.port, user=getpass.getuser())
+    with SshRemote(host(jump=(hop,))) as box:
+        box.check(["true"])
+        relay.cut_in_the_middle()
+        with suppress(LostError):  # a late word of the first command may have ended it already
+            box.check(["true"])
+        box.check(["true"])

@@ -39,19 +39,29 @@ def check(
     *facts: HostFacts,
     rigs: Sequence[Rig] = (rig(),),
     contenders: Sequence[Contender] = (FLASK, FASTAPI),
-) -> dict[tuple[str, str], str]:
+) -> ready.Readiness:
     return ready.check(rigs, facts, contenders, pinned_cpus=1)
 
 
+def trouble(*facts: HostFacts) -> NotReadyError:
+    readiness = check(*facts)
+    assert readiness.images == {}
+    (found,) = readiness.troubles.values()
+    return found
+
+
 def test_hosts_that_have_everything_give_the_images() -> None:
-    assert check(target(), client()) == {
-        ("one-target", "flask"): "sha256:0123456789abcdef",
-        ("one-target", "fastapi"): "sha256:fa",
-    }
+    assert check(target(), client()) == (
+        {
+            ("one-target", "flask"): "sha256:0123456789abcdef",
+            ("one-target", "fastapi"): "sha256:fa",
+        },
+        {},
+    )
 
 
 def test_images_that_are_not_asked_for_are_left_out() -> None:
-    assert set(check(target(), client(), contenders=(FLASK,))) == {("one-target", "flask")}
+    assert set(check(target(), client(), contenders=(FLASK,)).images) == {("one-target", "flask")}
 
 
 @pytest.mark.parametrize(
@@ -84,33 +94,48 @@ def test_images_that_are_not_asked_for_are_left_out() -> None:
 def test_what_is_lacking_is_named_with_what_to_do(
     facts: tuple[HostFacts, ...], sentence: str
 ) -> None:
-    with pytest.raises(NotReadyError) as lacking:
-        check(*facts)
-    assert str(lacking.value) == sentence
+    assert str(trouble(*facts)) == sentence
 
 
 def test_a_port_on_the_client_is_the_clients_own_business() -> None:
-    assert check(target(), client(listening=(8001, 8002)))
+    assert check(target(), client(listening=(8001, 8002))).troubles == {}
 
 
 def of_two(**second: Any) -> tuple[HostFacts, ...]:
     return target("a"), client("a"), target("b", **second), client("b")
 
 
+OTHER = (image("flask", "fedcba9876543210"), image("fastapi", "fa"))
+
+
 def test_other_images_on_hosts_of_one_architecture_are_refused() -> None:
-    other = (image("flask", "fedcba9876543210"), image("fastapi", "fa"))
-    with pytest.raises(NotReadyError) as lacking:
-        check(*of_two(images=other), rigs=(rig("a"), rig("b")))
-    assert str(lacking.value) == (
-        "b-target: its image of flask (sha256:fedcba987654) is not that of a-target "
+    readiness = check(*of_two(images=OTHER), rigs=(rig("a"), rig("b")))
+    assert {name: str(error) for name, error in readiness.troubles.items()} == {
+        "b": "b-target: its image of flask (sha256:fedcba987654) is not that of a-target "
         "(sha256:0123456789ab); run `fwbench provision` with this inventory"
-    )
+    }
+    assert {host for host, _ in readiness.images} == {"a-target"}
+
+
+def test_what_is_not_ready_is_no_measure_for_the_others() -> None:
+    facts = target("a", images=OTHER), client("a", h2load=None), target("b"), client("b")
+    readiness = check(*facts, rigs=(rig("a"), rig("b")))
+    assert set(readiness.troubles) == {"a"}
+    assert readiness.images["b-target", "flask"] == "sha256:0123456789abcdef"
+
+
+def test_every_rig_in_trouble_is_named() -> None:
+    facts = target("a", engine=None), client("a"), target("b", images=()), client("b")
+    readiness = check(*facts, rigs=(rig("a"), rig("b")))
+    assert list(readiness.troubles) == ["a", "b"]
+    assert readiness.images == {}
 
 
 def test_hosts_of_two_architectures_have_images_of_their_own() -> None:
     other = (image("flask", "a4"), image("fastapi", "fa"))
-    images = check(*of_two(images=other, architecture="aarch64"), rigs=(rig("a"), rig("b")))
-    assert images["b-target", "flask"] == "sha256:a4"
+    readiness = check(*of_two(images=other, architecture="aarch64"), rigs=(rig("a"), rig("b")))
+    assert readiness.images["b-target", "flask"] == "sha256:a4"
+    assert readiness.troubles == {}
 
 
 # Addresses
@@ -165,6 +190,40 @@ def test_facts_that_make_no_sense_are_an_error_in_one_sentence(facts: object) ->
 def test_the_version_of_h2load_is_told_without_its_name() -> None:
     said = target(h2load="h2load nghttp2/1.64.0").model_dump(mode="json", exclude={"host"})
     assert found(rig().target, said).h2load == "1.64.0"
+
+
+def test_what_the_inventory_says_of_a_machine_goes_before_what_it_says_itself() -> None:
+    said = {
+        **target().model_dump(mode="json", exclude={"host"}),
+        "instance_type": "m7i.large",
+        "region": "eu-west-1",
+        "price_per_hour": 99,
+    }
+    host = rig().target
+    alone = found(host, said)
+    assert (alone.instance_type, alone.region, alone.price_per_hour) == (
+        "m7i.large",
+        "eu-west-1",
+        None,
+    )
+    told = {"instance_type": "small", "region": "lab", "price_per_hour": 0.01}
+    both = found(host.model_copy(update=told), said)
+    assert both.model_dump(include=set(told)) == told
+
+
+def test_facts_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready, "FACTS_BYTES", 100)
+    with pytest.raises(HostError, match="its facts make no sense: more than 100 bytes"):
+        found(rig().target, {"system": "x" * 100})
+
+
+def test_a_client_is_asked_for_its_way_to_the_address_that_it_loads() -> None:
+    remote = FakeHost("one-client")
+    remote.folders.add(str(FOLDER))
+    remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
+    remote.facts = client().model_dump(mode="json", exclude={"host"})
+    ready.facts(remote, rig().clients[0], FOLDER, "198.18.0.9")
+    assert f"python3 -I {FOLDER}/agent.pyz facts --to=198.18.0.9 {FOLDER}" in remote.asked
 
 
 @pytest.mark.parametrize(("number", "as_root"), [(0, True), (1, False)])

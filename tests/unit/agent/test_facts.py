@@ -5,8 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from surroundings import Kernel
 
 from fwbench.agent import facts
+from fwbench.model.record import HostFacts
 
 X86 = "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel\t\t: 17\nmodel name\t: AMD EPYC 9R14\n"
 
@@ -32,6 +34,63 @@ def test_the_processor_has_a_name(text: str, name: str) -> None:
 
 def test_a_processor_without_a_name_is_unknown_or_what_python_says() -> None:
     assert facts.cpu_model([]) != ""
+
+
+def test_flags_that_matter_are_sorted_and_the_others_left_out() -> None:
+    x86 = ["processor\t: 0", "flags\t\t: fpu sse4_2 avx2 hypervisor aes", "flags\t\t: sha_ni"]
+    assert facts.cpu_flags(x86) == ["aes", "avx2", "sse4_2"]
+    assert facts.cpu_flags(["Features\t: fp asimd aes sve"]) == ["aes", "asimd", "sve"]
+    assert facts.cpu_flags([]) == []
+
+
+def test_mitigations_are_what_the_kernel_says_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vulnerabilities").mkdir()
+    (tmp_path / "vulnerabilities" / "spectre_v2").write_text("Mitigation: Retpolines\n")
+    (tmp_path / "vulnerabilities" / "l1tf").write_text("Not affected\n")
+    monkeypatch.setattr(facts, "CPUS", tmp_path)
+    assert facts.mitigations() == {"l1tf": "Not affected", "spectre_v2": "Mitigation: Retpolines"}
+    monkeypatch.setattr(facts, "CPUS", tmp_path / "nowhere")
+    assert facts.mitigations() == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus", "memory"),
+    [
+        ({}, 4.0, 1000),
+        (
+            {"cgroup/cpu/cpu.cfs_quota_us": "-1\n", "cgroup/cpu/cpu.cfs_period_us": "100000\n"},
+            4,
+            1000,
+        ),
+        (
+            {"cgroup/cpu/cpu.cfs_quota_us": "50000\n", "cgroup/cpu/cpu.cfs_period_us": "100000\n"},
+            0.5,
+            1000,
+        ),
+        ({"cgroup/memory/memory.limit_in_bytes": "512\n"}, 4.0, 512),
+        ({"cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 4.0, 1000),
+        ({"cgroup/cgroup.controllers": "", "cgroup/cpu.max": "max 100000\n"}, 4.0, 1000),
+        ({"cgroup/cgroup.controllers": "", "cgroup/cpu.max": "150000 100000\n"}, 1.5, 1000),
+        ({"cgroup/cgroup.controllers": "", "cgroup/cpu.max": "900000 100000\n"}, 4.0, 1000),
+        ({"cgroup/cgroup.controllers": "", "cgroup/memory.max": "512\n"}, 4.0, 512),
+        ({"cgroup/cgroup.controllers": "", "cgroup/memory.max": "max\n"}, 4.0, 1000),
+    ],
+)
+def test_a_limit_on_everything_makes_a_smaller_host(
+    kernel: Kernel, files: dict[str, str], cpus: float, memory: int
+) -> None:
+    kernel(files)
+    assert facts.cpus(4) == cpus
+    assert facts.memory_bytes(1000) == memory
+
+
+def test_the_facts_of_this_host_are_facts() -> None:
+    found = facts.facts("127.0.0.1")
+    assert found["network_path"] == "this host itself"
+    assert facts.facts()["network_path"] is None
+    HostFacts.model_validate({**found, "host": "here", "images": ()})
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from fwbench.errors import InventoryError
 from fwbench.inventory import OWN_VARIABLES, rigs
-from fwbench.model.host import Client, Rig, Target
+from fwbench.inventory.refused import RULES
+from fwbench.model.host import Client, Host, Rig, Target
+from fwbench.model.way import Hop
 
 Hosts = dict[str, dict[str, Any]]
 
@@ -204,6 +206,26 @@ def test_hosts_behind_two_ports_of_one_address_are_two() -> None:
         ("fwbench_rigs", "a", "has the variable 'fwbench_rigs'; did you mean 'fwbench_rig'?"),
         ("fwbench_load_adress", "a", "did you mean 'fwbench_load_address'?"),
         ("fwbench_knownhosts", "a", "did you mean 'fwbench_known_hosts'?"),
+        ("fwbench_instancetype", "a", "did you mean 'fwbench_instance_type'?"),
+        ("fwbench_price_per_hours", 1, "did you mean 'fwbench_price_per_hour'?"),
+        ("fwbench_regions", "a", "did you mean 'fwbench_region'?"),
+        ("fwbench_instance_type", 7, "fwbench_instance_type of host 't' must be text, not 7"),
+        ("fwbench_price_per_hour", -1, "must be a number, 0 or more and without a currency"),
+        ("fwbench_price_per_hour", "-0.1", "must be a number, 0 or more"),
+        ("fwbench_price_per_hour", "$0.10", "without a currency, not '$0.10'"),
+        ("fwbench_price_per_hour", True, "must be a number"),
+        ("fwbench_price_per_hour", float("nan"), "must be a number"),
+        ("fwbench_price_per_hour", float("inf"), "must be a number"),
+        ("ansible_ssh_port", 0, "ansible_ssh_port of host 't' must be a number"),
+        ("ansible_become", "perhaps", "ansible_become of host 't' must be true or false"),
+        ("ansible_ssh_common_args", ["-J", "x"], "ansible_ssh_common_args of host 't' must be tex"),
+        ("ansible_ssh_common_args", "-J {{ x }}", "is a template, and these are not resolved"),
+        ("ansible_ssh_extra_args", "-J x\n", "ansible_ssh_extra_args of host 't' has a control"),
+        (
+            "ansible_ssh_common_args",
+            "-J 'x",
+            "ansible_ssh_common_args of host 't' has a quotation mark",
+        ),
     ],
 )
 def test_a_variable_that_cannot_be_meant_is_refused(
@@ -244,6 +266,124 @@ def test_what_is_no_listing_is_refused(inventory: dict[str, Any]) -> None:
     error_of(inventory)
 
 
+# What Ansible heeds is heeded
+
+
+def host_of(**variables: object) -> Host:
+    return rigs_of({"t": {}}, {"c": variables})[0].clients[0]
+
+
+def test_older_names_count_as_in_ansible() -> None:
+    """The last of them, where there are both."""
+    old = {"ansible_ssh_host": "203.0.113.1", "ansible_ssh_port": 2222, "ansible_ssh_user": "old"}
+    expected = Client(name="c", address="203.0.113.1", port=2222, user="old")
+    assert host_of(**old) == expected
+    new = {"ansible_host": "203.0.113.2", "ansible_port": 22, "ansible_user": "new"}
+    assert host_of(**new, **old) == expected
+
+
+def test_machines_have_a_type_a_region_and_a_price() -> None:
+    host = host_of(
+        fwbench_instance_type="c7i.large", fwbench_region="eu-west-1", fwbench_price_per_hour=0.1
+    )
+    assert (host.instance_type, host.region, host.price_per_hour) == ("c7i.large", "eu-west-1", 0.1)
+
+
+@pytest.mark.parametrize(("value", "price"), [(0, 0.0), (2, 2.0), ("0.0416", 0.0416), ("3", 3.0)])
+def test_a_price_is_a_number_however_it_is_written(value: object, price: float) -> None:
+    assert host_of(fwbench_price_per_hour=value).price_per_hour == price
+
+
+@pytest.mark.parametrize(
+    ("value", "becomes"),
+    [(True, True), ("yes", True), (1, True), (False, False), ("False", False), ("no", False)],
+)
+def test_becoming_root_can_be_switched_off_for_root(value: object, becomes: bool) -> None:
+    assert host_of(ansible_become=value, ansible_user="root").become is becomes
+
+
+def test_becoming_root_cannot_be_switched_off_for_others() -> None:
+    variables = {"ansible_become": False, "ansible_user": "admin"}
+    message = error_of(listing({"t": variables}, {"c": {}}))
+    assert "ansible_become of host 't' is false, and its user 'admin' is not root" in message
+
+
+def test_hosts_behind_two_bastions_may_have_one_private_address() -> None:
+    at = {"ansible_host": "10.0.0.5"}
+    targets = {"t": at | {"ansible_ssh_common_args": "-J one"}}
+    clients = {"c": at | {"ansible_ssh_common_args": "-J two"}}
+    assert len(rigs_of(targets, clients)) == 1
+    assert "are the same machine" in error_of(listing(targets, {"c": targets["t"]}))
+
+
+def test_a_jump_is_taken_from_the_first_arguments_that_name_one() -> None:
+    host = host_of(ansible_ssh_common_args="-C -J one", ansible_ssh_extra_args="-J two")
+    assert host.jump == (Hop(address="one"),)
+    assert host_of(ansible_ssh_extra_args="-J two").jump == (Hop(address="two"),)
+    assert host_of(ansible_ssh_common_args="").jump is None
+
+
+def test_a_file_of_keys_named_to_ssh_is_named_to_fwbench() -> None:
+    arguments = "-o UserKnownHostsFile=/lab/keys"
+    assert host_of(ansible_ssh_common_args=arguments).known_hosts == Path("/lab/keys")
+    both = host_of(ansible_ssh_common_args=arguments, fwbench_known_hosts="/own")
+    assert both.known_hosts == Path("/own")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "advice"),
+    [
+        ("ansible_password", "hunter2", "fwbench logs in with keys alone"),
+        ("ansible_ssh_pass", "hunter2", "ansible_ssh_private_key_file"),
+        ("ansible_ssh_password", {"__ansible_vault": "hunter2"}, "take the password out"),
+        ("ansible_become_password", "hunter2", "NOPASSWD in sudoers"),
+        ("ansible_become_pass", "hunter2", "NOPASSWD in sudoers"),
+        ("ansible_sudo_pass", "hunter2", "NOPASSWD in sudoers"),
+        ("ansible_ssh_private_key", "hunter2", "fwbench reads keys from files"),
+        ("ansible_private_key_passphrase", "hunter2", "load the key into ssh-agent"),
+        ("ansible_ssh_args", "-o hunter2", "write it as ansible_ssh_common_args"),
+        ("ansible_ssh_executable", "/tmp/hunter2", "executed on this machine"),
+        ("ansible_sftp_extra_args", "-o ProxyCommand=hunter2", "executed on this machine"),
+        ("ansible_connection", "local", "is not ssh, by which fwbench reaches hosts"),
+        ("ansible_become_user", "postgres", "is not root, which fwbench has to become"),
+        ("ansible_become_method", "doas", "is not sudo, by which fwbench becomes root"),
+        ("ansible_become_exe", "hunter2", "is not sudo"),
+        ("ansible_become_flags", "-u hunter2", "is not what fwbench calls sudo with"),
+    ],
+)
+def test_what_only_ansible_would_heed_is_refused_and_no_secret_repeated(
+    variable: str, value: object, advice: str
+) -> None:
+    message = error_of(listing({"t": {variable: value}}, {"c": {}}))
+    assert f"{variable} of host 't' " in message
+    assert advice in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ansible_connection", "ssh"),
+        ("ansible_connection", "ansible.builtin.ssh"),
+        ("ansible_become_method", "sudo"),
+        ("ansible_become_user", "root"),
+        ("ansible_password", None),
+        ("ansible_python_interpreter", "/usr/bin/python3"),
+        ("ansible_host_key_checking", False),
+    ],
+)
+def test_what_is_said_besides_and_changes_nothing_is_let_be(variable: str, value: object) -> None:
+    assert host_of(**{variable: value}) == host_of()
+
+
+DOCS = (Path(__file__).parents[3] / "docs" / "inventory.md").read_text()
+
+
+@pytest.mark.parametrize("variable", [*OWN_VARIABLES, *RULES])
+def test_every_variable_is_documented(variable: str) -> None:
+    assert f"`{variable}`" in DOCS
+
+
 # Any JSON
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -254,7 +394,18 @@ JSON = st.recursive(
 )
 NAMES = st.sampled_from(["t", "c", "-x", "", "a b"]) | st.text(max_size=3)
 VARIABLES = st.dictionaries(
-    st.sampled_from([*OWN_VARIABLES, "ansible_host", "ansible_port", "ansible_user", "fwbench_ri"])
+    st.sampled_from(
+        [
+            *OWN_VARIABLES,
+            "ansible_host",
+            "ansible_port",
+            "ansible_user",
+            "ansible_become",
+            "ansible_ssh_common_args",
+            "ansible_ssh_private_key_file",
+            "fwbench_ri",
+        ]
+    )
     | st.text(max_size=4),
     SCALARS | st.sampled_from(["a", "~/k", "~", 22, "22", {"__ansible_unsafe": "a"}]) | JSON,
     max_size=4,

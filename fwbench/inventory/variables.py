@@ -1,0 +1,210 @@
+"""What the variables of one host say, and which of them cannot be heeded."""
+
+import difflib
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+
+from fwbench.errors import InventoryError
+from fwbench.inventory import refused
+from fwbench.inventory.arguments import Way, way
+from fwbench.model.host import Host
+from fwbench.model.way import Hop
+
+OWN_VARIABLES = (
+    "fwbench_instance_type",
+    "fwbench_known_hosts",
+    "fwbench_load_address",
+    "fwbench_price_per_hour",
+    "fwbench_region",
+    "fwbench_rig",
+)
+# Of two names of one thing the last counts, as in Ansible.
+_ADDRESSES = ("ansible_host", "ansible_ssh_host")
+_PORTS = ("ansible_port", "ansible_ssh_port")
+_USERS = ("ansible_user", "ansible_ssh_user")
+_KEY_FILES = ("ansible_private_key_file", "ansible_ssh_private_key_file")
+_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")  # as they stand on a line
+_TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
+_FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
+
+
+class Variables:
+    """The variables of a host; `source` is the inventory's name in errors, all InventoryError."""
+
+    def __init__(self, source: str, name: str, given: Mapping[object, object]) -> None:
+        self._source = source
+        self._name = name
+        self._given = given
+
+    def host(self) -> Host:
+        """The host that they describe."""
+        self._check_text(self._name, "a host's name")
+        self._check_spelling()
+        self._check_refused()
+        user, becomes, said = self._last(_USERS), self._becomes(), self._way()
+        if not becomes and user not in (None, "root"):
+            raise self._error(
+                f"{self._of('ansible_become')} is false, and its user {user!r:.80} is not root:"
+                " leave ansible_become out, or log in as root"
+            )
+        known_hosts = self._path("fwbench_known_hosts")
+        if known_hosts is None and said.known_hosts:
+            known_hosts = self._expanded(said.known_hosts, "UserKnownHostsFile")
+        return Host(
+            name=self._name,
+            address=self._last(_ADDRESSES) or self._name,
+            port=self._port(),
+            user=user,
+            key_file=next((p for key in reversed(_KEY_FILES) if (p := self._path(key))), None),
+            known_hosts=known_hosts,
+            jump=said.jump,
+            become=becomes,
+            instance_type=self.text("fwbench_instance_type"),
+            region=self.text("fwbench_region"),
+            price_per_hour=self._price(),
+        )
+
+    def text(self, key: str) -> str | None:
+        """The text of a variable; None if it is absent."""
+        value = self._value(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self._error(f"{self._of(key)} must be text, not {value!r:.80}")
+        self._check_text(value, self._of(key))
+        return value
+
+    def _value(self, key: str) -> object:
+        return _unwrapped(self._given.get(key))
+
+    def _last(self, keys: tuple[str, ...]) -> str | None:
+        found = [value for key in keys if (value := self.text(key)) is not None]
+        return found[-1] if found else None
+
+    def _port(self) -> int | None:
+        key = next((key for key in reversed(_PORTS) if self._value(key) is not None), None)
+        if key is None:
+            return None
+        value = self._value(key)
+        if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
+            raise self._error(
+                f"{self._of(key)} must be a number from 1 to 65535, not {value!r:.80}"
+            )
+        return value
+
+    def _price(self) -> float | None:
+        key = "fwbench_price_per_hour"
+        value = self._value(key)
+        if value is None:
+            return None
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?", value):
+            value = float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+            return float(value)
+        raise self._error(
+            f"{self._of(key)} must be a number, 0 or more and without a currency, not {value!r:.80}"
+        )
+
+    def _path(self, key: str) -> Path | None:
+        text = self.text(key)
+        return None if text is None else self._expanded(text, key)
+
+    def _expanded(self, text: str, key: str) -> Path:
+        try:
+            return Path(text).expanduser()
+        except RuntimeError as error:
+            raise self._error(f"{self._of(key)}: {text!r:.80} has no such user") from error
+
+    def _way(self) -> Way:
+        jump: tuple[Hop, ...] | None = None
+        known_hosts: str | None = None
+        for key in _ARGUMENTS:
+            value = self._value(key)
+            if value is None or value == "":
+                continue
+            if not isinstance(value, str):
+                raise self._error(f"{self._of(key)} must be text")
+            self._check_written_out(value, self._of(key))
+            try:
+                found = way(value)
+            except ValueError as error:
+                raise self._error(f"{self._of(key)} {error}") from error
+            jump = found.jump if jump is None else jump
+            known_hosts = known_hosts or found.known_hosts
+        return Way(jump, known_hosts)
+
+    def _becomes(self) -> bool:
+        value = self._value("ansible_become")
+        if value is None:
+            return True
+        word = str(value).strip().lower()
+        if word not in _TRUE | _FALSE:
+            raise self._error(f"{self._of('ansible_become')} must be true or false")
+        return word in _TRUE
+
+    def _check_refused(self) -> None:
+        for key, rule in refused.RULES.items():
+            value = self._value(key)
+            if value is not None and value not in rule.allowed:
+                raise self._error(f"{self._of(key)} {rule.instead}")
+        for key in refused.IN_SHELL_LINES:
+            value = self._value(key)
+            if value is not None and not refused.PLAIN.fullmatch(str(value)):
+                raise self._error(f"{self._of(key)} is not a plain path or word: write one")
+        for given, value in self._given.items():
+            if given not in _ARGUMENTS and refused.is_evaluated(given, value):
+                raise self._error(
+                    f"{self._of(f'{given!s:.80}')}: templates are not resolved; write it out"
+                )
+
+    def _check_text(self, text: str, what: str) -> None:
+        if not text.strip():
+            raise self._error(f"{what} is empty")
+        if text.startswith("-"):
+            raise self._error(f"{what} is {text!r:.80}: ssh would take it for an option")
+        if any(unicodedata.category(character) in _UNSEEN for character in text):
+            raise self._error(f"{what} is {text!r:.80}: it has a control character")
+        if _is_template(text):
+            raise self._error(f"{what} is {text!r:.80}: templates are not resolved; write it out")
+
+    def _check_written_out(self, text: str, what: str) -> None:
+        """Without repeating it, since it may hold a password."""
+        if _is_template(text):
+            raise self._error(f"{what} is a template, and these are not resolved: write it out")
+        if any(unicodedata.category(character) in _UNSEEN for character in text):
+            raise self._error(f"{what} has a control character")
+
+    def _check_spelling(self) -> None:
+        for key in self._given:
+            near = difflib.get_close_matches(str(key), OWN_VARIABLES, n=1, cutoff=0.85)
+            if near and key not in OWN_VARIABLES:
+                raise self._error(
+                    f"host {self._name!r} has the variable {key!r:.80}; did you mean {near[0]!r}?"
+                )
+
+    def _of(self, key: str) -> str:
+        return f"{key} of host {self._name!r}"
+
+    def _error(self, problem: str) -> InventoryError:
+        return InventoryError(f"{self._source}: {problem}")
+
+
+# Control characters, invisible formatting (also that which reverses the direction of writing),
+# halves of surrogate pairs, and separators of lines.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def _is_template(text: str) -> bool:
+    return "{{" in text or "{%" in text
+
+
+def _unwrapped(value: object) -> object:
+    """Ansible wraps text that came from outside, such as a cloud's addresses."""
+    if isinstance(value, Mapping) and set(value) == {"__ansible_unsafe"}:
+        return value["__ansible_unsafe"]
+    return value

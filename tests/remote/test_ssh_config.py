@@ -1,0 +1,98 @@
+"""The configuration that makes Ansible's connections check what fwbench's check."""
+
+import getpass
+import json
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from loopback import Server, keygen
+
+from fwbench import places
+from fwbench.inventory import rigs
+from fwbench.model.host import Host
+from fwbench.model.way import Hop
+from fwbench.playbook import list_inventory
+from fwbench.remote import SshRemote
+from fwbench.remote.ssh_config import ssh_config
+
+ANSIBLE = Path(sysconfig.get_path("scripts")) / "ansible"
+
+
+def effective(config: Path, name: str) -> list[str]:
+    argv = ["ssh", "-G", "-F", str(config), name]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+@pytest.fixture
+def inventory(sshd: Server, tmp_path: Path) -> Path:
+    """Two names of the server, behind a third: one form for the driver and for Ansible."""
+    variables = {
+        "ansible_user": getpass.getuser(),
+        "ansible_port": sshd.port,
+        "ansible_ssh_private_key_file": str(sshd.user_key),
+        "ansible_ssh_common_args": f"-J {getpass.getuser()}@localhost:{sshd.port}",
+    }
+    groups = {
+        "targets": {"hosts": {"t": {"ansible_host": "127.0.0.1"}}},
+        "clients": {"hosts": {"c": {"ansible_host": "127.1"}}},
+    }
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps({"all": {"vars": variables, "children": groups}}))
+    return path
+
+
+def ansible(inventory: Path, config: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [ANSIBLE, "-i", inventory, "all", "-m", "raw", "-a", "echo here"],
+        env={**os.environ, "ANSIBLE_SSH_ARGS": f"-F {config}", "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_jump_is_taken_by_the_driver_and_by_ansible_alike(
+    inventory: Path, tmp_path: Path
+) -> None:
+    (rig,) = rigs(list_inventory(inventory), "x")
+    for host in rig.hosts:
+        with SshRemote(host) as box:
+            box.check(["true"])
+    config = tmp_path / "ssh_config"
+    config.write_text(ssh_config(rig.hosts))
+    done = ansible(inventory, config)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("here") == 2
+
+
+def test_ansible_refuses_a_hop_with_another_key(
+    sshd: Server, inventory: Path, tmp_path: Path
+) -> None:
+    (rig,) = rigs(list_inventory(inventory), "x")
+    with SshRemote(rig.target) as box:
+        box.check(["true"])
+    other = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]
+    known = places.known_hosts()
+    lines = [line for line in known.read_text().splitlines() if "localhost" not in line]
+    known.write_text("\n".join([*lines, f"[localhost]:{sshd.port} {' '.join(other)}", ""]))
+    config = tmp_path / "ssh_config"
+    config.write_text(ssh_config([rig.target]))
+    assert ansible(inventory, config).returncode != 0
+
+
+def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) -> None:
+    odd = tmp_path / "a b%h"
+    config = tmp_path / "ssh_config"
+    config.write_text(
+        ssh_config([host(known_hosts=odd, jump=(Hop(address="bastion", key_file=odd),))])
+    )
+    told = effective(config, "bastion")
+    assert "stricthostkeychecking true" in told
+    assert any("a b" in line for line in told if line.startswith("identityfile "))
+    (files,) = [line for line in told if line.startswith("userknownhostsfile ")]
+    assert str(places.known_hosts()) in files
+    assert not any("a b" in line for line in effective(config, "x") if "identity" in line)

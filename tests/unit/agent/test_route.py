@@ -1,0 +1,72 @@
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from fwbench.agent import route
+
+
+def hex_of(address: str) -> str:
+    number = int.from_bytes(socket.inet_aton(address), "big")
+    return number.to_bytes(4, sys.byteorder).hex().upper()
+
+
+def line(device: str, to: str, gateway: str, flags: int, metric: int, mask: str) -> str:
+    words = (device, hex_of(to), hex_of(gateway), f"{flags:04X}", 0, 0, metric, hex_of(mask), 0, 0)
+    return "\t".join(map(str, words))
+
+
+ANY = "0.0.0.0"  # noqa: S104 - nobody listens
+TABLE = [
+    "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT",
+    line("ens5", ANY, "192.0.2.1", 3, 100, ANY),
+    line("wlan0", ANY, "192.0.2.1", 3, 600, ANY),
+    line("ens5", "198.51.100.0", ANY, 1, 100, "255.255.255.0"),
+    line("tun0", "203.0.113.0", "192.0.2.9", 3, 50, "255.255.255.0"),
+    line("down0", "203.0.113.128", ANY, 0, 0, "255.255.255.128"),
+    line("*", "203.0.113.64", ANY, 0x201, 0, "255.255.255.192"),
+]
+TABLE_6 = [
+    "fd000000000000000000000000000000 40 " + "0" * 32 + " 00 " + "0" * 32
+    + " 00000100 00000001 00000000 00000001 ens5",
+    "0" * 32 + " 00 " + "0" * 32 + " 00 fd000000000000000000000000000001"
+    " 00000400 00000001 00000000 00000003 ens5",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "route").write_text("\n".join(TABLE) + "\n")
+    (tmp_path / "net" / "ipv6_route").write_text("\n".join(TABLE_6) + "\n")
+    (tmp_path / "ens5").mkdir()
+    (tmp_path / "ens5" / "mtu").write_text("9001\n")
+    monkeypatch.setattr(route, "PROC", tmp_path)
+    monkeypatch.setattr(route, "DEVICES", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("to", "path"),
+    [
+        ("198.51.100.7", "ens5, mtu 9001, same network"),
+        ("8.8.8.8", "ens5, mtu 9001, through a gateway"),
+        ("203.0.113.7", "tun0, through a gateway"),
+        ("203.0.113.200", "tun0, through a gateway"),
+        ("203.0.113.100", "tun0, through a gateway"),
+        ("fd00::7", "ens5, mtu 9001, same network"),
+        ("2001:db8::1", "ens5, mtu 9001, through a gateway"),
+        ("127.0.0.1", "this host itself"),
+        ("::1", "this host itself"),
+        ("a name", None),
+    ],
+)
+def test_the_way_is_told_without_an_address(to: str, path: str | None) -> None:
+    assert route.network_path(to) == path
+
+
+def test_without_a_route_nothing_is_known(tmp_path: Path) -> None:
+    (tmp_path / "net" / "route").write_text("\n".join(TABLE[:1]) + "\n")
+    assert route.network_path("198.51.100.7") is None
+    (tmp_path / "net" / "route").unlink()
+    assert route.network_path("198.51.100.7") is None
