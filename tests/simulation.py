@@ -8,17 +8,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations_with_replacement
 
 import numpy as np
-from building import rig, suite
+from building import header, rig, suite
 from numpy.typing import NDArray
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from fwbench.analyse.compare import Comparison, NoComparison, Paired, Word, family, paired
 from fwbench.analyse.estimate import Interval
+from fwbench.analyse.kinds import kinds
+from fwbench.analyse.samples import Metric
+from fwbench.analyse.size_ratios import SizeRatio, compared
 from fwbench.analyse.stopping import Stopping, decide
+from fwbench.analyse.told import OfRig
 from fwbench.plan import make_plan, trials
 
 Logs = NDArray[np.float64]
 Floor = Callable[[Paired], float]
+
+_SIZE = kinds(header())[0]
 
 
 def noisy(
@@ -36,6 +42,27 @@ def on_rigs(
     logs = random.normal(0, sd, (sessions, 2, rigs, blocks))
     logs[:, 1] += np.log(truth) + random.normal(0, sd, (sessions, rigs, 1))
     return logs
+
+
+def sizes(
+    random: np.random.Generator, sessions: int, rigs: tuple[int, int], blocks: int, sd: float
+) -> Iterator[SizeRatio]:
+    """Two sizes that are alike, with so many rigs each, which differ by `sd` as their runs do."""
+    for _ in range(sessions):
+        sides = [
+            {
+                f"rig-{number}": OfRig(tuple(values), tuple(values))
+                for number, values in enumerate(
+                    (
+                        random.normal(0, sd, (count, 1)) + random.normal(0, sd, (count, blocks))
+                    ).tolist()
+                )
+            }
+            for count in rigs
+        ]
+        found = compared(Metric.THROUGHPUT, (_SIZE, sides[0]), (_SIZE, sides[1]))
+        assert isinstance(found, SizeRatio)
+        yield found
 
 
 def slowed(random: np.random.Generator, logs: Logs) -> Logs:

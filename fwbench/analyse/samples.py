@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
+from fwbench.analyse.estimate import FEWEST
 from fwbench.analyse.search import bracket, held
 from fwbench.model.load import LoadKind, Search
 from fwbench.model.record import Record
@@ -44,16 +45,19 @@ def throughput(record: Record) -> float | None:
     """Successful (2xx) responses per second of the load window; None for an invalid run.
 
     With a number of requests: those that succeeded, over the time that they took. With a duration:
-    the log's 2xx rows, over the nominal duration; a row is the only proof of a single answer. Not
+    the log's 2xx rows, over the nominal duration; a row is the only proof of a single answer. Of
+    several clients, the log's rows over the time in which all of them loaded. Not
     h2load's headline, which counts answers of every status, and not its `req/s` row, a mean over
     connections that leaves out for how long each of them lived.
     """
     loaded = record.observation.load
     if not is_believed(record) or loaded is None or loaded.figures is None:
         return None
-    duration_s = record.run.trial.load.duration_s
-    if duration_s is not None:
-        return None if loaded.log is None else loaded.log.successful_rows / duration_s
+    observed = record.observation
+    several = observed.together is not None
+    window_s = observed.common_s if several else record.run.trial.load.duration_s
+    if several or window_s is not None:
+        return loaded.log.successful_rows / window_s if loaded.log and window_s else None
     elapsed_s = loaded.figures.elapsed_s
     return loaded.figures.requests_succeeded / elapsed_s if elapsed_s else None
 
@@ -73,6 +77,16 @@ def tells(record: Record) -> bool:
     """Whether the run has an answer to its question; of a search's step, "too high" is one."""
     search = record.run.trial.load.search
     return is_believed(record) if search is None else held(record, search) is not None
+
+
+def believed(records: Sequence[Record]) -> list[Record]:
+    """The runs of a trial on a rig that may be used; none where these are too few to say.
+
+    That is fewer than three, or than were executed, or fewer than half of them.
+    """
+    used = [record for record in records if tells(record)]
+    enough = 2 * len(used) >= len(records) and len(used) >= min(FEWEST, len(records))
+    return used if enough else []
 
 
 def percentile(records: Sequence[Record], field: str, *, corrected: bool) -> tuple[float, ...]:

@@ -9,14 +9,14 @@ from functools import lru_cache
 
 
 @lru_cache
-def quantile(freedom: int, probability: float) -> float:
+def quantile(freedom: float, probability: float) -> float:
     """The t below which lies such a share of the distribution."""
     from scipy.special import stdtrit  # type: ignore[import-untyped]
 
     return float(stdtrit(freedom, probability))
 
 
-def p_value(t: float, freedom: int) -> float:
+def p_value(t: float, freedom: float) -> float:
     """How probable a t at least as far from 0, on either side, is where the truth is 0."""
     from scipy.special import stdtr
 

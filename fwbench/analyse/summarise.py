@@ -2,24 +2,31 @@
 
 from collections.abc import Sequence
 
+from fwbench.analyse import kinds as kinds_of_rigs
 from fwbench.analyse import samples
-from fwbench.analyse.compare import NoComparison, Paired, Values, family, paired
 from fwbench.analyse.doubts import doubts
-from fwbench.analyse.estimate import FEWEST, estimate, median_interval
-from fwbench.analyse.samples import Metric
-from fwbench.analyse.search import highest_rate
+from fwbench.analyse.estimate import FEWEST
+from fwbench.analyse.groups import groups
+from fwbench.analyse.kinds import Kind
+from fwbench.analyse.saturation import saturated
+from fwbench.analyse.sizes import by_size
 from fwbench.analyse.stopping import Stopping, decide
-from fwbench.analyse.summary import Compared, Group, Latency, RunSummary, Summary, TrialSummary
-from fwbench.model.load import LoadKind
+from fwbench.analyse.summary import Group, LostAttempt, RunSummary, Summary
+from fwbench.model.event import Event
 from fwbench.model.record import Header, Record
-from fwbench.model.run import Plan, Trial
-from fwbench.model.setting import Setting
+from fwbench.model.run import Plan
 from fwbench.model.suite import Preset, Suite
 
 
-def summarise(header: Header, plan: Plan, records: Sequence[Record]) -> Summary:
-    """All that the records of a session say."""
-    suite = header.suite
+def summarise(
+    header: Header,
+    plan: Plan,
+    records: Sequence[Record],
+    lost: Sequence[Record] = (),
+    events: Sequence[Event] = (),
+) -> Summary:
+    """All that the records of a session say; those of lost attempts are told and never used."""
+    suite, kinds = header.suite, kinds_of_rigs.kinds(header)
     return Summary(
         fwbench=header.fwbench,
         created_at=header.created_at,
@@ -29,9 +36,14 @@ def summarise(header: Header, plan: Plan, records: Sequence[Record]) -> Summary:
         executed=len(records),
         hosts=header.facts,
         ended=_ended(header, records),
-        unit=_unit(header),
-        groups=tuple(_groups(header, plan, records)),
+        unit=_unit(suite, kinds),
+        kinds=kinds,
+        groups=tuple(_groups(header, plan, kinds, records)),
+        by_size=by_size(suite, kinds, records),
         findings=doubts(records),
+        saturated=saturated(suite, header.rigs, records),
+        events=tuple(events),
+        lost=tuple(_lost(record) for record in lost),
         runs=tuple(_run(record) for record in records),
     )
 
@@ -46,7 +58,7 @@ def narrow_enough(suite: Suite, plan: Plan, rig: str, records: Sequence[Record])
     blocks = max(record.run.block for record in records)
     compared = {
         f"{one.name}, {group.setting.label}": one.result
-        for group in _of_rig(suite, plan, rig, records)
+        for group in groups(suite, plan, (rig,), records)
         for one in group.comparisons
     }
     decision = decide(rule, blocks, compared)
@@ -65,183 +77,34 @@ def _ended(header: Header, records: Sequence[Record]) -> dict[str, str]:
     return found
 
 
-def _unit(header: Header) -> str:
-    if header.suite.preset is Preset.SMOKE:
+def _unit(suite: Suite, kinds: Sequence[Kind]) -> str:
+    """What the claims hold for, kind by kind: with three rigs of one, for that kind."""
+    if suite.preset is Preset.SMOKE:
         return "nothing: a smoke test claims nothing"
-    if len(header.rigs) >= FEWEST:
-        return f"rigs like these {len(header.rigs)}: the rig is the unit"
-    return "this rig alone" if len(header.rigs) == 1 else "each of these rigs alone"
+    counts = [len(kind.rigs) for kind in kinds]
+    if max(counts, default=0) < FEWEST:
+        return "this rig alone" if sum(counts) == 1 else "each of these rigs alone"
+    if len(kinds) == 1:
+        return f"rigs like these {counts[0]}: the rig is the unit"
+    return "; for ".join(_unit_of(kind) for kind in kinds)
 
 
-def _groups(header: Header, plan: Plan, records: Sequence[Record]) -> list[Group]:
-    rigs = [rig.name for rig in header.rigs]
-    groups = [group for rig in rigs for group in _of_rig(header.suite, plan, rig, records)]
-    if len(rigs) > 1:
-        groups += _compared(header.suite, plan, rigs, None, records)
-    return groups
+def _unit_of(kind: Kind) -> str:
+    if len(kind.rigs) == 1:
+        return f"the one rig of {kind.name} alone"
+    if len(kind.rigs) < FEWEST:
+        return f"each of the {len(kind.rigs)} rigs of {kind.name} alone"
+    return f"rigs like these {len(kind.rigs)} of {kind.name}, the rig being the unit"
 
 
-def _of_rig(suite: Suite, plan: Plan, rig: str, records: Sequence[Record]) -> list[Group]:
-    own = [record for record in records if record.run.rig == rig]
-    return _compared(suite, plan, [rig], rig, own)
-
-
-def _compared(
-    suite: Suite, plan: Plan, rigs: Sequence[str], rig: str | None, records: Sequence[Record]
+def _groups(
+    header: Header, plan: Plan, kinds: Sequence[Kind], records: Sequence[Record]
 ) -> list[Group]:
-    """A group for each setting; everything that is compared in them is one family."""
-    settings = suite.settings
-    trials = sorted(
-        {run.trial for run in plan.runs},
-        key=lambda t: (settings.index(t.setting), suite.contenders.index(t.contender), t.twin),
-    )
-    by_trial: dict[Trial, list[Record]] = {trial: [] for trial in trials}
-    for record in records:
-        by_trial.setdefault(record.run.trial, []).append(record)
-    pairs: dict[Setting, list[Compared]] = {}
-    for setting in settings:
-        pairs[setting] = _pairs(suite, setting, rigs, by_trial)
-    noises = {
-        setting: next((one for one in compared if _is_noise(suite, one)), None)
-        for setting, compared in pairs.items()
-    }
-    judged = _judged(suite, pairs, noises)
-    return [
-        Group(
-            rig=rig,
-            label=setting.label,
-            setting=setting,
-            kind=setting.load.kind,
-            trials=tuple(
-                _trial(trial, by_trial[trial])
-                for trial in trials
-                if rig is not None and trial.setting == setting
-            ),
-            noise=noises[setting],
-            comparisons=tuple(judged[setting]),
-        )
-        for setting in settings
-    ]
-
-
-def _is_noise(suite: Suite, compared: Compared) -> bool:
-    return compared.name == f"{suite.baseline}-twin"
-
-
-def _pairs(
-    suite: Suite, setting: Setting, rigs: Sequence[str], by_trial: dict[Trial, list[Record]]
-) -> list[Compared]:
-    if not suite.compares:
-        return []
-    here = {trial: records for trial, records in by_trial.items() if trial.setting == setting}
-    baseline = next(t for t in here if t.contender == suite.baseline and not t.twin)
-    metric = samples.metric(setting.load.kind)
-    theirs = _values(here[baseline], rigs, metric)
-    found = []
-    for trial, records in here.items():
-        if trial == baseline:
-            continue
-        result: Paired | NoComparison
-        lacking = [
-            t.name for t, of in ((baseline, here[baseline]), (trial, records)) if not _some(of)
-        ]
-        if lacking:
-            result = NoComparison(reason=f"{lacking[0]} has no valid run")
-        else:
-            result = paired(_values(records, rigs, metric), theirs)
-        both = [*records, *here[baseline]]
-        found.append(
-            Compared(
-                name=trial.name,
-                baseline=baseline.name,
-                metric=metric,
-                result=result,
-                left_out=sum(not samples.tells(record) for record in both),
-            )
-        )
-    return found
-
-
-def _some(records: Sequence[Record]) -> bool:
-    return any(samples.tells(record) for record in records)
-
-
-def _values(records: Sequence[Record], rigs: Sequence[str], metric: Metric) -> Values:
-    return {
-        rig: samples.by_block([record for record in records if record.run.rig == rig], metric)
-        for rig in rigs
-    }
-
-
-def _judged(
-    suite: Suite,
-    pairs: dict[Setting, list[Compared]],
-    noises: dict[Setting, Compared | None],
-) -> dict[Setting, list[Compared]]:
-    """Each comparison with its word; Holm's correction is over the settings together."""
-    everything = {
-        f"{number} {one.name}": (setting, one)
-        for number, (setting, compared) in enumerate(pairs.items())
-        for one in compared
-        if not _is_noise(suite, one)
-    }
-    floors = {
-        name: noise.result.ratio
-        for name, (setting, _) in everything.items()
-        if (noise := noises[setting]) is not None and isinstance(noise.result, Paired)
-    }
-    results = family(
-        {name: one.result for name, (_, one) in everything.items()},
-        margin=suite.margin_percent / 100,
-        noise_floors=floors,
-        higher_is_better={
-            name: one.metric.higher_is_better for name, (_, one) in everything.items()
-        },
-    )
-    judged: dict[Setting, list[Compared]] = {setting: [] for setting in pairs}
-    for name, (setting, one) in everything.items():
-        judged[setting].append(one.model_copy(update={"result": results[name]}))
-    return judged
-
-
-def _trial(trial: Trial, records: Sequence[Record]) -> TrialSummary:
-    used = [record for record in records if samples.tells(record)]
-    enough = bool(used) and 2 * len(used) >= len(records)
-    enough = enough and len(used) >= min(FEWEST, len(records))
-    believed = used if enough else []
-    kind = trial.load.kind
-    return TrialSummary(
-        name=trial.name,
-        contender=trial.contender,
-        twin=trial.twin,
-        trial=trial.id,
-        executed=len(records),
-        used=len(used),
-        invalid=len(records) - len(used),
-        suspect=sum(record.verdict.word == "suspect" for record in records),
-        throughput=None if kind is LoadKind.SEARCH else estimate(samples.throughputs(believed)),
-        latency=_latencies(believed, corrected=kind is LoadKind.FIXED_RATE),
-        latency_as_sent=_latencies(believed, corrected=False)
-        if kind is LoadKind.FIXED_RATE
-        else {},
-        highest_rate=None
-        if trial.load.search is None
-        else highest_rate(trial.load.search, samples.steps(records, trial.load.search)),
-    )
-
-
-def _latencies(records: Sequence[Record], *, corrected: bool) -> dict[str, Latency]:
-    found = {}
-    for name, field in samples.PERCENTILES.items():
-        values = samples.percentile(records, field, corrected=corrected)
-        if values:
-            middle = estimate(values)
-            found[name] = Latency(
-                values=values,
-                median=values[0] if middle is None else middle.median,
-                interval=median_interval(values),
-            )
-    return found
+    """Each rig on its own, in the order of the inventory; then those that are alike together."""
+    suite = header.suite
+    alone = [(rig.name,) for rig in header.rigs]
+    together = [kind.rigs for kind in kinds if len(kind.rigs) > 1]
+    return [group for rigs in (*alone, *together) for group in groups(suite, plan, rigs, records)]
 
 
 def _run(record: Record) -> RunSummary:
@@ -259,3 +122,8 @@ def _run(record: Record) -> RunSummary:
         throughput=samples.throughput(record),
         p99_us=samples.p99_us(record),
     )
+
+
+def _lost(record: Record) -> LostAttempt:
+    why = record.observation.failure or "it left nothing"
+    return LostAttempt(id=record.run.id, rig=record.run.rig, attempt=record.attempt, why=why)

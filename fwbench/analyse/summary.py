@@ -7,15 +7,19 @@ from pydantic import Field
 from fwbench.analyse.compare import Comparison, NoComparison, Paired
 from fwbench.analyse.doubts import Doubt
 from fwbench.analyse.estimate import Estimate, Interval
+from fwbench.analyse.kinds import Kind
 from fwbench.analyse.samples import Metric
+from fwbench.analyse.saturation import Saturated
 from fwbench.analyse.search import HighestRate
+from fwbench.analyse.sizes import SizeTable
 from fwbench.model.base import Frozen
+from fwbench.model.event import Event
 from fwbench.model.load import LoadKind
 from fwbench.model.record import HostFacts
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
 
 
 class Latency(Frozen):
@@ -68,12 +72,13 @@ class Compared(Frozen):
 
 
 class Group(Frozen):
-    """What may be compared: one setting on one rig, or over all of them where `rig` is None.
+    """What may be compared: one setting on one rig; where `rig` is None, over those of one kind.
 
     `noise` is the baseline's twin beside it: no difference that is nearer to 1 is claimed.
     """
 
     rig: str | None
+    rigs: tuple[str, ...]
     label: str
     setting: Setting
     kind: LoadKind
@@ -98,14 +103,26 @@ class RunSummary(Frozen):
     p99_us: float | None
 
 
+class LostAttempt(Frozen):
+    """An attempt at a run that was lost for a reason outside the measurement; never used."""
+
+    id: str
+    rig: str
+    attempt: int
+    why: str
+
+
 class Summary(Frozen):
     """A session's whole answer. `ended` says for each rig by which rule it stopped, if it has one.
+
+    `kinds` are the rigs that are alike, and so may be pooled; `by_size` has each of them beside the
+    first. `events` and `lost` are what happened besides the runs that count.
 
     Nothing in it is rounded, and nothing is left out but the raw figures of the load generator,
     which are in the session's records.
     """
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[2] = SCHEMA
     fwbench: str
     created_at: str
     suite: Suite
@@ -115,6 +132,11 @@ class Summary(Frozen):
     hosts: tuple[HostFacts, ...]
     ended: dict[str, str]
     unit: str = Field(description="what the claims hold for")
+    kinds: tuple[Kind, ...]
     groups: tuple[Group, ...]
+    by_size: tuple[SizeTable, ...]
     findings: tuple[Doubt, ...]
+    saturated: tuple[Saturated, ...]
+    events: tuple[Event, ...]
+    lost: tuple[LostAttempt, ...]
     runs: tuple[RunSummary, ...]

@@ -27,6 +27,9 @@ def _words(facts: HostFacts) -> str:
         f"{facts.system}, kernel {facts.kernel}, {facts.architecture}",
         f"cgroup v{facts.cgroup_version}",
     ]
+    if facts.instance_type is not None:
+        where = "" if facts.region is None else f" in {facts.region}"
+        words.insert(0, f"{facts.instance_type}{where}")
     if facts.engine is not None:
         words.append(f"Docker {facts.engine}")
     if facts.h2load is not None:

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 from fwbench.analyse.doubts import Doubt
+from fwbench.analyse.saturation import Saturated
 from fwbench.analyse.summary import Summary
 from fwbench.report.quantities import counted, wrapped
 
@@ -13,6 +14,16 @@ def listed(summary: Summary) -> Iterator[str]:
     yield "Findings\n--------"
     for doubt in summary.findings:
         yield _described(doubt)
+    yield from map(_proposed, summary.saturated)
+
+
+def _proposed(rig: Saturated) -> str:
+    """What to do about clients that were the limit; a finding alone does not know the rig."""
+    return wrapped(
+        f"Add clients to rig {rig.rig} (hosts with the same fwbench_rig), at least"
+        f" {rig.clients_needed} in all instead of {rig.clients}, until the target is the limit:"
+        f" h2load's busiest thread had a CPU for {rig.busiest_cores:.0%} of the time."
+    )
 
 
 def _described(doubt: Doubt) -> str:

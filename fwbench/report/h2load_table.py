@@ -47,4 +47,5 @@ def _cells(spreads: Sequence[Spread], shown: Callable[[float], str]) -> list[str
         shown(statistics.median(getattr(spread, column) for spread in spreads))
         for column in ("min", "max", "mean", "sd")
     ]
-    return [*values, percent(statistics.median(spread.within_sd_percent for spread in spreads))]
+    within = [each.within_sd_percent for each in spreads if each.within_sd_percent is not None]
+    return [*values, percent(statistics.median(within)) if within else NONE]

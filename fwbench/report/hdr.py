@@ -2,7 +2,7 @@ from collections.abc import Iterator, Sequence
 
 from fwbench import raw
 from fwbench.analyse.samples import is_believed
-from fwbench.latency import Counts, hdr_log
+from fwbench.latency import hdr_log
 from fwbench.model.record import Record
 from fwbench.store import Store
 
@@ -15,9 +15,8 @@ def log(store: Store, records: Sequence[Record]) -> Iterator[str]:
     """
     counts = {}
     for record in records:
-        path = store.run_folder(record.run.id) / raw.COUNTS
-        if is_believed(record) and path.exists():
+        read = raw.counts(store.run_folder(record.run.id)) if is_believed(record) else None
+        if read is not None:
             interval_us = record.load.expected_interval_us
-            read = Counts.read(path)
             counts[record.run.id] = read if interval_us is None else read.corrected(interval_us)
     return hdr_log(counts)

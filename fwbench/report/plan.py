@@ -73,7 +73,8 @@ def _able_to_show(suite: Suite, rigs: int) -> Iterator[str]:
         return
     quiet, shared = (f"{(value or 1) - 1:.1%}" for value in smallest)
     yield (
-        f"The smallest difference that {counted(units, unit)} will show four times in five:"
+        f"The smallest difference that {counted(units, unit)}{' of one kind' if by_rig else ''}"
+        " will show four times in five:"
         f" {quiet} where {unit}s vary by {_QUIET:.0%}, as on quiet hosts,"
         f" and {shared} where they vary by {_SHARED:.0%}."
     )

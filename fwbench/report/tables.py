@@ -11,13 +11,14 @@ from fwbench.analyse.summary import Group, Latency, TrialSummary
 from fwbench.model.load import LoadKind
 from fwbench.report.quantities import NONE, duration, rounded
 
-_NAME_WIDTH = 20
+NAME_WIDTH = 20
 
 
-def trials(group: Group) -> str:
+def trials(group: Group, *, given_up: bool) -> str:
     """Each contender's runs, what came out of them, and their verdict.
 
-    What a closed load, a fixed rate and a search give never share a column.
+    `given_up`: what is not executed will not be. What a closed load, a fixed rate and a search give
+    never share a column.
     """
     head, alignment = {
         LoadKind.CLOSED: (["throughput per s", "cv", "p50 *", "p99 *"], "lrrr"),
@@ -29,7 +30,7 @@ def trials(group: Group) -> str:
             name_of(trial.name),
             f"{trial.used} of {trial.executed}",
             *_figures(group.kind, trial),
-            _verdict(trial),
+            _verdict(trial, given_up=given_up),
         ]
         for trial in group.trials
     ]
@@ -85,19 +86,19 @@ def _highest(found: HighestRate | None) -> str:
     return rounded(found.rate) + between(found.interval)
 
 
-def _verdict(trial: TrialSummary) -> str:
+def _verdict(trial: TrialSummary, *, given_up: bool) -> str:
     """The worst of the runs' verdicts, and how many have it."""
     if not trial.executed:
-        return "not executed yet"
+        return "not executed" if given_up else "not executed yet"
     for word, number in (("invalid", trial.invalid), ("suspect", trial.suspect)):
         if number:
             return f"{word} ({number})"
     return "valid"
 
 
-def name_of(name: str) -> str:
+def name_of(name: str, width: int = NAME_WIDTH) -> str:
     """A contender's name within its column."""
-    return textwrap.fill(name, _NAME_WIDTH)
+    return textwrap.fill(name, width)
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str], alignment: str) -> str:

@@ -9,7 +9,7 @@ from fwbench.analyse.summary import Group, Summary
 from fwbench.model.contender import Contender
 from fwbench.model.load import LoadKind
 from fwbench.model.record import Header, Record
-from fwbench.report import claims, facts, findings, tables
+from fwbench.report import claims, events, facts, findings, sizes, tables
 from fwbench.report.h2load_table import as_h2load_gives_them
 from fwbench.report.quantities import counted, wrapped
 
@@ -24,6 +24,8 @@ def render(
     blocks = [_headline(summary), facts.hosts(header)]
     for group in summary.groups:
         blocks.extend(_group(header, summary, group, records, serving))
+    blocks.extend(sizes.listed(summary))
+    blocks.extend(events.listed(summary))
     blocks.extend(findings.listed(summary))
     blocks.append(_legend(summary))
     return "\n\n".join(blocks) + "\n"
@@ -65,7 +67,7 @@ def _group(
         if group.setting.load.requests is not None:
             names = [trial.name for trial in group.trials]
             yield as_h2load_gives_them(group.setting, names, group.rig, records)
-        yield tables.trials(group)
+        yield tables.trials(group, given_up=events.given_up(summary, group.rig))
         if len(summary.suite.contenders) > 1:
             said.extend(_answers_differ(header, group.setting.endpoint))
     if said:
@@ -74,7 +76,11 @@ def _group(
 
 def _title(summary: Summary, group: Group) -> str:
     if group.rig is None:
-        return f"Over all {_rigs(summary)} rigs, endpoint {group.label}"
+        rigs = f"all {len(group.rigs)} rigs"
+        if len(summary.kinds) > 1:
+            kind = next(kind.name for kind in summary.kinds if kind.rigs == group.rigs)
+            rigs = f"the {len(group.rigs)} rigs of {kind}"
+        return f"Over {rigs}, endpoint {group.label}"
     where = "Endpoint" if _rigs(summary) == 1 else f"Rig {group.rig}, endpoint"
     return f"{where} {group.label}"
 
@@ -136,6 +142,10 @@ def _legend(summary: Summary) -> str:
     lines.append(
         "  [a, b]      95 % interval: of twenty such sessions, about one would miss the true value"
     )
+    if sizes.are_told(summary):
+        lines.append(
+            "  over        rigs, each counting once; or a rig by its blocks: that machine alone"
+        )
     if summary.suite.compares:
         lines += [
             "  faster      and slower: shown, at 5 % over all comparisons together (Holm)",

@@ -2,7 +2,18 @@ import json
 from typing import Any
 
 import pytest
-from building import TIMED, finding, header, load_result, log, record, rig, suite
+from building import (
+    TIMED,
+    client_facts,
+    finding,
+    header,
+    load_result,
+    log,
+    record,
+    rig,
+    suite,
+    target_facts,
+)
 from expected import Golden
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +21,8 @@ from hypothesis import strategies as st
 from fwbench.analyse.compare import Comparison, NoComparison, Paired, Unit, Word
 from fwbench.analyse.samples import Metric
 from fwbench.analyse.summarise import narrow_enough, summarise
-from fwbench.analyse.summary import Group, Summary
+from fwbench.analyse.summary import Group, LostAttempt, Summary
+from fwbench.model.event import Event
 from fwbench.model.load import Load, LoadKind, Search
 from fwbench.model.record import Record
 from fwbench.model.suite import Preset, StoppingRule, Suite
@@ -175,6 +187,12 @@ def test_three_rigs_are_the_unit_and_two_claim_nothing_together() -> None:
             assert (together.result.unit, together.result.n) == (unit, len(rigs))
 
 
+def test_each_rig_has_its_own_runs() -> None:
+    told = summary([*session("one"), *session("two")[:10]], "one", "two")
+    executed = [[trial.executed for trial in group.trials] for group in told.groups[:2]]
+    assert executed == [[10, 10, 10], [10, 0, 0]]
+
+
 def test_settings_are_never_mixed() -> None:
     other = TIMED.model_copy(update={"connections": 20})
     records = [*session(), *(under(other, made) for made in session(fastapi=STEADY))]
@@ -222,6 +240,34 @@ def test_the_rule_and_what_it_did_are_in_the_summary() -> None:
     told = summary(session(), blocks=20, stop=StoppingRule(within_percent=2))
     assert "at least" in told.ended["one"]
     assert summary(session(), blocks=20).ended == {}
+
+
+def test_rigs_of_two_kinds_are_never_pooled() -> None:
+    rigs = tuple(rig(name) for name in ("one", "two", "three", "four"))
+    facts = [client_facts(one.clients[0].name) for one in rigs]
+    facts += [target_facts(one.target.name, cpus=4 if one.name == "four" else 2) for one in rigs]
+    head = header(suite=suite(), rigs=rigs, facts=tuple(facts))
+    records = [made for one in rigs for made in session(one.name)]
+    told = summarise(head, make_plan(head.suite, rigs), records)
+    assert [group.rigs for group in told.groups if group.rig is None] == [("one", "two", "three")]
+    assert [kind.rigs for kind in told.kinds] == [("one", "two", "three"), ("four",)]
+
+
+def test_what_was_lost_is_told_and_never_used() -> None:
+    made = record("flask", 9e6, block=3)
+    gone = made.observation.model_copy(update={"lost": True, "failure": "one-client: gone"})
+    lost = made.model_copy(update={"observation": gone, "attempt": 2})
+    event = Event(at="2026-11-23T10:00:00+00:00", kind="set-aside", rig="one", why="it went away")
+    head = header()
+    told = summarise(head, make_plan(head.suite, head.rigs), session(), [lost], [event])
+    assert told.lost == (LostAttempt(id=made.run.id, rig="one", attempt=2, why="one-client: gone"),)
+    assert told.events == (event,)
+    without = summary(session())
+    assert (told.executed, told.groups, told.runs) == (
+        without.executed,
+        without.groups,
+        without.runs,
+    )
 
 
 @given(

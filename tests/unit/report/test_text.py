@@ -7,6 +7,8 @@ from building import (
     FASTAPI,
     FLASK,
     HELLO,
+    client_side,
+    client_usage,
     container,
     figures,
     figures_at,
@@ -32,6 +34,7 @@ from fwbench.model.load import Load
 from fwbench.model.record import Record
 from fwbench.model.setting import CpuMode, Limits
 from fwbench.model.suite import Preset, StoppingRule
+from fwbench.model.telemetry import LoadThread
 from fwbench.model.verdict import Level, Verdict
 from fwbench.plan import make_plan
 from fwbench.report.text import render
@@ -300,6 +303,19 @@ def test_notes_on_how_to_read_an_invalid_runs_numbers_are_left_out() -> None:
     noted = finding("too-short", Level.NOTE)
     assert "too-short" not in page([record(findings=(finding(), noted))])
     assert "too-short" in page([record(findings=(noted,))])
+
+
+def test_a_rig_whose_clients_were_the_limit_is_proposed_more_of_them() -> None:
+    saturated = record(findings=(finding("client-saturated"),))
+    thread = LoadThread(tid=1, command="h2load", cores=0.95, wait=0)
+    side = client_side(usage=client_usage(threads=(thread,)))
+    observed = saturated.observation.model_copy(update={"clients": (side,)})
+    text = words(page([saturated.model_copy(update={"observation": observed})]))
+    assert (
+        "Add clients to rig one (hosts with the same fwbench_rig), at least 2 in all instead of 1,"
+        " until the target is the limit: h2load's busiest thread had a CPU for 95% of the time."
+    ) in text
+    assert "Add clients" not in page([record(findings=(finding(),))])
 
 
 def test_a_session_without_findings_says_so() -> None:

@@ -1,0 +1,240 @@
+"""The part of the page about sizes, and whole pages of sessions with several."""
+
+from typing import Any
+
+import pytest
+from building import client_facts, finding, header, record, rig, suite, target_facts
+from expected import Golden
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fwbench.analyse.summarise import summarise
+from fwbench.model.event import Event
+from fwbench.model.load import Load
+from fwbench.model.record import Header, Record
+from fwbench.model.suite import Preset
+from fwbench.plan import make_plan
+from fwbench.report.text import render
+
+SMALL: dict[str, Any] = {
+    "instance_type": "small",
+    "cpus": 0.5,
+    "memory_bytes": 512 * 2**20,
+    "price_per_hour": 0.0208,
+}
+LARGE: dict[str, Any] = {"instance_type": "large", "cpus": 1, "price_per_hour": 0.0416}
+
+
+def session(suite_changes: dict[str, Any] | None = None, **rigs: dict[str, Any]) -> Header:
+    facts = []
+    for name, special in rigs.items():
+        facts += [target_facts(f"{name}-target", **special), client_facts(f"{name}-client")]
+    return header(
+        suite=suite(**({"blocks": 3} | (suite_changes or {}))),
+        rigs=tuple(rig(name) for name in rigs),
+        facts=tuple(facts),
+    )
+
+
+def executed(on: str, flask: float = 1000.0, blocks: int = 3) -> list[Record]:
+    """FastAPI serves twice as much as Flask, and blocks differ a little."""
+    return [
+        record(contender, round(flask * times + 5 * (block % 2)), block=block, rig=on, twin=twin)
+        for block in range(1, blocks + 1)
+        for contender, twin, times in (
+            ("flask", False, 1),
+            ("flask", True, 1),
+            ("fastapi", False, 2),
+        )
+    ]
+
+
+def page(head: Header, records: list[Record], events: tuple[Event, ...] = ()) -> str:
+    plan = make_plan(head.suite, head.rigs)
+    return render(head, summarise(head, plan, records, (), events), records)
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+# Whole pages
+
+
+def test_two_sizes_with_three_rigs_each(golden: Golden) -> None:
+    small, large = ("s1", "s2", "s3"), ("l1", "l2", "l3")
+    head = session(**dict.fromkeys(small, SMALL), **dict.fromkeys(large, LARGE))
+    records = []
+    for number in range(3):
+        records += executed(small[number], 1000 + 15 * number)
+        records += executed(large[number], 1900 + 30 * number)
+    golden.check("two-sizes.txt", page(head, records))
+
+
+def test_one_rig_of_each_size(golden: Golden) -> None:
+    unpriced = LARGE | {"price_per_hour": None}
+    head = session(small=SMALL, large=unpriced)
+    golden.check("one-rig-a-size.txt", page(head, [*executed("small"), *executed("large", 1900)]))
+
+
+def test_a_rig_that_was_set_aside(golden: Golden) -> None:
+    head = session(one={}, two={})
+    lost = executed("two", blocks=1)[0]
+    lost = lost.model_copy(
+        update={
+            "attempt": 1,
+            "observation": lost.observation.model_copy(
+                update={"load": None, "lost": True, "failure": "two-client: the connection broke"}
+            ),
+        }
+    )
+    events = (
+        Event(at="2026-11-23T10:10:00+00:00", kind="resumed", why="17 of 18 runs were left."),
+        Event(
+            at="2026-11-23T10:20:00+00:00",
+            kind="left-out",
+            rig="three",
+            why="three-target: does not answer SSH",
+        ),
+        Event(
+            at="2026-11-23T10:25:00+00:00",
+            kind="set-aside",
+            rig="two",
+            why="three runs in a row failed, the last one because two-client went away",
+        ),
+    )
+    records = executed("one")
+    plan = make_plan(head.suite, head.rigs)
+    again = lost.model_copy(update={"attempt": 2})
+    summary = summarise(head, plan, records, (lost, again), events)
+    golden.check("set-aside.txt", render(head, summary, records))
+
+
+# What must hold on every page
+
+
+def test_one_size_without_a_price_has_no_such_section() -> None:
+    text = page(session(a={}, b={}), [*executed("a"), *executed("b")])
+    assert "By size" not in text
+    assert "fwbench_price_per_hour" not in text
+
+
+def test_a_price_alone_is_enough_for_one() -> None:
+    text = words(page(session(a=LARGE), executed("a", 2000)))
+    assert "By instance type" in text
+    assert "clients are not in it" in text
+    assert "differ in" not in text
+    cost = 0.0416 / 3600 / 2003.3 * 1e6
+    assert f"{cost:.3g} [" in text
+
+
+def test_a_missing_price_names_the_variable_that_would_give_it() -> None:
+    bare = {"price_per_hour": None}
+    text = words(page(session(a=SMALL | bare, b=LARGE | bare), executed("a")))
+    assert "No cost of small, large: fwbench_price_per_hour of its targets would give it." in text
+    assert "cost of a million" not in text
+
+
+def test_several_prices_of_one_size_are_no_price() -> None:
+    text = words(page(session(a=SMALL, b=SMALL | {"price_per_hour": 1}, c=LARGE), executed("a")))
+    assert "No cost of small: its targets have several prices." in text
+
+
+def test_what_differs_between_sizes_is_one_sentence() -> None:
+    text = words(page(session(a=SMALL, b=LARGE | {"kernel": "6.1"}), executed("a")))
+    assert (
+        "small and large differ in: CPUs (0.5 / 1); memory (about 512 MiB / about 8 GiB);"
+        " kernel (6.12.57 / 6.1)." in text
+    )
+
+
+def test_a_type_that_is_two_kinds_of_machine_is_told_apart_and_never_pooled() -> None:
+    text = words(
+        page(
+            session(a=LARGE, b=LARGE, c=LARGE | {"cpu_model": "Xeon"}),
+            [*executed("a"), *executed("b"), *executed("c")],
+        )
+    )
+    assert "differ in: CPU model (AMD EPYC 9R14 / Xeon)." in text
+    assert "Over the 2 rigs of large (AMD EPYC 9R14), endpoint" in text
+    assert "Over all" not in text
+
+
+def test_claims_hold_for_each_kind_as_it_has_rigs() -> None:
+    rigs = dict.fromkeys("abc", SMALL) | dict.fromkeys("de", LARGE) | {"f": {}}
+    assert (
+        "Claims hold for rigs like these 3 of small, the rig being the unit; for each of the 2 rigs"
+        " of large alone; for the one rig of f-target alone." in words(page(session(**rigs), []))
+    )
+
+
+def test_few_rigs_of_a_size_are_said_to_speak_for_themselves() -> None:
+    text = words(page(session(a=SMALL, b=LARGE, c=LARGE), executed("a")))
+    assert "These machines alone: 1 to 2 rigs of each size." in text
+    both = words(page(session(a=SMALL, b=LARGE), [*executed("a"), *executed("b", 1900)]))
+    assert "; 3 and 3 blocks, of these machines alone" in both
+    records = [*executed("a"), *executed("b", 1900), *executed("c", 1900)]
+    more = words(page(session(a=SMALL, b=LARGE, c=LARGE), records))
+    assert "; 6 and 3 blocks of several rigs, of these machines alone" in more
+
+
+def test_a_publication_means_so_many_rigs_of_each_kind() -> None:
+    head = session({"preset": Preset.PUBLISH}, **dict.fromkeys("abcde", SMALL), f=LARGE)
+    assert "The preset publish means 5 rigs of a kind: large has 1." in words(page(head, []))
+
+
+def test_a_smoke_test_shows_sizes_and_claims_nothing() -> None:
+    head = session({"preset": Preset.SMOKE}, a=SMALL, b=LARGE)
+    text = page(head, [*executed("a", blocks=1), *executed("b", 1900, blocks=1)])
+    assert "cost of a million" in text
+    assert " × " not in text
+    assert "hese machines alone" not in text
+
+
+def test_no_figure_of_an_invalid_run_is_among_sizes() -> None:
+    broken = record("flask", 8765, findings=(finding(),), rig="a")
+    assert "876" not in page(session(a=SMALL, b=LARGE), [broken])
+
+
+def test_the_latency_of_a_fixed_rate_has_no_cost() -> None:
+    load = Load(connections=10, rate=900, duration_s=3)
+    text = page(session({"loads": (load,)}, a=SMALL, b=LARGE), [])
+    section = text.partition("By instance type")[2]
+    assert "p99" in section
+    assert "per CPU " not in section
+    assert "cost of a million" not in section
+
+
+@settings(max_examples=50)
+@given(
+    name=st.text(min_size=1, max_size=80),
+    contender=st.sampled_from(["a", "x" * 63]),
+    per_s=st.floats(1, 1e5),
+    price=st.floats(0, 1e6) | st.none(),
+    why=st.text(max_size=200),
+)
+def test_the_page_is_never_wider_than_100_columns(
+    name: str, contender: str, per_s: float, price: float | None, why: str
+) -> None:
+    special = SMALL | {"instance_type": name, "price_per_hour": price, "cpu_model": name}
+    head = session({"contenders": ("flask", contender)}, a=special, b=special | {"cpus": 64})
+    records = [
+        record("flask", max(per_s + block, 1), block=block, rig=on)
+        for on in "ab"
+        for block in range(1, 4)
+    ]
+    events = (Event(at="2026-11-23T10:00:00+00:00", kind="set-aside", rig="b", why=why),)
+    text = page(head, records, events)
+    assert max(map(len, text.splitlines())) <= 100
+    assert all(character.isprintable() for line in text.split("\n") for character in line)
+
+
+@pytest.mark.parametrize("kind", ["left-out", "set-aside"])
+def test_a_rig_that_was_given_up_is_not_said_to_come_yet(kind: Any) -> None:
+    event = Event(at="2026-11-23T10:00:00+00:00", kind=kind, rig="b", why="it went away")
+    text = page(session(a={}, b={}), executed("a"), (event,))
+    assert text.count("not executed yet") == 0
+    assert text.count("not executed\n") == 3
+    assert "not executed yet" in page(session(a={}, b={}), executed("a"))
+    resumed = Event(at="2026-11-23T11:00:00+00:00", kind="resumed", why="it is back")
+    assert "not executed yet" in page(session(a={}, b={}), executed("a"), (event, resumed))
