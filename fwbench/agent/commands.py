@@ -11,12 +11,14 @@ from pathlib import Path
 
 from fwbench.agent.files import write
 
+HELD_BY_ANOTHER = 75  # EX_TEMPFAIL of sysexits.h
+
 
 def main(arguments: Sequence[str]) -> None:
     """Do what one command line says, and leave the answer in its folder."""
     parser = argparse.ArgumentParser(prog="agent", description=__doc__)
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
-    for add in (_facts, _ask, _load, _stop_load, _settle, _finish):
+    for add in (_facts, _begin, _leave, _clean, _ask, _load, _reduce, _stop_load, _settle, _finish):
         command = subcommands.add_parser(add.__name__.strip("_").replace("_", "-"))
         command.add_argument("folder", type=Path)
         add(command)
@@ -29,8 +31,48 @@ def _facts(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
         from fwbench.agent.facts import facts
 
-        write(given.folder / "facts.json", facts())
+        write(given.folder / "facts.json", facts(given.to))
 
+    command.add_argument("--to")
+    command.set_defaults(do=do)
+
+
+def _begin(command: argparse.ArgumentParser) -> None:
+    def do(given: argparse.Namespace) -> None:
+        from fwbench.agent.detached import detach
+        from fwbench.agent.sweeping import enter
+        from fwbench.agent.warden import is_on_duty, keep_watch
+
+        other = enter(given.folder, given.owner, given.for_s, given.run)
+        if other is not None:
+            write(given.folder / "held-by.json", other)
+            raise SystemExit(HELD_BY_ANOTHER)
+        if not is_on_duty(given.folder) and detach():
+            keep_watch(given.folder)
+
+    command.add_argument("--owner", required=True)
+    command.add_argument("--for", dest="for_s", type=float, required=True)
+    command.add_argument("--run")
+    command.set_defaults(do=do)
+
+
+def _leave(command: argparse.ArgumentParser) -> None:
+    def do(given: argparse.Namespace) -> None:
+        from fwbench.agent.sweeping import sweep
+
+        if not sweep(given.folder)["gone"]:
+            raise SystemExit(f"{given.folder} is still there")
+
+    command.set_defaults(do=do)
+
+
+def _clean(command: argparse.ArgumentParser) -> None:
+    def do(given: argparse.Namespace) -> None:
+        from fwbench.agent.sweeping import sweep_all
+
+        write(given.folder / "cleaned.json", sweep_all(given.folder, force=given.force))
+
+    command.add_argument("--force", action="store_true")
     command.set_defaults(do=do)
 
 
@@ -58,13 +100,32 @@ def _load(command: argparse.ArgumentParser) -> None:
                 given.argv,
                 skip_s=given.window_skip_s,
                 for_s=given.window_for_s,
+                at=given.at,
+                keep_log=given.keep_log,
             )
 
     command.add_argument("--url", required=True)
     command.add_argument("--for", dest="for_s", type=float, required=True)
     command.add_argument("--skip-s", dest="window_skip_s", type=float)
     command.add_argument("--for-s", dest="window_for_s", type=float)
+    command.add_argument("--at", type=float)
+    command.add_argument("--keep-log", action="store_true")
     command.add_argument("argv", nargs=argparse.REMAINDER)
+    command.set_defaults(do=do)
+
+
+def _reduce(command: argparse.ArgumentParser) -> None:
+    def do(given: argparse.Namespace) -> None:
+        from fwbench.agent.reduce import reduce_window
+        from fwbench.agent.rows import Window
+
+        window = Window(given.from_us, given.until_us, given.whole)
+        reduce_window(given.folder / "h2load.log", given.folder, window, given.ahead_us)
+
+    command.add_argument("--from-us", type=int, required=True)
+    command.add_argument("--until-us", type=int, required=True)
+    command.add_argument("--whole", action="store_true")
+    command.add_argument("--ahead-us", type=int, default=0)
     command.set_defaults(do=do)
 
 

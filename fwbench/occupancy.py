@@ -1,0 +1,102 @@
+"""A host while a session has it: entered with a lease, left as it was.
+
+The lease is a file in the session's folder on the host. Whoever comes while it runs is refused;
+once it is over, the session is dead, and what it left is anybody's to take away.
+"""
+
+import getpass
+import os
+import socket
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fwbench.agent.archive import archive
+from fwbench.errors import FwbenchError, HostError, NotReadyError
+from fwbench.remote import Remote
+
+AGENT = "agent.pyz"
+ARRIVAL_S = 180.0
+BEGIN_TIMEOUT_S = 90.0
+_HELD_BY_ANOTHER = 75  # as `fwbench.agent.commands` has it
+
+
+class Lease(BaseModel):
+    """What another session's lease says, as far as a host can be believed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    session: str = "another"
+    owner: str = "somebody"
+    until: float | None = None
+
+    @property
+    def words(self) -> str:
+        """Whose it is and until when at the latest, by the host's clock."""
+        said = f"session {self.session[:80]} of {self.owner[:80]}"
+        if self.until is None or not 0 < self.until < 1e11:
+            return said
+        return f"{said}, until {datetime.fromtimestamp(self.until, UTC):%H:%M:%S} UTC at the latest"
+
+
+def folder_of(session: str) -> PurePosixPath:
+    """Where a session's files are on each of its hosts, with mode 0700."""
+    return PurePosixPath("/var/tmp") / f"fwbench-session-{session}"  # noqa: S108 - made with 0700
+
+
+def owner() -> str:
+    """Who executes sessions here, for whoever finds a host taken."""
+    return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()})"
+
+
+def arrive(remote: Remote, folder: PurePosixPath) -> None:
+    """Enter a host for the first time, or anew after it was lost: an empty folder, and the agent.
+
+    Raises `NotReadyError` where another session has the host.
+    """
+    remote.check(["rm", "-rf", str(folder)])
+    remote.check(["mkdir", "-m", "700", str(folder)])
+    remote.put(archive(), str(folder / AGENT))
+    begin(remote, folder, None, ARRIVAL_S)
+
+
+def begin(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float) -> None:
+    """Have a host for so many seconds more, free of what was left; `run` gets a folder of its own.
+
+    Raises `NotReadyError` where another session has the host.
+    """
+    argv = ["python3", "-I", str(folder / AGENT), "begin", f"--owner={owner()}", f"--for={for_s:g}"]
+    if run is not None:
+        argv.append(f"--run={run}")
+    done = remote.execute([*argv, str(folder)], timeout_s=BEGIN_TIMEOUT_S, sudo=True)
+    if done.exit_status == _HELD_BY_ANOTHER:
+        raise NotReadyError(
+            f"{remote.name}: is in use by {_holder(remote, folder).words};"
+            " wait for its end, or take it away with `fwbench clean --force`"
+        )
+    if done.exit_status:
+        raise HostError(
+            f"{remote.name}: cannot be prepared: {done.stderr.strip()[-300:] or 'it said nothing'}"
+        )
+
+
+def leave(remote: Remote, folder: PurePosixPath) -> None:
+    """Take the session off a host; from one that cannot be reached its warden does that, later."""
+    agent = ["python3", "-I", str(folder / AGENT), "leave", str(folder)]
+    try:
+        if remote.execute(agent, timeout_s=BEGIN_TIMEOUT_S, sudo=True).exit_status:
+            remote.check(["rm", "-rf", str(folder)])
+    except FwbenchError:
+        return
+
+
+def _holder(remote: Remote, folder: PurePosixPath) -> Lease:
+    with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
+        to = Path(private) / "held-by.json"
+        try:
+            remote.get(str(folder / "held-by.json"), to)
+            return Lease.model_validate_json(to.read_bytes())
+        except (HostError, ValidationError):
+            return Lease()
