@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers unit remote-test lab-test benchmarks clean-lab clean
+.PHONY: help demo test test-long lint types layers unit remote-test lab-test benchmarks clean-lab clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -34,6 +34,10 @@ remote-test: $(VENV)/developer ## SSH against a real sshd on loopback
 
 lab-test: $(VENV)/developer ## the whole way through a lab of its own, every fault that can be provoked there, and a server that knows its latencies
 	$(BIN)/pytest tests/lab tests/faults
+
+test-long: $(VENV)/developer ## what takes too long for every change; docs/reliability.md has its last result
+	$(BIN)/pytest tests/unit/test_mutated.py --hypothesis-profile=long
+	$(BIN)/pytest tests/faults -m long
 
 benchmarks: $(VENV)/installed ## what fwbench itself costs, in figures; needs a lab that is up
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py

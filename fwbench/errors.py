@@ -6,9 +6,16 @@ usage errors, and 130 to Ctrl-C, as shells have it.
 
 
 class FwbenchError(Exception):
-    """One sentence that names the thing at fault and says what to do."""
+    """One sentence that names the thing at fault and says what to do.
+
+    It may quote what a host, a tool or a file says: whatever that is, it stays one line of text
+    that steers no terminal.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return "".join(map(_shown, super().__str__()))
 
 
 class SuiteError(FwbenchError):
@@ -79,3 +86,9 @@ class MissingPackageError(FwbenchError):
     """What was asked for needs a Python package that is an extra of fwbench's."""
 
     exit_code = 1
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else repr(character)[1:-1]

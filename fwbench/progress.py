@@ -13,6 +13,7 @@ from fwbench.analyse.search import held
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.plan import estimated_s
+from fwbench.report.quantities import one_line
 
 MARKS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
 
@@ -20,6 +21,9 @@ MARKS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
 def line_of(record: Record) -> str:
     """One run in a line: what it was, what came of it."""
     run, verdict = record.run, record.verdict
+    if record.observation.lost:
+        why = one_line(record.observation.failure or "")
+        return f"{run.rig}  block {run.block}  {_what(record)}: lost, to be repeated ({why})"
     codes = ", ".join(dict.fromkeys(finding.code for finding in verdict.findings))
     because = f" ({codes})" if codes and verdict.word != "valid" else ""
     return f"{run.rig}  block {run.block}  {_what(record)}: {_mark(record)}{because}"
@@ -49,7 +53,7 @@ class ProgressWatcher:
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self._live = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} runs"),
             TimeElapsedColumn(),
@@ -62,7 +66,7 @@ class ProgressWatcher:
         self._task: TaskID | None = None
         self._began = 0.0
         self._planned_s = 0.0
-        self._total = self._done = 0
+        self._total = self._done = self._executed = 0
         self._now: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -81,12 +85,16 @@ class ProgressWatcher:
         """A step that is being taken."""
         self._console.print(text, markup=False)
 
-    def planned(self, plan: Plan) -> None:
-        """All runs are known now, and so is about how long they take."""
-        self._total, self._planned_s = len(plan.runs), estimated_s(plan)
+    def planned(self, plan: Plan, executed: int = 0) -> None:
+        """All runs are known now, and so is about how long those take that are left."""
+        self._total, self._done = len(plan.runs), executed
+        self._executed = executed
+        left = 1 - executed / self._total if self._total else 0
+        self._planned_s = left * estimated_s(plan)
         self._began = time.monotonic()
-        self.say(f"{self._total} runs, about {duration(self._planned_s)}")
-        self._task = self._live.add_task("", total=self._total, left="")
+        done = f", {executed} of them executed" if executed else ""
+        self.say(f"{self._total} runs{done}, about {duration(self._planned_s)}")
+        self._task = self._live.add_task("", total=self._total, completed=executed, left="")
 
     def started(self, run: Run) -> None:
         """A run begins on its rig."""
@@ -95,18 +103,18 @@ class ProgressWatcher:
             self._show()
 
     def ended(self, record: Record) -> None:
-        """A run is recorded."""
+        """A run is recorded, or an attempt at one that was lost."""
         with self._lock:
-            self._done += 1
+            self._done += not record.observation.lost
             self._now.pop(record.run.rig, None)
             self.say(f"[{self._done}/{self._total}] {line_of(record)}; {self._left()}")
             self._show()
 
     def _left(self) -> str:
         """What remains, by the pace so far; by the plan while there is none."""
-        if not self._done:
+        if self._done == self._executed:
             return f"about {duration(self._planned_s)} left"
-        pace = (time.monotonic() - self._began) / self._done
+        pace = (time.monotonic() - self._began) / (self._done - self._executed)
         left = pace * (self._total - self._done)
         return f"about {duration(left)} left" if self._done < self._total else "done"
 
@@ -126,7 +134,8 @@ class TaskProgress:
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
-        self._console.print(f"{self._what}: seconds if nothing lacks, minutes the first time")
+        said = f"{self._what}: seconds if nothing lacks, minutes the first time"
+        self._console.print(said, markup=False)
         if self._console.is_terminal:
             self._status.start()
         return self

@@ -1,208 +1,294 @@
-"""The loop: rigs side by side, each with its own runs in order, a record after each."""
+"""The loop: rigs side by side, each with its own runs in order; begun, or gone on with."""
 
+import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
 
 import fwbench
-from fwbench import execute, ready
-from fwbench.agent.archive import archive
-from fwbench.analyse.search import held, next_rate
-from fwbench.analyse.summarise import narrow_enough
-from fwbench.errors import FwbenchError, InventoryError
-from fwbench.execute import Bench, CancelledError
-from fwbench.judge import judge
+from fwbench import changes, occupancy, ready
+from fwbench.arrival import Arrived, Connect, Visit, together
+from fwbench.bench import Bench
+from fwbench.errors import SessionError, SuiteError
+from fwbench.loadgen.shares import shares
 from fwbench.model.contender import Contender
-from fwbench.model.host import Host, Rig
-from fwbench.model.load import Load
-from fwbench.model.record import Header, HostFacts, Record
+from fwbench.model.host import Rig
+from fwbench.model.record import Header, Record
 from fwbench.model.run import Plan, Run
-from fwbench.model.setting import CpuMode
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
-from fwbench.remote import Remote, SshRemote
+from fwbench.remote import SshRemote
+from fwbench.rounds import Log, Rounds, Watcher, event
 from fwbench.store import Store
 
 
-class Watcher(Protocol):
-    """Somebody who wants to know what is happening. Called from several threads."""
-
-    def say(self, text: str) -> None:
-        """A step is being taken."""
-
-    def planned(self, plan: Plan) -> None:
-        """All runs are known."""
-
-    def started(self, run: Run) -> None:
-        """A run begins."""
-
-    def ended(self, record: Record) -> None:
-        """A run is recorded."""
-
-
 class Session:
-    """One plan being executed. `cancel()` ends it soon and leaves nothing on the hosts."""
+    """One plan being executed. `cancel()` ends it soon and leaves nothing on the hosts.
+
+    `left_out` says of every rig that was not used to its end why; with `keep_going` also of those
+    that could not be used from the beginning, which end the session otherwise.
+    """
 
     def __init__(
         self,
+        header: Header,
+        plan: Plan,
+        store: Store,
+        watcher: Watcher,
+        *,
+        connect: Connect = SshRemote,
+        keep_going: bool = False,
+    ) -> None:
+        self.header, self.plan, self.store = header, plan, store
+        self.watcher, self.connect, self.keep_going = watcher, connect, keep_going
+        self.id = _id_of(store)
+        self.left_out: dict[str, str] = {}
+        self._contenders = {contender.name: contender for contender in header.contenders}
+        self._cancelled = threading.Event()
+        self._begun = False
+
+    @classmethod
+    def new(
+        cls,
         suite: Suite,
         contenders: Mapping[str, Contender],
         rigs: Sequence[Rig],
         parent: Path,
         watcher: Watcher,
-        connect: Callable[[Host], SshRemote] = SshRemote,
-    ) -> None:
-        self.suite, self.rigs, self.watcher, self.connect = suite, tuple(rigs), watcher, connect
-        self.contenders = {name: contenders[name] for name in suite.contenders}
+        *,
+        suite_file: Path | None = None,
+        connect: Connect = SshRemote,
+        keep_going: bool = False,
+    ) -> "Session":
+        """All of a suite, between these rigs, in a folder of its own below `parent`.
+
+        Raises `SuiteError` where a load has too few connections for a rig's clients.
+        """
+        for load, rig in product(suite.loads, rigs):
+            shares(load, len(rig.clients))
         now = datetime.now(UTC)
-        self.created_at = now.isoformat(timespec="seconds")
-        self.id = f"{suite.name}-{now:%Y%m%dt%H%M%S}{now.microsecond // 1000:03}"
-        self.folder = parent / self.id
-        self._cancelled = threading.Event()
-        for rig in self.rigs:
-            if len(rig.clients) > 1:
-                raise InventoryError(
-                    f"rig {rig.name} has {len(rig.clients)} clients; this version loads from one: "
-                    "leave the others out, or give each target its own with fwbench_rig"
-                )
+        header = Header(
+            fwbench=fwbench.__version__,
+            created_at=now.isoformat(timespec="seconds"),
+            suite=suite,
+            suite_file=None if suite_file is None else suite_file.absolute(),
+            contenders=tuple(contenders[name] for name in suite.contenders),
+            rigs=tuple(rigs),
+            facts=(),
+        )
+        store = Store(parent / _new_id(suite, now))
+        plan = make_plan(suite, header.rigs)
+        return cls(header, plan, store, watcher, connect=connect, keep_going=keep_going)
+
+    @classmethod
+    def resumed(
+        cls,
+        store: Store,
+        contenders: Mapping[str, Contender],
+        watcher: Watcher,
+        *,
+        connect: Connect = SshRemote,
+        keep_going: bool = False,
+    ) -> "Session":
+        """What a session has not executed yet, in the same plan and folder.
+
+        Raises `SessionError` where the suite, the contenders or fwbench have changed.
+        """
+        header, plan = store.header(), store.plan()
+        if found := changes.of_question(header, contenders):
+            raise SessionError(changes.words(store.folder, found))
+        session = cls(header, plan, store, watcher, connect=connect, keep_going=keep_going)
+        session._begun = True
+        return session
+
+    @classmethod
+    def rest_of(
+        cls,
+        store: Store,
+        contenders: Mapping[str, Contender],
+        watcher: Watcher,
+        *,
+        connect: Connect = SshRemote,
+        keep_going: bool = False,
+    ) -> "Session":
+        """What a session has not executed, as a new session beside it: for a changed world."""
+        before, plan, done = store.header(), store.plan(), store.concluded()
+        now = datetime.now(UTC)
+        header = before.model_copy(
+            update={
+                "fwbench": fwbench.__version__,
+                "created_at": now.isoformat(timespec="seconds"),
+                "suite_file": None,
+                "contenders": tuple(_known(contenders, name) for name in before.suite.contenders),
+                "facts": (),
+                "continues": store.folder.name,
+            }
+        )
+        rest = tuple(run for run in plan.runs if run.id not in done)
+        if not rest:
+            raise SessionError(f"{store.folder}: every run is executed; there is no rest")
+        return cls(
+            header,
+            Plan(seed=plan.seed, runs=rest),
+            Store(store.folder.parent / _new_id(before.suite, now)),
+            watcher,
+            connect=connect,
+            keep_going=keep_going,
+        )
 
     def cancel(self) -> None:
         """Let every rig stop what it is doing and clean up."""
         self._cancelled.set()
 
     def run(self) -> Store:
-        """Execute the whole plan; the store holds a record of every run that came to its end."""
-        addresses = {rig.name: ready.load_address(rig.target) for rig in self.rigs}
-        with ThreadPoolExecutor(2 * len(self.rigs)) as threads, ExitStack() as open_hosts:
-            hosts = [host for rig in self.rigs for host in rig.hosts]
-            remotes = {host.name: open_hosts.enter_context(self.connect(host)) for host in hosts}
-            self.watcher.say(f"connecting to {', '.join(remotes)}")
-            folder = PurePosixPath("/var/tmp") / f"fwbench-{self.id}"  # noqa: S108 - made with mode 0700
-            open_hosts.callback(
-                lambda: list(threads.map(lambda r: _leave(r, folder), remotes.values()))
-            )
-            busy: list[Future[Any]] = []
-            open_hosts.callback(wait, busy)  # no host is left while somebody is at work on it
-            arriving = [
-                threads.submit(self._arrive, remotes[host.name], host, folder) for host in hosts
-            ]
-            busy += arriving
-            facts = tuple(future.result() for future in arriving)
-            images = ready.check(
-                self.rigs, facts, tuple(self.contenders.values()), _pinned_cpus(self.suite)
-            )
-            plan = make_plan(self.suite, self.rigs)
-            store = Store.create(self.folder)
-            store.begin(self._header(facts), plan)
-            self.watcher.planned(plan)
-            cpus = {fact.host: fact.cpu_numbers for fact in facts}
-            benches = {
-                rig.name: Bench(
-                    session=self.id,
-                    target=remotes[rig.target.name],
-                    client=remotes[rig.clients[0].name],
-                    address=addresses[rig.name],
-                    cpus=cpus[rig.target.name],
-                    folder=folder,
-                    cancelled=self._cancelled.is_set,
-                )
-                for rig in self.rigs
+        """Execute what is to be executed; the store has a record of every run that ended."""
+        with ExitStack() as leaving:
+            done: frozenset[str] = frozenset()
+            if self._begun:
+                leaving.enter_context(self.store.held())
+                done = self._taken_up()
+            runs = {
+                rig.name: [run for run in self.plan.of_rig(rig.name) if run.id not in done]
+                for rig in self.header.rigs
             }
-            recording = threading.Lock()
-            running = [
-                threads.submit(
-                    self._execute_rig, rig, plan, benches[rig.name], images, store, recording
-                )
-                for rig in self.rigs
-            ]
-            busy += running
-            try:
-                wait(running, return_when=FIRST_EXCEPTION)
-                for future in running:
-                    if future.done():
-                        future.result()
-            except BaseException:  # Ctrl-C too: the other rigs stop and clean up before it goes on
-                self.cancel()
-                raise
-        return store
+            rigs = [rig for rig in self.header.rigs if runs[rig.name]]
+            if rigs:
+                addresses = {rig.name: ready.load_address(rig.target) for rig in rigs}
+                threads = leaving.enter_context(ThreadPoolExecutor(sum(len(r.hosts) for r in rigs)))
+                self._between(rigs, runs, addresses, threads, leaving)
+        return self.store
 
-    def _arrive(self, remote: Remote, host: Host, folder: PurePosixPath) -> HostFacts:
-        remote.check(["mkdir", "-m", "700", str(folder)])
-        remote.put(archive(), str(folder / "agent.pyz"))
-        return ready.facts(remote, host, folder)
-
-    def _execute_rig(
+    def _between(
         self,
-        rig: Rig,
-        plan: Plan,
-        bench: Bench,
-        images: Mapping[tuple[str, str], str],
-        store: Store,
-        recording: threading.Lock,
+        rigs: Sequence[Rig],
+        runs: Mapping[str, Sequence[Run]],
+        addresses: Mapping[str, str],
+        threads: ThreadPoolExecutor,
+        leaving: ExitStack,
     ) -> None:
-        done: list[Record] = []
-        for run in plan.of_rig(rig.name):
-            if done and done[-1].run.block != run.block:
-                ended = narrow_enough(self.suite, plan, rig.name, done)
-                if ended is not None:
-                    self.watcher.say(f"{rig.name}: {ended}")
-                    return
-            if self._cancelled.is_set():
-                return
-            self.watcher.started(run)
-            contender = self.contenders[run.trial.contender]
-            try:
-                observation = execute.execute(
-                    run,
-                    _load(run, done),
-                    contender,
-                    images[rig.target.name, contender.name],
-                    self.suite.start_timeout_s,
-                    bench,
-                    store.run_folder(run.id),
-                )
-            except CancelledError:
-                return
-            verdict = judge(run, contender, observation, self.suite.thresholds)
-            record = Record(run=run, observation=observation, verdict=verdict)
-            done.append(record)
-            with recording:
-                store.append(record)
-            self.watcher.ended(record)
+        busy: list[Future[Any]] = []
+        self.watcher.say(f"connecting to {', '.join(host.name for r in rigs for host in r.hosts)}")
+        visit = Visit(self.header, self.store.folder, addresses)
+        arrived = visit.arrive(rigs, self.connect, threads, busy, leaving)
+        usable = [rig for rig in rigs if rig.name not in arrived.troubles]
+        if arrived.troubles and not (self.keep_going and usable):
+            trouble = together(arrived.troubles.values())
+            if isinstance(trouble, SessionError):
+                raise SessionError(changes.words(self.store.folder, [str(trouble)]))
+            raise trouble
+        self._begin(arrived, leaving)
+        visit = replace(visit, header=self.header)  # which knows the hosts now
+        log = Log(self.store, self.watcher)
+        for name, trouble in arrived.troubles.items():
+            self._leave_out(log, "left-out", name, str(trouble))
+        executed = len(self.plan.runs) - sum(map(len, runs.values()))
+        self.watcher.planned(self.plan, executed)
+        before = self._records_before()
+        running = {
+            threads.submit(
+                Rounds(
+                    rig=rig.name,
+                    suite=self.header.suite,
+                    plan=self.plan,
+                    runs=runs[rig.name],
+                    before=[record for record in before if record.run.rig == rig.name],
+                    contenders=self._contenders,
+                    images={
+                        contender: image
+                        for (target, contender), image in arrived.images.items()
+                        if target == rig.target.name
+                    },
+                    bench=self._bench(rig, arrived, addresses[rig.name]),
+                    log=log,
+                    come_back=partial(visit.come_back, rig, arrived.remotes),
+                ).go
+            ): rig.name
+            for rig in usable
+        }
+        busy += running
+        try:
+            wait(running, return_when=FIRST_EXCEPTION)
+            for future in running:
+                if future.done():
+                    future.result()
+        except BaseException:  # Ctrl-C too: the other rigs stop and clean up before it goes on
+            self.cancel()
+            raise
+        for future, name in running.items():
+            if (why := future.result()) is not None:
+                self._leave_out(log, "set-aside", name, why)
 
-    def _header(self, facts: tuple[HostFacts, ...]) -> Header:
-        return Header(
-            fwbench=fwbench.__version__,
-            created_at=self.created_at,
-            suite=self.suite,
-            contenders=tuple(self.contenders.values()),
-            rigs=self.rigs,
-            facts=facts,
+    def _begin(self, arrived: Arrived, leaving: ExitStack) -> None:
+        """Write down what is known now; of a session that goes on, the hosts it had not met."""
+        known = {facts.host for facts in self.header.facts}
+        new = [facts for facts in arrived.facts.values() if facts.host not in known]
+        self.header = self.header.model_copy(update={"facts": (*self.header.facts, *new)})
+        if self._begun:
+            if new:
+                self.store.write_header(self.header)
+            self.store.note(
+                event("resumed", f"the session was resumed with fwbench {fwbench.__version__}")
+            )
+            return
+        Store.create(self.store.folder)
+        self.store.begin(self.header, self.plan)
+        leaving.enter_context(self.store.held())
+
+    def _taken_up(self) -> frozenset[str]:
+        """The runs that are over, once what an end at a bad moment left is whole and noted."""
+        if (repaired := self.store.repair()) is not None:
+            why = f"{repaired.torn_bytes} bytes of a record that was not whole were taken off"
+            self.store.note(event("repaired", why))
+        done = self.store.concluded()
+        for run in self.plan.runs:
+            if run.id not in done and self.store.run_folder(run.id).exists():
+                kept = self.store.lost_folder(run.id, self.store.next_attempt(run.id) - 1)
+                why = f"run {run.id} was interrupted; what it left is kept in runs/{kept.name}"
+                self.store.note(event("interrupted", why, run.rig))
+        return done
+
+    def _records_before(self) -> Sequence[Record]:
+        """The records that decide what is still to be done: those of a rule, or of a search."""
+        suite = self.header.suite
+        matter = suite.stop is not None or any(load.search is not None for load in suite.loads)
+        return self.store.records() if self._begun and matter else ()
+
+    def _bench(self, rig: Rig, arrived: Arrived, address: str) -> Bench:
+        return Bench(
+            session=self.id,
+            target=arrived.remotes[rig.target.name],
+            clients=tuple(arrived.remotes[client.name] for client in rig.clients),
+            address=address,
+            cpus=arrived.facts[rig.target.name].cpu_numbers,
+            folder=occupancy.folder_of(self.id),
+            cancelled=self._cancelled.is_set,
         )
 
-
-def _pinned_cpus(suite: Suite) -> int:
-    """The most CPUs to which a container is pinned."""
-    pinned = [limits for limits in suite.limits if limits.cpu_mode is CpuMode.PINNED]
-    return max((int(limits.cpus or 0) for limits in pinned), default=0)
+    def _leave_out(self, log: Log, kind: str, rig: str, why: str) -> None:
+        self.left_out[rig] = why
+        log.note(event(kind, why, rig))
 
 
-def _load(run: Run, done: Sequence[Record]) -> Load:
-    """What a run puts on its contender; a step of a search goes by those before it in its block."""
-    load = run.trial.load
-    if load.search is None:
-        return load
-    before = [r for r in done if r.run.block == run.block and r.run.trial == run.trial]
-    return load.at(next_rate(load.search, [held(record, load.search) for record in before]))
+def _known(contenders: Mapping[str, Contender], name: str) -> Contender:
+    if name not in contenders:
+        raise SuiteError(f"there is no contender {name} any more")
+    return contenders[name]
 
 
-def _leave(remote: Remote, folder: PurePosixPath) -> None:
-    """Take the session's folder off a host; one that cannot be reached keeps it in /var/tmp."""
-    try:
-        remote.check(["rm", "-rf", str(folder)])
-    except FwbenchError:
-        return
+def _id_of(store: Store) -> str:
+    """A session is called as its folder is: on hosts its name is part of paths and options."""
+    name = store.folder.resolve().name
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", name):
+        raise SessionError(f"{store.folder}: is no name of a session; call the folder as it was")
+    return name
+
+
+def _new_id(suite: Suite, now: datetime) -> str:
+    return f"{suite.name}-{now:%Y%m%dt%H%M%S}{now.microsecond // 1000:03}"

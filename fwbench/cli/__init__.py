@@ -21,6 +21,7 @@ Exit codes:
   6    provisioning               7  not provisioned, or a port in use
   8    at least one run is invalid (results are printed and kept)
   9    lab                       10  session folder
+  11   a rig was left out or set aside; the others went on
   130  interrupted; what was measured is kept
 """
 
@@ -30,7 +31,8 @@ class _Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         # Whoever ends the program gently gets the same cleaning up as with Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
         try:
             return super().invoke(context)
         except FwbenchError as error:
@@ -39,9 +41,8 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # click ends quietly when the reader of a pipe has gone
-            click.echo(
-                f"fwbench: {error.strerror or error}: {error.filename or 'a file'}", err=True
-            )
+            said = FwbenchError(f"{error.strerror or error}: {error.filename or 'a file'}")
+            click.echo(f"fwbench: {said}", err=True)
             context.exit(1)
         except KeyboardInterrupt:
             click.echo("fwbench: interrupted", err=True)
@@ -76,7 +77,9 @@ for command in (
     hosts.provision,
     hosts.verify,
     hosts.teardown,
+    hosts.clean,
     runs.run,
+    runs.resume,
     runs.report,
     lab,
 ):

@@ -1,11 +1,12 @@
-"""The commands about hosts: doctor, provision, verify, teardown."""
+"""The commands about hosts: doctor, provision, verify, clean, teardown."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from fwbench.cli.options import inventory_option, rigs_of
+from fwbench.cli.options import inventory_option, keep_going_option, rigs_of
+from fwbench.errors import HostError
 
 
 @click.command()
@@ -30,46 +31,80 @@ def doctor(inventory: Path) -> None:
 @click.command()
 @inventory_option
 @click.option("--check", is_flag=True, help="Only tell what would change.")
-def provision(inventory: Path, check: bool) -> None:
+@keep_going_option
+def provision(inventory: Path, check: bool, keep_going: bool) -> None:
     """Make bare hosts ready: Docker and images on targets, h2load on clients.
 
+    A host that fails never stops the others. One that cannot even be reached does, before anything
+    is changed, unless -k leaves it out.
+
     \b
-    Example: fwbench provision -i hosts.yml
+    Examples:
+      fwbench provision -i hosts.yml
+      fwbench provision -i hosts.yml --keep-going
     """
-    _play("provision.yml", inventory, check=check)
+    _play("provision.yml", inventory, keep_going, check=check)
 
 
 @click.command()
 @inventory_option
-def verify(inventory: Path) -> None:
+@keep_going_option
+def verify(inventory: Path, keep_going: bool) -> None:
     """Check on the hosts that all that provisioning promises is there.
 
     \b
     Example: fwbench verify -i hosts.yml
     """
-    _play("verify.yml", inventory)
+    _play("verify.yml", inventory, keep_going)
 
 
 @click.command()
 @inventory_option
 @click.option("--check", is_flag=True, help="Only tell what would change.")
-def teardown(inventory: Path, check: bool) -> None:
+@keep_going_option
+def teardown(inventory: Path, check: bool, keep_going: bool) -> None:
     """Remove from the hosts all that fwbench put there.
 
     \b
     Example: fwbench teardown -i hosts.yml
     """
-    _play("teardown.yml", inventory, check=check)
+    _play("teardown.yml", inventory, keep_going, check=check)
 
 
-def _play(name: str, inventory: Path, *, check: bool = False) -> None:
+@click.command()
+@inventory_option
+@click.option("--force", is_flag=True, help="Sessions that may still be alive, too.")
+def clean(inventory: Path, force: bool) -> None:
+    """Take off the hosts what dead sessions left: containers, processes, folders.
+
+    A session is dead once its time on a host is over without being renewed; one that may be alive
+    is named and left alone. What provisioning put there stays.
+
+    \b
+    Example: fwbench clean -i hosts.yml
+    """
+    from fwbench.clean import clean as take_away
+    from fwbench.report import cleaned
+
+    hosts = take_away(rigs_of(inventory), force=force)
+    click.echo(cleaned.table(hosts))
+    if troubles := [host.trouble for host in hosts if host.trouble]:
+        raise HostError("; ".join(troubles))
+
+
+def _play(name: str, inventory: Path, keep_going: bool, *, check: bool = False) -> None:
     from fwbench.progress import TaskProgress
-    from fwbench.provision import meet, provision
+    from fwbench.provision import meet, provision, shortfall
     from fwbench.report import hosts as table
 
-    hosts = [host for rig in rigs_of(inventory) for host in rig.hosts]
-    meet(hosts)
-    names = ", ".join(host.name for host in hosts)
-    with TaskProgress(f"{name.removesuffix('.yml')} of {names}") as progress:
-        played = provision(name, inventory, hosts, check=check, on_task=progress.task)
-    click.echo(table.played(played))
+    rigs = rigs_of(inventory)
+    hosts = [host for rig in rigs for host in rig.hosts]
+    left_out = meet(hosts, keep_going=keep_going)
+    names = ", ".join(host.name for host in hosts if host.name not in left_out)
+    with TaskProgress(f"{name.removesuffix('.yml')} of {names or 'no host'}") as progress:
+        played = provision(
+            name, inventory, hosts, left_out=left_out, check=check, on_task=progress.task
+        )
+    click.echo(table.played(played, rigs))
+    if error := shortfall(played, rigs, keep_going=keep_going):
+        raise error

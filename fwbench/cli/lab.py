@@ -1,6 +1,7 @@
 """The commands about the lab."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,10 +18,42 @@ lab_name = click.option(
 )
 
 
+class _Size(click.ParamType[Any]):
+    """A target's size, as `lab.size` reads it."""
+
+    name = "NAME=CPUS,MEMORY[,PRICE]"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        from fwbench.lab.size import parse_size
+
+        try:
+            return parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), parameter, context)
+
+
 @lab.command()
 @lab_name
-@click.option("--targets", type=click.IntRange(1, 50), default=1, show_default=True)
-@click.option("--clients", type=click.IntRange(1, 50), default=1, show_default=True)
+@click.option(
+    "--targets",
+    type=click.IntRange(1, 50),
+    help="Targets without limits of their own.  [default: 1]",
+)
+@click.option(
+    "--target",
+    "sizes",
+    type=_Size(),
+    multiple=True,
+    help="A target of a size: its CPUs and memory, and what an hour of it costs if reports are to"
+    " tell costs. Once for each target.",
+)
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 50),
+    help="Targets get them in turn.  [default: 1, with --target as many as targets]",
+)
 @click.option(
     "--os",
     "systems",
@@ -37,7 +70,12 @@ lab_name = click.option(
     help="Certificate that the hosts are to trust  [default: those added to this machine]",
 )
 def up(
-    name: str, targets: int, clients: int, systems: tuple[str, ...], authorities: tuple[Path, ...]
+    name: str,
+    targets: int | None,
+    sizes: tuple[Any, ...],
+    clients: int | None,
+    systems: tuple[str, ...],
+    authorities: tuple[Path, ...],
 ) -> None:
     """Bring up targets and clients and write an inventory of them.
 
@@ -45,6 +83,7 @@ def up(
     Examples:
       fwbench lab up
       fwbench lab up --targets 2 --clients 2 --os debian:13 --os debian:12
+      fwbench lab up --target small=0.5,512m --target large=1,1g
     """
     from fwbench.lab.hosts import AUTHORITIES, Lab
     from fwbench.lab.image import SYSTEMS
@@ -53,7 +92,10 @@ def up(
         if system not in SYSTEMS:
             raise click.BadParameter(f"{system}; there are {', '.join(SYSTEMS)}", param_hint="--os")
     trusted = authorities or tuple(sorted(AUTHORITIES.glob("*.crt")))
-    path = Lab(name).up(targets, clients, systems, trusted, say)
+    if sizes and targets is not None:
+        raise click.UsageError("--targets and --target exclude each other: name every size")
+    wanted = sizes or (None,) * (targets or 1)
+    path = Lab(name).up(wanted, clients or len(sizes) or 1, systems, trusted, say)
     say("the lab is up; its inventory is")
     click.echo(path)
 

@@ -13,6 +13,13 @@ inventory_option = click.option(
     help="Any Ansible inventory with the groups `targets` and `clients`.",
 )
 
+keep_going_option = click.option(
+    "-k",
+    "--keep-going",
+    is_flag=True,
+    help="Leave bad hosts out and go on with the others.",
+)
+
 
 def rigs_of(inventory: Path) -> Any:
     """The rigs of an inventory."""

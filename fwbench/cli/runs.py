@@ -1,13 +1,14 @@
-"""The commands about sessions: run and report."""
+"""The commands about sessions: run, resume and report."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fwbench.cli.options import inventory_option, rigs_of
-from fwbench.errors import FwbenchError
+from fwbench.cli.options import inventory_option, keep_going_option, rigs_of
+from fwbench.errors import FwbenchError, RigError
 
 NOT_ALL_VALID = 8
 
@@ -53,6 +54,7 @@ serving_option = click.option(
     help="Instead of the suite's preset and its number of blocks: 1, 10 or 30.",
 )
 @click.option("--dry-run", is_flag=True, help="Only print the plan; nothing is connected to.")
+@keep_going_option
 @serving_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
 def run(
@@ -61,6 +63,7 @@ def run(
     output: Path,
     preset: str | None,
     dry_run: bool,
+    keep_going: bool,
     serving: Any,
     quiet: bool,
 ) -> None:
@@ -80,7 +83,8 @@ def run(
     from fwbench.suite_file import load_contenders, load_suite
 
     contenders = load_contenders(places.data() / "contenders")
-    asked = load_suite(_suite_path(suite), contenders)
+    path = _suite_path(suite)
+    asked = load_suite(path, contenders)
     if preset is not None:
         asked = asked.with_preset(type(asked.preset)(preset))
     rigs = rigs_of(inventory)
@@ -91,14 +95,65 @@ def run(
         click.echo(planned(asked, make_plan(asked, rigs)), nl=False)
         return
     with ProgressWatcher(quiet=quiet) as watcher:
-        session = Session(asked, contenders, rigs, output, watcher)
-        try:
-            session.run()
-        except (KeyboardInterrupt, FwbenchError):
-            if session.folder.exists():
-                watcher.say(f"what was measured is kept in {session.folder}")
-            raise
-    _print_report(session.folder, serving)
+        session = Session.new(
+            asked,
+            contenders,
+            rigs,
+            output,
+            watcher,
+            suite_file=path,
+            keep_going=keep_going,
+        )
+        _execute(session, watcher)
+    _print_report(session.store.folder, serving, left_out=session.left_out)
+
+
+@click.command()
+@click.argument("session", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--new",
+    is_flag=True,
+    help="Execute the rest as a new session beside it: for when the hosts or the suite changed.",
+)
+@keep_going_option
+@serving_option
+@click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
+def resume(session: Path, new: bool, keep_going: bool, serving: Any, quiet: bool) -> None:
+    """Go on with a session that was interrupted, in the same plan.
+
+    Whatever ended it, runs that are recorded stay, and one that was interrupted is repeated.
+    Nothing is executed if hosts, images or the suite are no longer what they were. A session in
+    which nothing is left to be executed is only reported.
+
+    \b
+    Examples:
+      fwbench resume sessions/smoke-20261123t101500123
+      fwbench resume sessions/smoke-20261123t101500123 --keep-going
+      fwbench resume sessions/smoke-20261123t101500123 --new
+    """
+    from fwbench import places
+    from fwbench.progress import ProgressWatcher
+    from fwbench.session import Session
+    from fwbench.store import Store
+    from fwbench.suite_file import load_contenders
+
+    contenders = load_contenders(places.data() / "contenders")
+    with ProgressWatcher(quiet=quiet) as watcher:
+        take_up = Session.rest_of if new else Session.resumed
+        going_on = take_up(Store(session), contenders, watcher, keep_going=keep_going)
+        _execute(going_on, watcher)
+    _print_report(going_on.store.folder, serving, left_out=going_on.left_out)
+
+
+def _execute(session: Any, watcher: Any) -> None:
+    """Execute a session; however it ends, say where its results are and how it goes on."""
+    try:
+        session.run()
+    except (KeyboardInterrupt, FwbenchError):
+        folder = session.store.folder
+        if folder.exists():
+            watcher.say(f"what was measured is kept; go on with: fwbench resume {folder}")
+        raise
 
 
 @click.command()
@@ -139,7 +194,9 @@ def _suite_path(suite: Path) -> Path:
     raise SuiteError(f"{suite}: no such file, nor one of the suites {', '.join(shipped)}")
 
 
-def _print_report(folder: Path, serving: Any, form: str = "text") -> None:
+def _print_report(
+    folder: Path, serving: Any, form: str = "text", left_out: Mapping[str, str] | None = None
+) -> None:
     from fwbench.store import Store
 
     store = Store(folder)
@@ -149,19 +206,25 @@ def _print_report(folder: Path, serving: Any, form: str = "text") -> None:
         from fwbench.report.text import render
 
         header = store.header()
-        summary = summarise(header, store.plan(), records)
+        summary = summarise(header, store.plan(), records, store.lost(), store.events())
         click.echo(render(header, summary, records, serving))
         click.echo(f"Session: {folder}")
     elif form == "json":
         from fwbench.analyse.summarise import summarise
 
-        click.echo(summarise(store.header(), store.plan(), records).model_dump_json(indent=1))
+        told = summarise(store.header(), store.plan(), records, store.lost(), store.events())
+        click.echo(told.model_dump_json(indent=1))
     else:
         from fwbench.report.hdr import log
 
         for line in log(store, records):
-            click.echo(line, nl=False)
+            click.echo(line)
     from fwbench.analyse.samples import tells
 
+    if left_out:
+        raise RigError(
+            "; ".join(f"{rig}: {why}" for rig, why in left_out.items())
+            + f"; once that is healed, go on with: fwbench resume {folder}"
+        )
     if not all(tells(record) for record in records):
         sys.exit(NOT_ALL_VALID)

@@ -11,15 +11,16 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Spread(Frozen):
     """How one quantity varied; the unit is that of the field which holds it.
 
-    `within_sd_percent` is the share of values within one `sd` of the `mean`. The median and the
-    percentiles are None before h2load 1.69, which does not print them.
+    `within_sd_percent` is the share of values within one `sd` of the `mean`; it is None for several
+    clients together, whose shares do not tell it. So are the median and the percentiles, which
+    h2load does not print before 1.69.
     """
 
     min: Amount
     max: Amount
     mean: Amount
     sd: Amount
-    within_sd_percent: Amount
+    within_sd_percent: Amount | None
     median: Amount | None = None
     p95: Amount | None = None
     p99: Amount | None = None
@@ -79,7 +80,7 @@ class Percentiles(Frozen):
 
 
 class Second(Frozen):
-    """What completed in one second since the epoch, on the client's clock."""
+    """What completed in one second since the epoch, on the first client's clock."""
 
     at_s: Count
     completions: Count
@@ -91,14 +92,16 @@ class LogSummary(Frozen):
     """What the load generator's log, one row for each answered request, adds up to.
 
     The window goes from the first request's start to the last one's completion; its times are
-    microseconds since the epoch, on the client's clock, and None if there is no row. At a fixed
-    rate only requests that started after the warm-up and before its end are rows of the window; all
-    other answers are `rows_outside`, and nothing else here is about them.
+    microseconds since the epoch, on the first client's clock, and None if there is no row. At a
+    fixed rate only requests that started after the warm-up and before its end are rows of the
+    window; all other answers are `rows_outside`, and nothing else here is about them. Of several
+    clients only the time counts in which all of them loaded.
 
     `per_second` and `completions_per_tenth` have one number for each second or tenth of a second
     since the epoch that the window touches: the first and the last are seldom whole. Together they
     are `rows`. `longest_gap_us` is the longest time inside the window in which nothing completed;
-    it is exact from 10 ms on, and about right below.
+    it is exact from 10 ms on, and about right below; of several clients it is exact from 100 ms on,
+    and below not longer than told.
 
     `latency` is as measured. `corrected` also has the requests that were due while an answer was
     awaited; it is None for a closed load, in which none is due.

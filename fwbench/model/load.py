@@ -22,8 +22,8 @@ class Search(Frozen):
     """
 
     p99_ms: float = Field(gt=0, allow_inf_nan=False)
-    lowest: float = Field(gt=0, allow_inf_nan=False, description="requests per second")
-    highest: float = Field(gt=0, allow_inf_nan=False, description="requests per second")
+    lowest: float = Field(ge=0.001, le=1e9, allow_inf_nan=False, description="requests per second")
+    highest: float = Field(gt=0, le=1e9, allow_inf_nan=False, description="requests per second")
     steps: int = Field(default=6, ge=1, le=12)
 
     @model_validator(mode="after")

@@ -53,6 +53,36 @@ class LoadResult(Frozen):
     log: LogSummary | None
 
 
+class ClientSide(Frozen):
+    """What one client of the rig left; `load` is its share of the whole.
+
+    That of a rig's only client is the observation's own, and None here. The log of a share is that
+    of the time in which all clients loaded.
+    """
+
+    host: str
+    answer_before: Answer | None = None
+    answer_after: Answer | None = None
+    load: LoadResult | None = None
+    usage: HostUsage | None = None
+    clock: ClockOffset | None = Field(default=None, description="against the target's")
+    began_s: float | None = Field(
+        default=None,
+        description="its first logged request, in epoch seconds of the first client's clock",
+    )
+    ended_s: float | None = Field(default=None, description="its last answer, by the same clock")
+
+
+class Together(Frozen):
+    """How far the clients of a rig loaded at the same time."""
+
+    skew_s: float | None = Field(
+        ge=0, description="from the first client's first request to that of the last one"
+    )
+    uncertainty_s: float | None = Field(ge=0, description="how far the reading of clocks is off")
+    common_s: float | None = Field(ge=0, description="the time in which all loaded: the window")
+
+
 class Phases(Frozen):
     """Seconds that the parts of a run took; None where it did not come to that."""
 
@@ -77,16 +107,19 @@ class Observation(Frozen):
         default=None, description="requests per second; None for a closed load"
     )
     phases: Phases
-    answer_before: Answer | None = None
-    answer_after: Answer | None = None
     container_before: ContainerState | None = None
     container_after: ContainerState | None = None
-    load: LoadResult | None = None
+    load: LoadResult | None = Field(default=None, description="of all clients together")
     target: HostUsage | None = None
-    client: HostUsage | None = None
-    clock: ClockOffset | None = None
+    clients: tuple[ClientSide, ...] = ()
+    together: Together | None = Field(default=None, description="None where there is one client")
     failure: str | None = Field(default=None, description="why it could not be executed to its end")
     lost: bool = Field(
         default=False,
         description="the failure lies outside the measurement: a connection or the controller",
     )
+
+    @property
+    def common_s(self) -> float | None:
+        """Of several clients, how long all of them loaded; None where there is one."""
+        return None if self.together is None else self.together.common_s

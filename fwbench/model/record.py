@@ -37,7 +37,7 @@ class HostFacts(Frozen):
     mitigations: dict[str, str] = Field(default_factory=dict, description="by vulnerability")
     cpus: float = Field(gt=0, description="that it may use at a time; a share where it has a quota")
     cpu_numbers: tuple[int, ...] = Field(default=(), description="those that can be used")
-    memory_bytes: int
+    memory_bytes: int = Field(ge=0, lt=2**63)
     cgroup_version: int
     engine: str | None = None
     h2load: str | None = None

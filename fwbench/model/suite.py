@@ -1,5 +1,6 @@
 from enum import StrEnum
 from itertools import product
+from math import prod
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -9,6 +10,10 @@ from fwbench.model.load import Load
 from fwbench.model.names import Name
 from fwbench.model.setting import Concurrency, Limits, Network, Setting
 from fwbench.model.thresholds import Thresholds
+
+# No file may ask for more than a machine can plan. At ten seconds a run, this is twelve days.
+MOST_ENTRIES = 1000
+MOST_RUNS = 100_000
 
 
 class Preset(StrEnum):
@@ -41,13 +46,17 @@ class Suite(Frozen):
 
     name: Name
     question: str
-    contenders: tuple[Name, ...] = Field(min_length=1)
+    contenders: tuple[Name, ...] = Field(min_length=1, max_length=MOST_ENTRIES)
     baseline: Name | None = None
-    endpoints: tuple[Name, ...] = Field(default=("hello",), min_length=1)
-    loads: tuple[Load, ...] = Field(min_length=1)
-    limits: tuple[Limits, ...] = Field(default=(Limits(),), min_length=1)
-    concurrency: tuple[Concurrency, ...] = Field(default=(Concurrency(),), min_length=1)
-    networks: tuple[Network, ...] = Field(default=(Network.PUBLISHED,), min_length=1)
+    endpoints: tuple[Name, ...] = Field(default=("hello",), min_length=1, max_length=MOST_ENTRIES)
+    loads: tuple[Load, ...] = Field(min_length=1, max_length=MOST_ENTRIES)
+    limits: tuple[Limits, ...] = Field(default=(Limits(),), min_length=1, max_length=MOST_ENTRIES)
+    concurrency: tuple[Concurrency, ...] = Field(
+        default=(Concurrency(),), min_length=1, max_length=MOST_ENTRIES
+    )
+    networks: tuple[Network, ...] = Field(
+        default=(Network.PUBLISHED,), min_length=1, max_length=MOST_ENTRIES
+    )
     preset: Preset = Preset.STANDARD
     blocks: int = Field(default_factory=lambda data: data["preset"].blocks, ge=1, le=1000)
     stop: StoppingRule | None = None
@@ -68,7 +77,19 @@ class Suite(Frozen):
             raise ValueError(
                 f"stop: at_least ({self.stop.at_least}) is more than the {self.blocks} blocks"
             )
+        if (runs := self._runs()) > MOST_RUNS:
+            raise ValueError(
+                f"it stands for {runs} runs on each rig, and may for {MOST_RUNS};"
+                " ask in several suites, or with fewer blocks"
+            )
         return self
+
+    def _runs(self) -> int:
+        """How many runs there are on each rig, without making them."""
+        contenders = len(self.contenders) + self.compares  # the baseline twice
+        steps = sum(1 if load.search is None else load.search.steps for load in self.loads)
+        others = (self.endpoints, self.limits, self.concurrency, self.networks)
+        return contenders * steps * prod(map(len, others)) * self.blocks
 
     @property
     def compares(self) -> bool:

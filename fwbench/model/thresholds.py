@@ -51,4 +51,10 @@ class Thresholds(Frozen):
     )
     nic_losses: float = Field(default=0.001, description="share of the packets")
     docker_proxy_cores: float = Field(default=0.05, description="of one CPU")
+    client_skew_s: float = Field(
+        default=0.05, description="from the first client's start of a load to the last one's"
+    )
+    common_window: float = Field(
+        default=0.9, description="in which all clients loaded, as a share of the load's duration"
+    )
     clock_offset_s: float = Field(default=0.1, description="beyond what the reading is unsure of")

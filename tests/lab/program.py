@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from fwbench.lab.docker import docker
+
 # All hosts of a lab share the CPUs of one machine, which may itself be one of many on another. The
 # kernel then lets h2load wait, and CPUs are taken away: a run is invalid for that alone, rightly.
 OF_SHARED_CPUS = {"client-starved", "others-busy", "steal"}
@@ -69,6 +71,14 @@ class Lab:
     def targets(self) -> list[str]:
         return [name for name in self.hosts if name.startswith("target-")]
 
+    def container(self, host: str) -> str:
+        """The host as this machine's engine knows it."""
+        return f"fwbench-{self.inventory.parent.name}-{host}"
+
+    def within(self, host: str, *argv: str) -> str:
+        """What a command prints on a host that may not answer SSH now."""
+        return docker("exec", self.container(host), *argv)
+
     def ssh(
         self, host: str, command: str, given: str = "", *, user: str = "admin"
     ) -> subprocess.CompletedProcess[str]:
@@ -98,7 +108,7 @@ class Lab:
         """What a session may have forgotten on each host: containers, folders, load."""
         look = (
             "sudo docker ps --all --quiet 2>/dev/null; ls -d /var/tmp/fwbench-* 2>/dev/null;"
-            " pgrep -a h2load; true"
+            " pgrep -a h2load; pgrep -af 'agent[.]pyz'; true"
         )
         found = {host: self.ask(host, look).strip() for host in self.hosts}
         return {host: text for host, text in found.items() if text}

@@ -1,0 +1,204 @@
+"""Whatever happens to a session: every planned run once, none lost, none mixed, nothing left.
+
+A few of each here; `make test-long` has as many as `docs/reliability.md` tells of.
+"""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from befallen import Befallen, small_disk, small_disk_of
+from program import SOUND, Lab, Program
+
+from fwbench.lab.docker import docker
+from fwbench.store import Store
+
+Befall = Callable[..., Befallen]
+LEFT_OUT = 11
+NO_SESSION = 10
+
+
+@pytest.fixture
+def befall(program: Program, lab: Lab, sessions: Path) -> Befall:
+    return lambda blocks: Befallen(program, lab, sessions, blocks)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.long)])
+def test_the_controller_is_killed_again_and_again(befall: Befall, kills: int) -> None:
+    moments = random.Random(kills)  # noqa: S311 - moments, no secrets
+    session = befall(blocks=4 if kills < 10 else 40)
+    process = session.begin("--quiet")
+    killed = 0
+    while killed < kills:
+        time.sleep(moments.uniform(0.1, 6))
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.communicate()
+        killed += 1
+        process = session.take_up("--quiet")
+    code, _ = session.end()
+    assert code in SOUND
+    assert killed == kills, "the session was over before: give it more blocks"
+    session.assert_nothing_lost()
+
+
+@pytest.mark.parametrize("cuts", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_the_connections_are_cut_again_and_again(befall: Befall, lab: Lab, cuts: int) -> None:
+    moments = random.Random(cuts)  # noqa: S311 - moments, no secrets
+    session = befall(blocks=4 if cuts < 10 else 25)
+    process = session.begin("--quiet")
+    cut = 0
+    while cut < cuts:
+        time.sleep(moments.uniform(0.5, 5))
+        if process.poll() is not None:
+            break
+        host = moments.choice(sorted(lab.hosts))
+        lab.within(host, "sh", "-c", "pkill -KILL -u admin sshd || true")
+        cut += 1
+    code, said = session.end()
+    assert code in SOUND, said
+    assert cut == cuts, "the session was over before: give it more blocks"
+    session.assert_nothing_lost()
+
+
+@pytest.mark.parametrize("host", ["client-1", "target-1"])
+def test_a_host_is_rebooted(befall: Befall, lab: Lab, host: str) -> None:
+    session = befall(blocks=3)
+    session.begin("--quiet")
+    session.await_run(3)
+    docker("restart", "--time=0", lab.container(host))
+    code, said = session.end()
+    if code == LEFT_OUT:  # it was away for too long
+        said = session.resume()
+    else:
+        assert code in SOUND, said
+    session.assert_nothing_lost()
+
+
+def test_the_engine_is_restarted(befall: Befall, lab: Lab) -> None:
+    session = befall(blocks=3)
+    session.begin("--quiet")
+    session.await_run(3)
+    lab.ask("target-1", "sudo service docker restart")
+    code, said = session.end()
+    assert code in SOUND, said
+    session.assert_nothing_lost()
+
+
+def test_a_host_is_gone_and_the_other_rig_goes_on(befall: Befall, lab: Lab) -> None:
+    session = befall(blocks=3)
+    session.begin("--quiet")
+    session.await_run(3)
+    docker("stop", "--time=0", lab.container("client-2"))
+    try:
+        code, said = session.end()
+        assert code == LEFT_OUT
+        assert "rig-2: failed 3 times in a row" in said
+        of = [record.run.rig for record in session.store.records()]
+        assert of.count("rig-1") == 3
+        assert of.count("rig-2") < 3
+        assert "rig-2" in session.program("report", session.folder, exits=SOUND).stdout
+        refused = session.resume(exits=5)
+        assert "client-2: " in refused
+    finally:
+        docker("start", lab.container("client-2"))
+    session.resume()
+    session.assert_nothing_lost()
+
+
+@pytest.mark.parametrize("host", ["client-1", "target-1"])
+def test_the_disk_of_a_host_is_full(befall: Befall, lab: Lab, host: str) -> None:
+    """Its runs fail and are kept as failed, until its rig is set aside; then there is room."""
+    session = befall(blocks=7)
+    with small_disk_of(lab.container(host), kibibytes=4096):
+        session.begin("--quiet")
+        session.await_run(4)
+        lab.within(host, "sh", "-c", "cat /dev/zero >/var/tmp/filler 2>/dev/null || true")
+        code, said = session.end()
+        lab.within(host, "rm", "/var/tmp/filler")
+        assert code == LEFT_OUT, said
+        assert "No space left on device" in said
+        failed = [record for record in session.store.records() if record.observation.failure]
+        assert {record.run.rig for record in failed} == {"rig-1"}
+        assert len(failed) <= 3
+        session.resume()
+        session.assert_nothing_lost()
+
+
+def test_the_disk_of_the_controller_is_full(befall: Befall, tmp_path: Path) -> None:
+    session = befall(blocks=6)
+    with small_disk(tmp_path / "small", kibibytes=700) as disk:
+        session.begin("--quiet", into=disk)
+        session.await_run(3)
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"0" * 4096)
+        code, said = session.end()
+        assert code == NO_SESSION, said
+        assert "No space left on device" in said
+        assert "fwbench resume" in said
+        session.assert_clean()
+        filler.unlink()
+        whole = session.store.records()
+        session.resume()
+        assert session.store.records()[: len(whole)] == whole
+        session.assert_nothing_lost()
+
+
+def test_the_laptop_is_closed_until_its_lease_is_over(befall: Befall, lab: Lab) -> None:
+    session = befall(blocks=3)
+    process = session.begin("--quiet")
+    session.await_run(3)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        told = session.program("clean", "-i", lab.inventory).stdout
+        assert "left alone: session befallen-" in told
+        told = session.program("clean", "-i", lab.inventory, "--force").stdout
+        assert "removed" in told
+        session.assert_clean()
+    finally:
+        process.send_signal(signal.SIGCONT)
+    code, said = session.end()
+    assert code in SOUND, said
+    assert session.store.lost()
+    session.assert_nothing_lost()
+
+
+def test_two_sessions_cannot_use_one_rig_at_once(befall: Befall, lab: Lab) -> None:
+    session = befall(blocks=2)
+    session.begin("--quiet")
+    refused = session.program(
+        "run", "smoke", "-i", lab.inventory, "-o", session.sessions, exits=7
+    ).stderr
+    assert "is in use by session befallen-" in refused
+    code, said = session.end()
+    assert code in SOUND, said
+    session.assert_nothing_lost()
+
+
+def test_a_world_that_changed_is_refused_and_its_rest_is_a_new_session(befall: Befall) -> None:
+    session = befall(blocks=2)
+    process = session.begin("--quiet")
+    session.await_run(2)
+    process.kill()
+    process.communicate()
+    session.suite.write_text(session.suite.read_text().replace("requests: 200", "requests: 201"))
+    refused = session.resume(exits=NO_SESSION)
+    assert "befallen.yml has another loads" in refused
+    assert f"fwbench resume --new {session.folder}" in refused
+    done = session.store.concluded()
+    rest = session.resume("--new")
+    assert "befallen" in rest
+    old, new = sorted(session.sessions.glob("befallen-*"))
+    session.sessions = new.parent
+    assert Store(old).concluded() == done
+    assert Store(new).header().continues == old.name
+    planned = {run.id for run in Store(old).plan().runs}
+    assert {record.run.id for record in Store(new).records()} == planned - done
+    session.assert_clean()
