@@ -4,6 +4,7 @@ import difflib
 import json
 from collections.abc import Callable, Collection, Mapping
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -18,6 +19,7 @@ from fwbench.yaml_lines import Document, KeyPath, read, shown
 _Model = TypeVar("_Model", bound=BaseModel)
 
 _SWEPT = ("connections", "rate")
+_LARGEST_SWEEP = 1000
 _A_NAME = "must be lower-case letters, digits, '-' and '_', begin with one of the first two"
 _SHAPES = {
     "memory": "must be a whole number and one of the units b, k, m, g, such as 512m",
@@ -53,7 +55,7 @@ def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
     A load whose `connections` or `rate` is a list is a sweep: it stands for a load with each.
     """
     document = read(path)
-    value, entries = _swept(document.value)
+    value, entries = _swept(document)
 
     def in_file(path: KeyPath) -> KeyPath:
         """Where in the file a load comes from, whose place among all loads `path` gives."""
@@ -84,8 +86,9 @@ def _contender(file: Path) -> Contender:
     return _validated(document, Contender, {**document.value, "name": file.parent.name})
 
 
-def _swept(value: Any) -> tuple[Any, list[int]]:
+def _swept(document: Document) -> tuple[Any, list[int]]:
     """The suite with every sweep written out, and from which entry of the file each load comes."""
+    value: Any = document.value
     loads = value.get("loads") if isinstance(value, dict) else None
     if not isinstance(loads, list):
         return value, []
@@ -93,6 +96,9 @@ def _swept(value: Any) -> tuple[Any, list[int]]:
     entries: list[int] = []
     for entry, load in enumerate(loads):
         swept = [key for key in _SWEPT if isinstance(load, dict) and _is_sweep(load.get(key))]
+        if (number := prod(len(load[key]) for key in swept)) > _LARGEST_SWEEP:
+            problem = f"stands for {number} loads; a sweep may have {_LARGEST_SWEEP}"
+            raise document.error(("loads", entry), problem)
         for values in product(*(load[key] for key in swept)):
             written_out.append({**load, **dict(zip(swept, values, strict=True))} if swept else load)
             entries.append(entry)
@@ -130,18 +136,11 @@ def _first_error(
 ) -> SuiteError:
     """The first error in the file, but a misspelt key rather than that the right one is missing."""
     # To pydantic, a list whose entries are wrong is also too short.
-    own = [
-        error
-        for error in errors
-        if not any(_is_within(other["loc"], error["loc"]) for other in errors)
-    ]
+    around = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    own = [error for error in errors if error["loc"] not in around]
     first = min(own, key=lambda error: (error["type"] == "missing", document.line(_path(error))))
     others = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
     return document.error(_path(first), _problem(first, model) + others)
-
-
-def _is_within(path: KeyPath, of: KeyPath) -> bool:
-    return len(path) > len(of) and path[: len(of)] == of
 
 
 def _path(details: ErrorDetails) -> KeyPath:
@@ -170,6 +169,8 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> str:
             return f"must be {limits['expected']}, not {shown(details['input'])}"
         case "too_short":
             return "must not be empty"
+        case "too_long":
+            return f"must have at most {limits['max_length']} entries"
         case "value_error":
             return str(limits["error"])
     if kind in _KINDS:

@@ -6,6 +6,8 @@ pytest_plugins = ["rented"]
 
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None)
+# What is too long for every change: pytest --hypothesis-profile=long
+settings.register_profile("long", deadline=None, max_examples=5000)
 settings.load_profile("untimed")
 
 
