@@ -9,6 +9,9 @@ from fwbench.model.setting import CpuMode, Network, Setting
 from fwbench.remote import Remote
 
 ENGINE_TIMEOUT_S = 60
+# What a contender does is not ours to say: neither its log nor its processes may fill the host.
+LOG_OPTIONS = ("max-size=4m", "max-file=2")
+PROCESSES = 16_384
 
 
 def url(address: str, contender: Contender, contract: Contract) -> str:
@@ -39,6 +42,8 @@ def run_argv(
         argv += ["--network=host", f"--env=FWBENCH_BIND={host}"]
     else:
         argv += [f"--publish={host}:{contender.port}:{contender.port}"]
+    argv += ["--log-driver=local", *(f"--log-opt={option}" for option in LOG_OPTIONS)]
+    argv.append(f"--pids-limit={PROCESSES}")
     argv += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp"]
     argv.append(f"--env=FWBENCH_WORKERS={setting.concurrency.workers or contender.workers}")
     argv.append(f"--env=FWBENCH_THREADS={setting.concurrency.threads or contender.threads}")

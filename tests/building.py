@@ -12,6 +12,7 @@ from fwbench.model.host import Client, Rig, Target
 from fwbench.model.load import Load
 from fwbench.model.observation import (
     Answer,
+    ClientSide,
     ContainerState,
     LoadResult,
     Observation,
@@ -220,18 +221,32 @@ def answer(contract: Contract = HELLO, **changes: Any) -> Answer:
     return given.model_copy(update=changes)
 
 
+def client_side(contract: Contract = HELLO, **changes: Any) -> ClientSide:
+    side = ClientSide(
+        host="one-client",
+        answer_before=answer(contract),
+        answer_after=answer(contract),
+        usage=client_usage(),
+        clock=ClockOffset(client_minus_target_s=0.002, uncertainty_s=0.01),
+    )
+    return side.model_copy(update=changes)
+
+
 def observation(contract: Contract = HELLO, **changes: Any) -> Observation:
+    """Of a rig with one client, whose usage is `client`."""
+    if "client" in changes:
+        changes["usage"] = changes.pop("client")
+    of_client = {name: changes.pop(name) for name in ClientSide.model_fields if name in changes}
+    if "load" in of_client:
+        changes["load"] = of_client.pop("load")
     honest = Observation(
         started_at="2026-11-23T10:00:00.000+00:00",
         phases=Phases(start_s=0.5, application_s=1.5, load_s=4.1, total_s=8.0),
-        answer_before=answer(contract),
-        answer_after=answer(contract),
         container_before=container(),
         container_after=container(),
         load=load_result(),
         target=target_usage(),
-        client=client_usage(),
-        clock=ClockOffset(client_minus_target_s=0.002, uncertainty_s=0.01),
+        clients=(client_side(contract, **of_client),),
     )
     return honest.model_copy(update=changes)
 
@@ -298,9 +313,9 @@ def suite(**changes: Any) -> Suite:
     return Suite(**(values | changes))
 
 
-def header(**changes: Any) -> Header:
+def target_facts(host: str = "one-target", **changes: Any) -> HostFacts:
     facts = HostFacts(
-        host="one-target",
+        host=host,
         system="Debian GNU/Linux 13",
         kernel="6.12.57",
         architecture="x86_64",
@@ -320,20 +335,31 @@ def header(**changes: Any) -> Header:
             ),
         ),
     )
-    client = facts.model_copy(
-        update={
-            "host": "one-client",
-            "engine": None,
-            "h2load": "h2load nghttp2/1.64.0",
-            "images": (),
-        }
-    )
+    return facts.model_copy(update=changes)
+
+
+def client_facts(host: str = "one-client", **changes: Any) -> HostFacts:
+    unlike_a_target = {"engine": None, "images": (), "h2load": "h2load nghttp2/1.64.0"}
+    return target_facts(host, **(unlike_a_target | changes))
+
+
+def header(**changes: Any) -> Header:
+    """Of a session; all its rigs are alike, unless `facts` says otherwise."""
     values: dict[str, Any] = {
         "fwbench": "0.1.0",
         "created_at": "2026-11-23T10:00:00+00:00",
         "suite": suite(),
         "contenders": (FLASK, FASTAPI),
         "rigs": (rig(),),
-        "facts": (facts, client),
     }
-    return Header(**(values | changes))
+    values |= changes
+    if "facts" not in values:
+        values["facts"] = tuple(
+            fact
+            for one in values["rigs"]
+            for fact in (
+                target_facts(one.target.name),
+                *(client_facts(client.name) for client in one.clients),
+            )
+        )
+    return Header(**values)

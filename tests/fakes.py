@@ -3,20 +3,60 @@
 import json
 import shlex
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from building import SAMPLES, answer, container, reduced
+from building import SAMPLES, answer, container
 from sampled import telemetry
 
-from fwbench.errors import HostError
+from fwbench.agent.reduce import ends, reduce_log, reduce_window
+from fwbench.agent.rows import Window
+from fwbench.errors import HostError, LostError
 from fwbench.model.observation import Answer
 from fwbench.remote import Completed
 
 NO_ANSWER = Answer(error="ConnectionRefusedError: [Errno 111] Connection refused")
-LOG_LEFT = reduced("".join(f"{10**15 + n * 1000}\t200\t2000\n" for n in range(1000)))
+BEGAN_US = 10**15
+
+
+@cache
+def log_of(began_us: int, rows: int = 1000) -> str:
+    """A request every millisecond, each answered after two."""
+    return "".join(f"{began_us + n * 1000}\t200\t2000\n" for n in range(rows))
+
+
+@cache
+def left_of(log: str, window: Window | None = None, ahead_us: int = 0) -> Mapping[str, bytes]:
+    """What the agent leaves of a log."""
+    with TemporaryDirectory() as place:
+        file, left = Path(place) / "h2load.log", Path(place) / "left"
+        left.mkdir()
+        file.write_text(log)
+        if window is None:
+            reduce_log(file, left)
+        else:
+            reduce_window(file, left, window, ahead_us)
+        return {path.name: path.read_bytes() for path in left.iterdir()}
+
+
+@cache
+def ends_of(log: str) -> tuple[int | None, int | None]:
+    with TemporaryDirectory() as place:
+        file = Path(place) / "h2load.log"
+        file.write_text(log)
+        return ends(file)
+
+
+class UnderWay(NamedTuple):
+    """A load that a fake host has begun."""
+
+    until: float
+    options: Mapping[str, str]
 
 
 class Clock:
@@ -42,7 +82,7 @@ class FakeHost:
     def __init__(
         self,
         name: str,
-        clock: Callable[[], float] = lambda: 0.0,
+        clock: Callable[[], float] = time.monotonic,
         on_call: Callable[["FakeHost", str], None] = lambda *_: None,
     ) -> None:
         self.name = name
@@ -52,15 +92,17 @@ class FakeHost:
         self.files: dict[str, bytes] = {}
         self.containers: set[str] = set()
         self.ended: set[str] = set()  # of these the engine says that they no longer run
-        self.loads: dict[str, float] = {}
+        self.loads: dict[str, UnderWay] = {}
         self.asked: list[str] = []
         self.lost = False
         self.gone = threading.Event()
 
         self.answers: list[Answer] = []  # the last one stays; none: as building's contract says
         self.engine_says = ""  # a refusal to start
+        self.held_by: dict[str, Any] | None = None  # the lease of another session
         self.load_takes_s: float | None = 0.0  # None: never ends
         self.load_ends: dict[str, Any] = {"exit_status": 0, "timed_out": False}
+        self.log: str | None = None  # one of a load that began at BEGAN_US of the fakes' time
         self.output = (SAMPLES / "1.52" / "ok-n.out").read_text()
         self.facts: dict[str, Any] = {}
         self.ahead_s = 0.0  # by how much its clock is
@@ -106,11 +148,12 @@ class FakeHost:
         self._hear(f"put {path}")
         self._write(path, content)
 
-    def get(self, path: str, to: Path) -> None:
+    def get(self, path: str, to: Path, limit_bytes: int = 1 << 24) -> None:
         self._hear(f"get {path}")
         self._let_loads_end()
         if path not in self.files:
             raise HostError(f"{self.name}: no such file: {path}")
+        assert len(self.files[path]) <= limit_bytes
         to.write_bytes(self.files[path])
 
     def exists(self, path: str) -> bool:
@@ -120,12 +163,16 @@ class FakeHost:
 
     # What happens on the host
 
+    def perform(self, command: str) -> None:
+        """Do what a command says, though nobody may hear of it."""
+        self._perform(shlex.split(command), sudo=True)
+
     def _hear(self, what: str) -> None:
         assert not self.closed, f"{self.name} is asked after its connection was closed: {what}"
         self.asked.append(what)
         self.on_call(self, what)
         if self.lost:
-            raise HostError(f"{self.name}: the connection was lost during `{what}`")
+            raise LostError(f"{self.name}: the connection was lost during `{what}`")
 
     def _perform(self, argv: list[str], sudo: bool) -> tuple[int, str]:
         match argv:
@@ -168,6 +215,18 @@ class FakeHost:
             given[key] = value
         folder = PurePosixPath(rest.pop(0))
         match command:
+            case "begin":
+                assert sudo, "what was left may be root's"
+                if self.held_by is not None:
+                    self._write_json(folder / "held-by.json", self.held_by)
+                    return 75, ""
+                self.containers.clear()
+                if "--run" in given:
+                    self.folders.add(str(folder / given["--run"]))
+            case "leave":
+                assert sudo, "what was left may be root's"
+                self.containers.clear()
+                return self._perform(["rm", "-rf", str(folder)], sudo=True)
             case "facts":
                 self._write_json(folder / "facts.json", self.facts)
             case "ask":
@@ -178,7 +237,10 @@ class FakeHost:
             case "load":
                 assert rest[0] == "h2load", rest
                 takes = float("inf") if self.load_takes_s is None else self.load_takes_s
-                self.loads[str(folder)] = self.clock() + takes
+                at = float(given.get("--at", 0)) - self.ahead_s
+                self.loads[str(folder)] = UnderWay(max(self.clock(), at) + takes, given)
+            case "reduce":
+                self._reduce(folder, given)
             case "stop-load":
                 self.loads.pop(str(folder), None)
             case "settle" | "finish" if not sudo or given["--container"] not in self.containers:
@@ -187,7 +249,8 @@ class FakeHost:
                 state = container(waited_s=0.2, settled=True)
                 self._write_json(folder / "container-before.json", state.model_dump())
             case "finish":
-                state = container(waited_s=None, settled=None)
+                running = given["--container"] not in self.ended
+                state = container(running=running, waited_s=None, settled=None)
                 self._write_json(folder / "container-after.json", state.model_dump())
                 self._write(str(folder / "container.log"), b"booted\n")
                 if self.samples:
@@ -198,23 +261,38 @@ class FakeHost:
         return 0, ""
 
     def _let_loads_end(self) -> None:
-        for name, ends in list(self.loads.items()):
-            if self.clock() >= ends:
+        for name, (until, given) in list(self.loads.items()):
+            if self.clock() >= until:
                 del self.loads[name]
                 folder = PurePosixPath(name)
                 self._write(str(folder / "h2load.out"), self.output.encode())
                 self._write(str(folder / "h2load.err"), b"")
                 if self.samples:
                     self._write_json(folder / "telemetry-client.json", telemetry())
-                for name, content in LOG_LEFT.items():
-                    self._write(str(folder / name), content)
                 ended = {
                     "started": 1.0,
                     "load_s": 3.5,
                     "answer_after": answer().model_dump(),
                     **self.load_ends,
                 }
+                if "--keep-log" in given:
+                    ended["first_start_us"], ended["last_end_us"] = ends_of(self._logged())
+                else:
+                    self._leave(folder, left_of(self._logged()))
                 self._write_json(folder / "load.json", ended)
+
+    def _reduce(self, folder: PurePosixPath, given: Mapping[str, str]) -> None:
+        window = Window(int(given["--from-us"]), int(given["--until-us"]), "--whole" in given)
+        self._leave(folder, left_of(self._logged(), window, int(given["--ahead-us"])))
+
+    def _logged(self) -> str:
+        if self.log is not None:
+            return self.log
+        return log_of(BEGAN_US + round(self.ahead_s * 1e6))
+
+    def _leave(self, folder: PurePosixPath, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            self._write(str(folder / name), content)
 
     def _write(self, path: str, content: bytes) -> None:
         folder = str(PurePosixPath(path).parent)

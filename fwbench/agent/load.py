@@ -14,6 +14,8 @@ from fwbench.agent.detached import still_there
 from fwbench.agent.files import write
 from fwbench.agent.sampler import Sampler, sample_until_ended
 
+LONGEST_WAIT_S = 60.0
+
 
 def load(
     folder: Path,
@@ -22,14 +24,22 @@ def load(
     argv: Sequence[str],
     skip_s: float | None = None,
     for_s: float | None = None,
+    at: float | None = None,
+    keep_log: bool = False,
 ) -> None:
     """Run the load generator, ask for the answer once more, and leave all that came of it.
 
-    `skip_s` and `for_s` say which rows of the log count, as `reduce_log` has it.
+    `skip_s` and `for_s` say which rows of the log count, as `reduce_log` has it. `at` is when to
+    start, in epoch seconds of this host; one that is over is now. A log that is kept is not
+    reduced: only its first start and its last end are told, in µs, if it has any.
     """
-    from fwbench.agent.reduce import reduce_log  # after the fork, so that nobody waits for it
+    # after the fork, so that nobody waits for it
+    from fwbench.agent.reduce import ends, reduce_log
+    from fwbench.agent.rows import UnreadableError
 
     sampler = Sampler()
+    if at is not None:
+        time.sleep(min(max(0.0, at - time.time()), LONGEST_WAIT_S))
     result: dict[str, Any] = {"exit_status": None, "timed_out": False, "started": time.time()}
     began = time.monotonic()
     with (folder / "h2load.out").open("wb") as out, (folder / "h2load.err").open("wb") as err:
@@ -52,7 +62,10 @@ def load(
     sampler.leave(folder / "telemetry-client.json")
     result["answer_after"] = ask(url, timeout_s=5)
     log = folder / "h2load.log"
-    if log.exists():
+    if log.exists() and keep_log:
+        with suppress(OSError, UnreadableError):
+            result["first_start_us"], result["last_end_us"] = ends(log)
+    elif log.exists():
         reduce_log(log, folder, skip_s, for_s)
         log.unlink()
     write(folder / "load.json", result)

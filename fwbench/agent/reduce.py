@@ -12,37 +12,32 @@ each latency occurred, in ascending order of latency; `steps` are the latencies 
 distance from the one before, the first from 0. Numbers are separated by blanks. A pair of second
 and status may have several lines, which add up.
 
-`log.json` tells what the counts do not, or why there are none (`unreadable`).
+`log.json` tells what the counts do not, or why there are none (`unreadable`). Its `pauses_us` are
+begin and end of each time of 100 ms or more without a completion, but for one at the end.
 """
 
 import gzip
-import json
-import re
+import os
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import suppress
-from itertools import compress, cycle, groupby, repeat
+from collections.abc import Callable
+from itertools import cycle, groupby, repeat
 from operator import add, floordiv, sub
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from fwbench.agent.files import hand_over, write
+from fwbench.agent.rows import Log, Rows, UnreadableError, Window
 
 COUNTS = "counts.gz"
 SUMMARY = "log.json"
 HEAD = "fwbench-counts 1"
 
-_READ_BYTES = 32 * 1024  # what comes of it stays in a core's own cache
-_FLOOD_BYTES = 64 * 1024  # without two ends of lines
 _SECOND_US = 1_000_000
 _TENTH_US = 100_000
 _STRETCH_US = 10_000
+_PAUSE_US = 100_000
 _LONGEST_US = 86_400 * _SECOND_US
-
-# -1 stands for an HTTP/2 stream that was not answered; over HTTP/1.1 it does not occur.
-_ROW = re.compile(rb"([0-9]{1,16})\t(-1|[0-9]{1,3})\t([0-9]{1,16})\n")
-_DIGITS = b"0123456789"
 
 
 class _Texts(dict[int, str]):
@@ -55,10 +50,6 @@ class _Texts(dict[int, str]):
 _TEXTS = _Texts({number: str(number) for number in range(1000)})
 
 
-class UnreadableError(Exception):
-    """A log that h2load does not write."""
-
-
 def reduce_log(
     log: Path, folder: Path, skip_s: float | None = None, for_s: float | None = None
 ) -> None:
@@ -67,10 +58,41 @@ def reduce_log(
     With `skip_s` or `for_s`, only rows that start so long after the log's first start, and for so
     long, are counted; of the others, only how many they are.
     """
-    partial = folder / (COUNTS + ".partial")
+
+    def window(rows: Log) -> Window | None:
+        return None if skip_s is None and for_s is None else _window(rows, skip_s or 0, for_s)
+
+    _leave(Log(log), folder, window)
+
+
+def reduce_window(log: Path, folder: Path, window: Window, ahead_us: int = 0) -> None:
+    """Leave the same of those rows of `log` that are in a window of another host's clock.
+
+    `ahead_us` is by how much the clock that the log was written by is ahead of it; what is left is
+    by the other one. May be done again.
+    """
+    _leave(Log(log, ahead_us), folder, lambda _: window)
+
+
+def ends(log: Path) -> tuple[int | None, int | None]:
+    """A log's first start and its last end in µs since the epoch; None and None without a row.
+
+    Raises `UnreadableError` and `OSError`.
+    """
+    first_us, last_us = None, None
+    for rows in Log(log):
+        earliest_us = min(rows.starts_us)
+        latest_us = max(map(add, rows.starts_us, rows.latencies_us))
+        first_us = earliest_us if first_us is None else min(first_us, earliest_us)
+        last_us = latest_us if last_us is None else max(last_us, latest_us)
+    return first_us, last_us
+
+
+def _leave(log: Log, folder: Path, window_of: "Callable[[Log], Window | None]") -> None:
+    partial = folder / f"{COUNTS}.{os.getpid()}.partial"
     try:
         with gzip.open(partial, "wt", 4, encoding="ascii") as counts:
-            summary = _reduced(_Log(log), counts, skip_s, for_s)
+            summary = _reduced(log, counts, window_of(log))
         hand_over(partial)
         partial.rename(folder / COUNTS)
     except UnreadableError as error:
@@ -81,88 +103,13 @@ def reduce_log(
     write(folder / SUMMARY, summary)
 
 
-class _Rows(NamedTuple):
-    """Some rows by column; one status stands for all if it is the same in all of them."""
-
-    starts_us: list[int]
-    statuses: list[bytes]
-    latencies_us: list[int]
-
-    def within(self, begin_us: int, end_us: float) -> "_Rows":
-        """Those of the rows that start in a window."""
-        inside = [begin_us <= start_us < end_us for start_us in self.starts_us]
-        return _Rows(
-            list(compress(self.starts_us, inside)),
-            self.statuses if len(self.statuses) == 1 else list(compress(self.statuses, inside)),
-            list(compress(self.latencies_us, inside)),
-        )
-
-
-class _Log:
-    """Iterates over the rows of a log, some thousands at once."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.torn_rows = 0
-
-    def __iter__(self) -> Iterator[_Rows]:
-        lines = 0
-        rest = b""  # the last whole line, in case nothing follows, and what follows it
-        with self.path.open("rb") as file:
-            while read := file.read(_READ_BYTES):
-                text = rest + read
-                end = text.rfind(b"\n", 0, text.rfind(b"\n")) + 1
-                rest = text[end:]
-                if end:
-                    rows = _columns(text[:end], lines)
-                    lines += len(rows.starts_us)
-                    yield rows
-                if len(rest) > _FLOOD_BYTES:
-                    _columns(rest, lines)  # refuses
-        last, end_of_line, torn = rest.rpartition(b"\n")
-        self.torn_rows = 1 if torn else 0
-        if end_of_line and (torn or _ROW.fullmatch(rest)):
-            yield _columns(last + end_of_line, lines)
-        elif end_of_line:
-            self.torn_rows = 1
-
-
-def _columns(text: bytes, lines_before: int) -> _Rows:
-    """The rows that whole lines hold; `UnreadableError` names the first line that is none."""
-    # All but the digits is as it ought to be: quicker than to match each line.
-    marks = text.translate(None, _DIGITS)
-    lines = len(marks) // 3
-    if marks and marks == b"\t\t\n" * lines:
-        with suppress(ValueError):  # no digits, or by the thousand, or zeros in front
-            status = b"\t%b\t" % text.split(b"\t", 2)[1]
-            numbers = text.replace(status, b",")
-            if 3 <= len(status) <= 5 and len(text) - len(numbers) == lines * (len(status) - 1):
-                # Of one status, a list of numbers is left, which JSON's parser reads the quickest.
-                read = json.loads(b"[%b]" % numbers[:-1].replace(b"\n", b","))
-                return _Rows(read[::2], [status[1:-1]], read[1::2])
-            words = text.split()
-            if len(words) == 3 * lines and max(map(len, words[1::3])) <= 3:
-                return _Rows(list(map(int, words[::3])), words[1::3], list(map(int, words[2::3])))
-    rows = []
-    for number, line in enumerate(text.splitlines(keepends=True), start=lines_before + 1):
-        if (row := _ROW.fullmatch(line)) is None:
-            shown = line[:200].decode("ascii", "backslashreplace")
-            raise UnreadableError(f"line {number} of h2load's log is no row: {shown!r:.200}")
-        rows.append(row.groups())
-    starts, various, latencies = zip(*rows, strict=True)
-    return _Rows(list(map(int, starts)), list(various), list(map(int, latencies)))
-
-
-def _reduced(
-    log: _Log, counts: IO[str], skip_s: float | None, for_s: float | None
-) -> dict[str, Any]:
+def _reduced(log: Log, counts: IO[str], window: "Window | None") -> dict[str, Any]:
     """Write the counts, and tell the rest."""
-    window = None if skip_s is None and for_s is None else _window(log, skip_s or 0, for_s)
     counts.write(HEAD + "\n")
     reduction = _Reduction(counts)
     rows_outside = 0
     for rows in log:
-        inside = rows.within(*window) if window else rows
+        inside = rows.within(window) if window else rows
         rows_outside += len(rows.starts_us) - len(inside.starts_us)
         if inside.starts_us:
             reduction.add(inside)
@@ -175,11 +122,12 @@ def _reduced(
         "first_start_us": reduction.first_start_us,
         "last_end_us": reduction.last_end_us,
         "longest_gap_us": reduction.longest_gap_us(),
+        "pauses_us": reduction.pauses_us(),
         "completions_per_tenth": reduction.completions_per_tenth(),
     }
 
 
-def _window(log: _Log, skip_s: float, for_s: float | None) -> tuple[int, float]:
+def _window(log: Log, skip_s: float, for_s: float | None) -> Window:
     """Begin and end; counted from the first start, which is seldom that of the first row."""
     first_us, last_us = None, 0
     for rows in log:
@@ -188,7 +136,8 @@ def _window(log: _Log, skip_s: float, for_s: float | None) -> tuple[int, float]:
         last_us = max(last_us, *rows.starts_us)
         _check_span(first_us, last_us)
     begin_us = (first_us or 0) + round(skip_s * _SECOND_US)
-    return begin_us, float("inf") if for_s is None else begin_us + round(for_s * _SECOND_US)
+    end_us = float("inf") if for_s is None else begin_us + round(for_s * _SECOND_US)
+    return Window(begin_us, end_us)
 
 
 def _check_span(first_us: int, last_us: int) -> None:
@@ -213,7 +162,7 @@ class _Reduction:
         self._spans: list[tuple[int, int]] = []
         self._longest_joined_us = 0
 
-    def add(self, rows: _Rows) -> None:
+    def add(self, rows: Rows) -> None:
         ends_us = list(map(add, rows.starts_us, rows.latencies_us))
         ordered_us = sorted(ends_us)
         self._extend(min(rows.starts_us), ordered_us[-1])
@@ -260,6 +209,15 @@ class _Reduction:
             longest_us = max(longest_us, first_us - until_us)
             until_us = max(until_us, last_us)
         return longest_us if longest_us >= _STRETCH_US else max(longest_us, self._longest_joined_us)
+
+    def pauses_us(self) -> list[tuple[int, int]]:
+        """Begin and end of the longer times without a completion, in order."""
+        pauses, until_us = [], self.first_start_us or 0
+        for first_us, last_us in sorted(self._spans):
+            if first_us - until_us >= _PAUSE_US:
+                pauses.append((until_us, first_us))
+            until_us = max(until_us, last_us)
+        return pauses
 
     def completions_per_tenth(self) -> list[int]:
         """One number for each tenth of a second from the first start to the last completion."""

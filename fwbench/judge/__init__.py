@@ -4,7 +4,7 @@ Each finding has one function, which looks and says what it saw; none changes a 
 `docs/findings.md` explains every code.
 """
 
-from fwbench.judge import answers, container, hosts, load, network, rate, steady
+from fwbench.judge import answers, clients, container, hosts, load, loadgen, network, rate, steady
 from fwbench.judge.case import Case, Check
 from fwbench.model.contender import Contender
 from fwbench.model.observation import Observation
@@ -17,7 +17,9 @@ __all__ = ["CHECKS", "DEFAULT_THRESHOLDS", "Check", "judge"]
 CHECKS: tuple[Check, ...] = (
     *answers.CHECKS,
     *container.CHECKS,
+    *loadgen.CHECKS,
     *load.CHECKS,
+    *clients.CHECKS,
     *rate.CHECKS,
     *steady.CHECKS,
     *hosts.CHECKS,

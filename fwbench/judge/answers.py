@@ -1,6 +1,6 @@
 """Findings about how far a run came, and whether the contender gave the answer that it must."""
 
-from fwbench.judge.case import Case, Check
+from fwbench.judge.case import Case, Check, Share
 from fwbench.model.contender import Contract
 from fwbench.model.observation import Answer
 from fwbench.model.verdict import Level
@@ -12,25 +12,38 @@ def _run_failed(case: Case) -> str | None:
 
 
 def _never_ready(case: Case) -> str | None:
-    answer, state = case.observation.answer_before, case.observation.container_before
-    if answer is None:
+    state = case.observation.container_before
+    waited = _in(case.observation.phases.application_s)
+    if not _answers_before(case):
         if state is None or state.settled is not False:
             return None
         return f"the application did not come to rest{_in(state.waited_s)}, and gave no answer"
-    if answer.error is None:
-        return None
-    waited = _in(case.observation.phases.application_s)
-    return f"no answer before the load{waited}: {answer.error}"
+
+    def look(share: Share) -> str | None:
+        answer = share.side.answer_before
+        if answer is None or answer.error is None:
+            return None
+        return f"no answer before the load{waited}: {answer.error}"
+
+    return case.of_each(look)
 
 
 def _slow_settle(case: Case) -> str | None:
-    answer, state = case.observation.answer_before, case.observation.container_before
-    if answer is None or answer.error is not None or state is None or state.settled is not False:
+    answers, state = _answers_before(case), case.observation.container_before
+    if not answers or any(answer.error is not None for answer in answers):
+        return None
+    if state is None or state.settled is not False:
         return None
     return (
         f"the application answered, but its {case.contender.processes} processes did not come to"
         f" rest{_in(state.waited_s)}; the load began all the same"
     )
+
+
+def _answers_before(case: Case) -> list[Answer]:
+    """What the clients got; those that were not to ask any more have nothing."""
+    answers = (share.side.answer_before for share in case.shares)
+    return [answer for answer in answers if answer is not None]
 
 
 def _in(waited_s: float | None) -> str:
@@ -39,16 +52,20 @@ def _in(waited_s: float | None) -> str:
 
 def _contract_broken(case: Case) -> str | None:
     """No answer before the load is `never-ready`; none after it is a broken contract."""
-    before, after = case.observation.answer_before, case.observation.answer_after
-    if before is not None and before.error is None:
-        difference = _difference(case.contract, before)
-        if difference is not None:
-            return f"before the load, {difference}"
-    if after is not None:
-        difference = _difference(case.contract, after)
-        if difference is not None:
-            return f"after the load, {difference}"
-    return None
+
+    def look(share: Share) -> str | None:
+        before, after = share.side.answer_before, share.side.answer_after
+        if before is not None and before.error is None:
+            difference = _difference(case.contract, before)
+            if difference is not None:
+                return f"before the load, {difference}"
+        if after is not None:
+            difference = _difference(case.contract, after)
+            if difference is not None:
+                return f"after the load, {difference}"
+        return None
+
+    return case.of_each(look)
 
 
 def _unobserved(case: Case) -> str | None:
@@ -56,16 +73,14 @@ def _unobserved(case: Case) -> str | None:
     seen = case.observation
     if seen.failure is not None or seen.load is None:
         return None
-    missing = [
-        name
-        for name, value in (
-            ("the answer before the load", seen.answer_before),
-            ("the answer after the load", seen.answer_after),
-            ("the container before the load", seen.container_before),
-            ("the container after the load", seen.container_after),
-        )
-        if value is None
-    ]
+    sides = [share.side for share in case.shares]
+    observed: dict[str, list[object]] = {
+        "the answer before the load": [side.answer_before for side in sides],
+        "the answer after the load": [side.answer_after for side in sides],
+        "the container before the load": [seen.container_before],
+        "the container after the load": [seen.container_after],
+    }
+    missing = [name for name, values in observed.items() if None in values]
     if case.same_container and any(state.oom_kills is None for state in case.same_container):
         missing.append("the kernel's count of OOM kills")
     return f"not observed: {', '.join(missing)}" if missing else None

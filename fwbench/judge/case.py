@@ -1,13 +1,30 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fwbench.loadgen.shares import shares
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.figures import Figures, LogSummary
 from fwbench.model.load import Load
-from fwbench.model.observation import ContainerState, Observation
+from fwbench.model.observation import ClientSide, ContainerState, LoadResult, Observation
 from fwbench.model.run import Run
+from fwbench.model.telemetry import HostUsage
 from fwbench.model.thresholds import Thresholds
 from fwbench.model.verdict import Finding, Level
+
+
+@dataclass(frozen=True)
+class Share:
+    """One client's share of a run; `name` is what to call it among the hosts of the rig."""
+
+    name: str
+    load: Load
+    side: ClientSide
+    result: LoadResult | None
+
+    @property
+    def figures(self) -> Figures | None:
+        """What its load generator said, if it came to that and could be read."""
+        return self.result.figures if self.result else None
 
 
 @dataclass(frozen=True)
@@ -31,14 +48,51 @@ class Case:
         return planned if rate is None else planned.at(rate)
 
     @property
-    def figures(self) -> Figures | None:
-        """What the load generator said, if it came to that and could be read."""
-        return self.observation.load.figures if self.observation.load else None
+    def log(self) -> LogSummary | None:
+        """What the load's log adds up to, over all clients, if they left one."""
+        return self.observation.load.log if self.observation.load else None
 
     @property
-    def log(self) -> LogSummary | None:
-        """What its log adds up to, if it left one."""
-        return self.observation.load.log if self.observation.load else None
+    def window_s(self) -> float | None:
+        """How long was measured: the load's duration, and of several clients what all had of it."""
+        common_s = self.observation.common_s
+        return self.load.duration_s if common_s is None else common_s
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """What each client did. The only one is `the client`, and its load the whole.
+
+        More clients than connections have no shares: such a run fails before its load.
+        """
+        seen = self.observation
+        if len(seen.clients) == 1:
+            return (Share("the client", self.load, seen.clients[0], seen.load),)
+        number = len(seen.clients)
+        if not 1 < number <= self.load.connections:
+            return tuple(Share(side.host, self.load, side, side.load) for side in seen.clients)
+        return tuple(
+            Share(side.host, load, side, side.load)
+            for side, load in zip(seen.clients, shares(self.load, number), strict=True)
+        )
+
+    @property
+    def hosts(self) -> tuple[tuple[str, HostUsage | None], ...]:
+        """What each host of the rig did, under its name."""
+        of_clients = ((share.name, share.side.usage) for share in self.shares)
+        return (("the target", self.observation.target), *of_clients)
+
+    def of_each(self, look: Callable[[Share], str | None]) -> str | None:
+        """What is seen of each client, with its name where there are several."""
+        seen = ((share.name, look(share)) for share in self.shares)
+        found = [(name, said) for name, said in seen if said is not None]
+        if len(self.shares) == 1:
+            return found[0][1] if found else None
+        return "; ".join(f"on {name}, {said}" for name, said in found) or None
+
+    def on_each_host(self, look: Callable[[HostUsage], str | None]) -> str | None:
+        """What is seen on each host, with its name."""
+        seen = ((name, look(usage)) for name, usage in self.hosts if usage is not None)
+        return "; ".join(f"on {name}, {said}" for name, said in seen if said is not None) or None
 
     @property
     def same_container(self) -> tuple[ContainerState, ContainerState] | None:

@@ -1,17 +1,8 @@
 """Findings about the hosts: was anything but the contender measured?"""
 
-from collections.abc import Callable
-
-from fwbench.judge.case import Case, Check, counted
+from fwbench.judge.case import Case, Check, Share, counted
 from fwbench.model.telemetry import ContainerUsage, HostUsage
 from fwbench.model.verdict import Level
-
-
-def _each(case: Case, look: Callable[[HostUsage], str | None]) -> str | None:
-    """What is seen on either host, with its name."""
-    sides = (("target", case.observation.target), ("client", case.observation.client))
-    seen = ((side, look(usage)) for side, usage in sides if usage is not None)
-    return "; ".join(f"on the {side}, {said}" for side, said in seen if said is not None) or None
 
 
 def _container(case: Case) -> ContainerUsage | None:
@@ -22,32 +13,39 @@ def _telemetry_missing(case: Case) -> str | None:
     seen = case.observation
     if seen.failure is not None or seen.load is None:
         return None
-    sides = (("target", seen.target), ("client", seen.client))
-    missing = [side for side, usage in sides if usage is None]
-    return f"there is no telemetry of the {' and the '.join(missing)}" if missing else None
+    missing = [name for name, usage in case.hosts if usage is None]
+    return f"there is no telemetry of {' and '.join(missing)}" if missing else None
 
 
 def _client_saturated(case: Case) -> str | None:
-    client, limit = case.observation.client, case.thresholds.load_thread_cores
-    busiest = max((thread.cores for thread in client.threads), default=0.0) if client else 0.0
-    if client is None or busiest <= limit:
-        return None
-    saturated = sum(thread.cores > limit for thread in client.threads)
-    return (
-        f"{counted(saturated, 'thread')} of h2load had a CPU for up to {busiest:.0%} of the time;"
-        f" its times are too long from about {limit:.0%} on"
-    )
+    limit = case.thresholds.load_thread_cores
+
+    def look(share: Share) -> str | None:
+        threads = share.side.usage.threads if share.side.usage else ()
+        busiest = max((thread.cores for thread in threads), default=0.0)
+        if busiest <= limit:
+            return None
+        saturated = sum(thread.cores > limit for thread in threads)
+        return (
+            f"{counted(saturated, 'thread')} of h2load had a CPU for up to {busiest:.0%} of the"
+            f" time; its times are too long from about {limit:.0%} on"
+        )
+
+    return case.of_each(look)
 
 
 def _client_starved(case: Case) -> str | None:
-    client = case.observation.client
-    longest = max((thread.wait for thread in client.threads), default=0.0) if client else 0.0
-    if client is None or longest <= case.thresholds.load_thread_wait:
-        return None
-    return (
-        f"a thread of h2load was ready and had to wait for a CPU for {longest:.0%} of the time, and"
-        f" every answer that came meanwhile with it"
-    )
+    def look(share: Share) -> str | None:
+        threads = share.side.usage.threads if share.side.usage else ()
+        longest = max((thread.wait for thread in threads), default=0.0)
+        if longest <= case.thresholds.load_thread_wait:
+            return None
+        return (
+            f"a thread of h2load was ready and had to wait for a CPU for {longest:.0%} of the time,"
+            f" and every answer that came meanwhile with it"
+        )
+
+    return case.of_each(look)
 
 
 def _others_busy(case: Case) -> str | None:
@@ -64,7 +62,7 @@ def _others_busy(case: Case) -> str | None:
             return f"{said}, most of it by several or by some that came and went"
         return f"{said}, most of all {busiest.command!r:.60} ({busiest.cores:.2f})"
 
-    return _each(case, look)
+    return case.on_each_host(look)
 
 
 def _steal(case: Case) -> str | None:
@@ -79,7 +77,7 @@ def _steal(case: Case) -> str | None:
             " were due"
         )
 
-    return _each(case, look)
+    return case.on_each_host(look)
 
 
 def _cpu_throttled(case: Case) -> str | None:
@@ -117,7 +115,7 @@ def _pressure(case: Case) -> str | None:
         ]
         return f"work had to wait {' and '.join(found)}" if found else None
 
-    return _each(case, look)
+    return case.on_each_host(look)
 
 
 def _governor(case: Case) -> str | None:
@@ -132,7 +130,7 @@ def _governor(case: Case) -> str | None:
             f" governor {' and '.join(clock.governors)}"
         )
 
-    return _each(case, look)
+    return case.on_each_host(look)
 
 
 def _sampler_costly(case: Case) -> str | None:
@@ -142,7 +140,7 @@ def _sampler_costly(case: Case) -> str | None:
             return None
         return f"fwbench's own sampler used {cores:.1%} of a core"
 
-    return _each(case, look)
+    return case.on_each_host(look)
 
 
 CHECKS = (
@@ -157,8 +155,9 @@ CHECKS = (
         "client-saturated",
         Level.INVALID,
         _client_saturated,
-        "Give the load more threads if the client has CPUs for them, or a client with faster ones:"
-        " what was measured is the load generator.",
+        "Give the load more threads if the client has CPUs for them, or add a client to the rig: a"
+        " host with the same fwbench_rig, which takes its share of the load. What was measured is"
+        " the load generator.",
     ),
     Check(
         "client-starved",

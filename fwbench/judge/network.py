@@ -1,15 +1,9 @@
 """Findings about the network between the hosts, and about their clocks."""
 
-from fwbench.judge.case import Case, Check, counted
-from fwbench.model.telemetry import HostUsage
+from fwbench.judge.case import Case, Check, Share, counted
 from fwbench.model.verdict import Level
 
 ANYBODYS_CONNECTIONS = 10
-
-
-def _sides(case: Case) -> tuple[tuple[str, HostUsage], ...]:
-    sides = (("target", case.observation.target), ("client", case.observation.client))
-    return tuple((side, usage) for side, usage in sides if usage is not None)
 
 
 def _listen_overflow(case: Case) -> str | None:
@@ -27,36 +21,44 @@ def _listen_overflow(case: Case) -> str | None:
 
 def _retransmits(case: Case) -> str | None:
     found = []
-    for side, usage in _sides(case):
+    for name, usage in case.hosts:
+        if usage is None:
+            continue
         again, sent = usage.network.retransmits, usage.network.segments_sent
         if again and sent and again / sent > case.thresholds.retransmits:
-            found.append(f"the {side} sent {again} of {sent} segments again ({again / sent:.2%})")
+            found.append(f"{name} sent {again} of {sent} segments again ({again / sent:.2%})")
     return "; ".join(found) or None
 
 
 def _connections_not_kept(case: Case) -> str | None:
     """Where all are kept, h2load opens each once, and docker-proxy on the same host once more."""
-    client, connections = case.observation.client, case.load.connections
-    opened = client.network.connections_opened if client else None
-    allowed = case.thresholds.connections_opened * connections + ANYBODYS_CONNECTIONS
-    if opened is None or opened <= allowed:
-        return None
-    return (
-        f"the client opened {counted(opened, 'connection')} during a load that has {connections}:"
-        " requests paid for connections that were not kept"
-    )
+    found = []
+    for share in case.shares:
+        usage, connections = share.side.usage, share.load.connections
+        opened = usage.network.connections_opened if usage else None
+        allowed = case.thresholds.connections_opened * connections + ANYBODYS_CONNECTIONS
+        if opened is not None and opened > allowed:
+            found.append(
+                f"{share.name} opened {counted(opened, 'connection')} during a load that has"
+                f" {connections}: requests paid for connections that were not kept"
+            )
+    return "; ".join(found) or None
 
 
 def _nic_drops(case: Case) -> str | None:
     found = []
-    for side, usage in _sides(case):
-        network = usage.network
-        if network.packets is None or (network.drops is None and network.errors is None):
+    for name, usage in case.hosts:
+        network = usage.network if usage else None
+        if (
+            network is None
+            or network.packets is None
+            or (network.drops is None and network.errors is None)
+        ):
             continue
         lost = (network.drops or 0) + (network.errors or 0)
         if lost > case.thresholds.nic_losses * max(1, network.packets):
             found.append(
-                f"the {side}'s network device lost {lost} of {counted(network.packets, 'packet')}"
+                f"{name}'s network device lost {lost} of {counted(network.packets, 'packet')}"
                 f" ({network.drops or 0} dropped, {network.errors or 0} broken)"
             )
     return "; ".join(found) or None
@@ -71,7 +73,12 @@ def _docker_proxy_busy(case: Case) -> str | None:
 
 
 def _clock_offset(case: Case) -> str | None:
-    clock = case.observation.clock
+    found = [said for share in case.shares if (said := _apart(case, share)) is not None]
+    return "; ".join(found) or None
+
+
+def _apart(case: Case, share: Share) -> str | None:
+    clock = share.side.clock
     if clock is None:
         return None
     apart_s = abs(clock.client_minus_target_s)
@@ -79,7 +86,7 @@ def _clock_offset(case: Case) -> str | None:
         return None
     ahead = "ahead of" if clock.client_minus_target_s > 0 else "behind"
     return (
-        f"the client's clock is {apart_s:.2f} s {ahead} the target's"
+        f"{share.name}'s clock is {apart_s:.2f} s {ahead} the target's"
         f" (give or take {clock.uncertainty_s:.2f} s)"
     )
 

@@ -9,10 +9,10 @@ TICKS_PER_S = 100
 
 def _rate_not_reached(case: Case) -> str | None:
     """Requests that were sent within the window, over its length: late ones are not in it."""
-    log, load = case.log, case.load
-    if load.rate is None or load.duration_s is None or log is None:
+    log, load, window_s = case.log, case.load, case.window_s
+    if load.rate is None or not window_s or log is None:
         return None
-    achieved = log.rows / load.duration_s
+    achieved = log.rows / window_s
     if achieved >= case.thresholds.achieved_rate * load.rate:
         return None
     return (

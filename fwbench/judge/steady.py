@@ -125,13 +125,15 @@ def _tenths(case: Case) -> _Tenths | None:
     The log has no answers to requests of before the window. So there are less of them at first, for
     as long as answers take; and so there are after the end of a load at a fixed rate.
     """
-    log, duration_s = case.log, case.load.duration_s
-    if log is None or duration_s is None or log.first_start_us is None or log.last_end_us is None:
+    log, duration_s = case.log, case.window_s
+    if log is None or case.load.duration_s is None or duration_s is None:
+        return None
+    if log.first_start_us is None or log.last_end_us is None:
         return None
     zero = log.first_start_us // _TENTH_US
     slowest_us = log.latency.p99_us or log.latency.max_us or 0
     full = (log.first_start_us + slowest_us) // _TENTH_US + 1
-    ended = min(log.first_start_us + duration_s * 1_000_000, log.last_end_us) // _TENTH_US
+    ended = min(log.first_start_us + round(duration_s * 1e6), log.last_end_us) // _TENTH_US
     counts = log.completions_per_tenth[full - zero : ended - zero]
     if len(counts) < FEWEST_TENTHS:
         return None

@@ -1,51 +1,67 @@
 """The raw folder of one run: what lies in it, and how it is read."""
 
-from pathlib import Path, PurePosixPath
-from typing import TypeVar
-
-from pydantic import Field, ValidationError
+from collections.abc import Sequence
+from pathlib import Path
 
 from fwbench import telemetry
-from fwbench.errors import ParseError, RunError
+from fwbench.errors import ParseError
 from fwbench.latency import Counts
 from fwbench.loadgen import h2load
+from fwbench.loadgen.merge import merged
 from fwbench.model.base import Frozen
-from fwbench.model.figures import Count, Figures, LogSummary
+from fwbench.model.figures import Figures, LogSummary
 from fwbench.model.load import Load
-from fwbench.model.observation import Answer, ContainerState, LoadResult
+from fwbench.model.observation import Answer, ClientSide, ContainerState, LoadResult, Together
 from fwbench.model.telemetry import ClockOffset, HostUsage
-from fwbench.remote import Remote
-from fwbench.telemetry import ClockReading, Window, clock_offset
+from fwbench.raw import log as logs
+from fwbench.raw.files import (
+    BEFORE,
+    CLOCKS,
+    COMMANDS,
+    CONTAINER_AFTER,
+    CONTAINER_BEFORE,
+    CONTAINER_LOG,
+    COUNTS,
+    ERRORS,
+    LOAD,
+    LOG,
+    OUTPUT,
+    TELEMETRY_CLIENT,
+    TELEMETRY_TARGET,
+    model,
+    model_if_there,
+    of_client,
+    text,
+)
+from fwbench.raw.parts import Clocks, Command, Commands, Ended, Part, common, parts, together
+from fwbench.telemetry import Window, clock_offset
 
-COMMANDS = "commands.json"
-BEFORE = "answer-before.json"
-CONTAINER_BEFORE = "container-before.json"
-CONTAINER_AFTER = "container-after.json"
-CONTAINER_LOG = "container.log"
-LOAD = "load.json"
-OUTPUT = "h2load.out"
-ERRORS = "h2load.err"
-COUNTS = "counts.gz"
-LOG = "log.json"
-CLOCKS = "clocks.json"
-TELEMETRY_TARGET = "telemetry-target.json"
-TELEMETRY_CLIENT = "telemetry-client.json"
-
-M = TypeVar("M", bound=Frozen)
-
-
-def fetch(remote: Remote, path: PurePosixPath, to: Path) -> str:
-    """Fetch a file and tell its text."""
-    remote.get(str(path), to)
-    return to.read_text(errors="backslashreplace")
-
-
-def model(kind: type[M], text: str, path: Path) -> M:
-    """The model that a fetched file holds; `RunError` if it does not."""
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        raise RunError(f"{path}: not what the agent writes: {error.errors()[0]['msg']}") from error
+__all__ = [
+    "BEFORE",
+    "CLOCKS",
+    "COMMANDS",
+    "CONTAINER_AFTER",
+    "CONTAINER_BEFORE",
+    "CONTAINER_LOG",
+    "COUNTS",
+    "ERRORS",
+    "LOAD",
+    "LOG",
+    "OUTPUT",
+    "TELEMETRY_CLIENT",
+    "TELEMETRY_TARGET",
+    "Clocks",
+    "Command",
+    "Commands",
+    "Left",
+    "common",
+    "counts",
+    "model",
+    "of_client",
+    "parts",
+    "read",
+    "text",
+]
 
 
 class Left(Frozen):
@@ -53,43 +69,10 @@ class Left(Frozen):
 
     load_s: float | None = None
     load: LoadResult | None = None
-    answer_after: Answer | None = None
     container_after: ContainerState | None = None
     target: HostUsage | None = None
-    client: HostUsage | None = None
-    clock: ClockOffset | None = None
-
-
-class Clocks(Frozen):
-    """What the hosts' clocks showed before the load."""
-
-    target: ClockReading
-    client: ClockReading
-
-
-class _Ended(Frozen):
-    """How the agent says that a load ended."""
-
-    exit_status: int | None
-    timed_out: bool
-    unstartable: str | None = None
-    started: float
-    load_s: float
-    answer_after: Answer
-
-
-class _Log(Frozen):
-    """What the agent says of the log that it reduced to counts, or why it could not."""
-
-    unreadable: str | None = None
-    rows: Count = 0
-    rows_outside: Count = 0
-    torn_rows: Count = 0
-    rows_by_status: dict[int, int] = Field(default_factory=dict)
-    first_start_us: Count | None = None
-    last_end_us: Count | None = None
-    longest_gap_us: Count | None = None
-    completions_per_tenth: tuple[Count, ...] = ()
+    clients: tuple[ClientSide, ...] = ()
+    together: Together | None = None
 
 
 def read(folder: Path, load: Load) -> Left:
@@ -98,93 +81,141 @@ def read(folder: Path, load: Load) -> Left:
     Output of the load generator that no known version prints gives no figures but the reason;
     `RunError` is raised only for files that fwbench's own agent writes.
     """
-    container = _model_if_there(ContainerState, folder / CONTAINER_AFTER)
-    ended = _model_if_there(_Ended, folder / LOAD)
-    clocks = _model_if_there(Clocks, folder / CLOCKS)
-    clock = None if clocks is None else clock_offset(clocks.target, clocks.client)
-    if ended is None:
-        return Left(container_after=container, clock=clock)
-    measured = _measured(ended, load)
-    ahead_s = 0.0 if clock is None else clock.client_minus_target_s
+    container = model_if_there(ContainerState, folder / CONTAINER_AFTER)
+    clocks = model_if_there(Clocks, folder / CLOCKS)
+    every = parts(folder, load, clocks)
+    ends = [part.ended for part in every if part.ended is not None]
+    sides = tuple(_side(part, at, clocks) for at, part in enumerate(every))
+    if not ends or len(ends) < len(every):
+        return Left(container_after=container, clients=sides)
+    measured = _measured(every, ends[0])
+    ahead_s = sides[0].clock.client_minus_target_s if sides[0].clock is not None else 0.0
+    results, reduced = zip(*map(_result, every, ends), strict=True)
+    several = len(every) > 1
     return Left(
-        load_s=ended.load_s,
-        load=_load_result(folder, ended, load),
-        answer_after=ended.answer_after,
+        load_s=max(ended.load_s for ended in ends),
+        load=_whole(every, results, reduced, load),
         container_after=container,
         target=_usage(folder / TELEMETRY_TARGET, measured, ahead_s),
-        client=_usage(folder / TELEMETRY_CLIENT, measured, 0.0),
-        clock=clock,
+        clients=tuple(
+            side.model_copy(
+                update={
+                    "load": result if several else None,
+                    "usage": _usage(part.folder / TELEMETRY_CLIENT, measured, -part.ahead_us / 1e6),
+                }
+            )
+            for part, side, result in zip(every, sides, results, strict=True)
+        ),
+        together=together(every, clocks),
     )
 
 
-def _measured(ended: _Ended, load: Load) -> Window:
-    """When the measured part of the load was, by the client's clock; all of it if it ended soon."""
+def counts(folder: Path) -> Counts | None:
+    """The latencies of all clients of a run together; None if it left none.
+
+    Raises `ParseError` for counts that are not whole.
+    """
+    found = [Counts.read(path) for path in sorted(folder.glob(f"client-*/{COUNTS}"))]
+    return Counts({}).merge(*found) if found else None
+
+
+def _side(part: Part, at: int, clocks: Clocks | None) -> ClientSide:
+    """What is known of a client whether or not it came to a load."""
+    clock: ClockOffset | None = None
+    if clocks is not None and at < len(clocks.clients):
+        clock = clock_offset(clocks.target, clocks.clients[at])
+    return ClientSide(
+        host=part.host,
+        answer_before=model_if_there(Answer, part.folder / BEFORE),
+        answer_after=None if part.ended is None else part.ended.answer_after,
+        clock=clock,
+        began_s=None if part.began_us is None else part.began_us / 1e6,
+        ended_s=None if part.ended_us is None else part.ended_us / 1e6,
+    )
+
+
+def _measured(every: Sequence[Part], ended: Ended) -> Window:
+    """When the measured part of the load was, by the first client's clock.
+
+    Of several clients, when all of them loaded; of one, from how its load `ended`, all of which
+    counts if that was before anything was measured.
+    """
+    if (window := common(every)) is not None:
+        return Window(window.begin_us / 1e6, window.end_us / 1e6)
+    load = every[0].load
     start_s, end_s = ended.started, ended.started + ended.load_s
     if load.duration_s is None:
         return Window(start_s, end_s)
-    skipped_s, lasts_s = h2load.window_s(load) or (load.warm_up_s, load.duration_s)
+    skipped_s, lasts_s = h2load.window_s(load) or (
+        load.warm_up_s,
+        load.duration_s,
+    )
     if start_s + skipped_s >= end_s:
         return Window(start_s, end_s)
     return Window(start_s + skipped_s, min(end_s, start_s + skipped_s + lasts_s))
 
 
 def _usage(path: Path, measured: Window, ahead_s: float) -> HostUsage | None:
-    """`ahead_s`: by how much the client's clock, which `measured` is by, is ahead of the host's."""
+    """`ahead_s`: how much the first client's clock, `measured` is by it, is ahead of the host's."""
     if not path.exists():
         return None
     return telemetry.read(path, Window(measured.start_s - ahead_s, measured.end_s - ahead_s))
 
 
-def _load_result(folder: Path, ended: _Ended, load: Load) -> LoadResult:
+def _result(part: Part, ended: Ended) -> tuple[LoadResult, logs.Reduced | None]:
+    """How one client's load generator ended, what it said, and its log."""
     figures: Figures | None = None
     log: LogSummary | None = None
+    reduced: logs.Reduced | None = None
     unreadable = ended.unstartable
     if unreadable is None:
         try:
-            figures = h2load.parse_text(_text(folder / OUTPUT))
-            log = _log(folder, load)
+            figures = h2load.parse_text(text(part.folder / OUTPUT))
+            reduced = logs.read(part.folder)
+            log = logs.summary(reduced, part.load.expected_interval_us)
         except ParseError as error:
             unreadable = str(error)
-    return LoadResult(
+    result = LoadResult(
         exit_status=ended.exit_status,
         timed_out=ended.timed_out,
-        stderr=_text(folder / ERRORS)[-4000:],
+        stderr=text(part.folder / ERRORS)[-4000:],
         figures=figures,
         unreadable=unreadable,
         log=log,
     )
+    return result, reduced if log is not None else None
 
 
-def _model_if_there(kind: type[M], path: Path) -> M | None:
-    return model(kind, _text(path), path) if path.exists() else None
-
-
-def _text(path: Path) -> str:
-    return path.read_text(errors="backslashreplace") if path.exists() else ""
-
-
-def _log(folder: Path, load: Load) -> LogSummary:
-    told = _model_if_there(_Log, folder / LOG) or _Log()
-    if told.unreadable is not None:
-        raise ParseError(told.unreadable)
-    counts = Counts.read(folder / COUNTS) if (folder / COUNTS).exists() else Counts({})
-    if counts.by_status() != told.rows_by_status:
-        raise ParseError(f"{COUNTS} has {counts.total()} rows, {LOG} tells of {told.rows}")
-    first_us, last_us = told.first_start_us, told.last_end_us
-    per_second = counts.per_second(None if first_us is None else first_us // 1_000_000)
-    interval_us = load.expected_interval_us
-    return LogSummary(
-        rows=told.rows,
-        rows_outside=told.rows_outside,
-        torn_rows=told.torn_rows,
-        successful_rows=sum(second.successful for second in per_second),
-        rows_by_status=told.rows_by_status,
-        first_start_us=first_us,
-        last_end_us=last_us,
-        window_s=None if first_us is None or last_us is None else (last_us - first_us) / 1e6,
-        per_second=per_second,
-        completions_per_tenth=told.completions_per_tenth,
-        longest_gap_us=told.longest_gap_us,
-        latency=counts.percentiles(),
-        corrected=None if interval_us is None else counts.corrected(interval_us).percentiles(),
+def _whole(
+    every: Sequence[Part],
+    results: Sequence[LoadResult],
+    reduced: Sequence[logs.Reduced | None],
+    load: Load,
+) -> LoadResult:
+    """The load of all clients: it ended as badly as the worst of them."""
+    if len(results) == 1:
+        return results[0]
+    said = [result.figures for result in results if result.figures is not None]
+    kept = [log for log in reduced if log is not None]
+    troubles = [
+        f"{part.host}: {result.unreadable}"
+        for part, result in zip(every, results, strict=True)
+        if result.unreadable is not None
+    ]
+    statuses = [result.exit_status for result in results]
+    log: LogSummary | None = None
+    try:
+        if len(kept) == len(results):
+            log = logs.summary(logs.merged(kept), load.expected_interval_us)
+    except ParseError as error:
+        troubles.append(str(error))
+    return LoadResult(
+        exit_status=None if None in statuses else next(filter(None, statuses), 0),
+        timed_out=any(result.timed_out for result in results),
+        stderr="".join(result.stderr for result in results)[-4000:],
+        figures=merged(said, [part.load.connections for part in every])
+        if len(said) == len(results)
+        else None,
+        unreadable=troubles[0] if troubles else None,
+        log=log,
     )

@@ -12,15 +12,20 @@ class ClockReading(Frozen):
     told_s: Number
     answered_s: Number
 
+    @property
+    def trip_s(self) -> float:
+        """How long asking took; the reading may be off by half of it."""
+        return self.answered_s - self.asked_s
+
+    @property
+    def ahead_s(self) -> float:
+        """By how much the host's clock is ahead of the driver's."""
+        return self.told_s - (self.asked_s + self.answered_s) / 2
+
 
 def clock_offset(target: ClockReading, client: ClockReading) -> ClockOffset:
     """By how much the client's clock is ahead; each reading may be off by half its round trip."""
-    trips_s = sum(reading.answered_s - reading.asked_s for reading in (client, target))
     return ClockOffset(
-        client_minus_target_s=_ahead_s(client) - _ahead_s(target),
-        uncertainty_s=max(0.0, trips_s / 2),
+        client_minus_target_s=client.ahead_s - target.ahead_s,
+        uncertainty_s=max(0.0, (client.trip_s + target.trip_s) / 2),
     )
-
-
-def _ahead_s(reading: ClockReading) -> float:
-    return reading.told_s - (reading.asked_s + reading.answered_s) / 2

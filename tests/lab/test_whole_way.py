@@ -71,7 +71,7 @@ def test_a_second_provisioning_changes_nothing(program: Program, ready: Lab) -> 
         told = program("provision", "-i", ready.inventory, *option).stdout
         for host in RELEASES:
             (line,) = [line for line in told.splitlines() if line.startswith(host)]
-            assert line.split() == [host, "ok", "0"]
+            assert line.split() == [host, f"rig-{host[-1]}", "ok", "0"]
 
 
 def test_verify_confirms_it(program: Program, ready: Lab) -> None:
@@ -120,7 +120,7 @@ def test_every_figure_can_be_checked_from_the_folder(smoke: Store) -> None:
         assert judge(record.run, contender, record.observation) == record.verdict
         commands = json.loads((smoke.run_folder(record.run.id) / raw.COMMANDS).read_text())
         assert "--memory=512m" in commands["contender"]
-        assert commands["load"][0] == "h2load"
+        assert commands["load"][0]["argv"][0] == "h2load"
 
 
 def test_published_experiment_flask_is_valid_and_fastapi_is_not(published: Store) -> None:
@@ -147,7 +147,7 @@ def test_published_experiment_gets_no_ratio(program: Program, published: Store) 
 def test_published_experiment_is_loaded_as_published(published: Store) -> None:
     for record in published.records():
         commands = json.loads((published.run_folder(record.run.id) / raw.COMMANDS).read_text())
-        assert commands["load"][:4] == ["h2load", "--h1", "-n1000", "-c40"]
+        assert commands["load"][0]["argv"][:4] == ["h2load", "--h1", "-n1000", "-c40"]
         assert {"--cpus=1", "--memory=100m"} <= set(commands["contender"])
 
 
@@ -214,11 +214,12 @@ def test_both_hosts_were_watched_and_their_clocks_compared(smoke: Store) -> None
         assert seen.target.container is not None
         assert seen.target.container.cores is not None
         assert seen.target.container.cores > 0.1
-        assert seen.client is not None
-        assert any(thread.cores > 0 for thread in seen.client.threads)
-        assert seen.clock is not None
-        assert abs(seen.clock.client_minus_target_s) <= seen.clock.uncertainty_s + 0.05
-        for host in (seen.target, seen.client):
+        (client,) = seen.clients
+        assert client.usage is not None
+        assert any(thread.cores > 0 for thread in client.usage.threads)
+        assert client.clock is not None
+        assert abs(client.clock.client_minus_target_s) <= client.clock.uncertainty_s + 0.05
+        for host in (seen.target, client.usage):
             assert host.sampler_cores is not None
             assert host.sampler_cores < 0.05
 

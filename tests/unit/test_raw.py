@@ -1,16 +1,19 @@
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
 from building import COUNTED, SAMPLES, answer, container, reduced
-from fakes import FakeHost
+from fakes import BEGAN_US
 from sampled import telemetry
 
 from fwbench import raw
-from fwbench.errors import HostError, RunError
+from fwbench.agent.reduce import ends, reduce_window
+from fwbench.agent.rows import Window
+from fwbench.errors import RunError
+from fwbench.latency import Counts
 from fwbench.model.load import Load
-from fwbench.model.observation import Answer
+from fwbench.model.observation import Answer, ClientSide
 
 ENDED = {
     "exit_status": 0,
@@ -24,27 +27,42 @@ ENDED = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """What a run leaves whose load ended well: 1000 requests and as many rows."""
-    (tmp_path / raw.LOAD).write_text(json.dumps(ENDED))
-    (tmp_path / raw.OUTPUT).write_text((SAMPLES / "1.52" / "ok-n.out").read_text())
-    (tmp_path / raw.ERRORS).write_text("")
+    command = {"client": "one-client", "argv": ["h2load"]}
+    commands = {"contender": ["docker"], "load": [command]}
+    (tmp_path / raw.COMMANDS).write_text(json.dumps(commands))
+    mine = of(tmp_path)
+    mine.mkdir()
+    (mine / raw.LOAD).write_text(json.dumps(ENDED))
+    (mine / raw.OUTPUT).write_text((SAMPLES / "1.52" / "ok-n.out").read_text())
+    (mine / raw.ERRORS).write_text("")
     write_log(tmp_path, "".join(f"{10**15 + n * 1000}\t200\t2000\n" for n in range(1000)))
     (tmp_path / raw.CONTAINER_AFTER).write_text(container().model_dump_json())
     return tmp_path
 
 
+def of(folder: Path) -> Path:
+    """Where the files of the only client lie."""
+    return folder / "client-1"
+
+
 def write_log(folder: Path, text: str) -> None:
     for name, content in reduced(text).items():
-        (folder / name).write_bytes(content)
+        (of(folder) / name).write_bytes(content)
 
 
 def change(folder: Path, **changes: Any) -> None:
-    (folder / raw.LOAD).write_text(json.dumps(ENDED | changes))
+    (of(folder) / raw.LOAD).write_text(json.dumps(ENDED | changes))
+
+
+def side(left: raw.Left) -> ClientSide:
+    (only,) = left.clients
+    return only
 
 
 def test_a_run_that_ended_well_has_everything(folder: Path) -> None:
     left = raw.read(folder, COUNTED)
     assert left.load_s == 4.1
-    assert left.answer_after == answer()
+    assert side(left).answer_after == answer()
     assert left.container_after == container()
     assert left.load is not None
     assert (left.load.exit_status, left.load.timed_out, left.load.stderr) == (0, False, "")
@@ -76,12 +94,14 @@ def test_an_empty_folder_has_nothing(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_load_has_its_container_alone(folder: Path) -> None:
-    (folder / raw.LOAD).unlink()
-    assert raw.read(folder, COUNTED) == raw.Left(container_after=container())
+    (of(folder) / raw.LOAD).unlink()
+    assert raw.read(folder, COUNTED) == raw.Left(
+        container_after=container(), clients=(ClientSide(host="one-client"),)
+    )
 
 
 def test_output_that_no_version_prints_gives_no_figures_but_the_reason(folder: Path) -> None:
-    (folder / raw.OUTPUT).write_text("Segmentation fault\n")
+    (of(folder) / raw.OUTPUT).write_text("Segmentation fault\n")
     load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.figures is None
@@ -98,7 +118,7 @@ def test_a_load_generator_that_could_not_be_started_is_the_reason(folder: Path) 
 
 def test_a_killed_load_generator_has_no_exit_status(folder: Path) -> None:
     change(folder, exit_status=None, timed_out=True)
-    (folder / raw.OUTPUT).write_text("")
+    (of(folder) / raw.OUTPUT).write_text("")
     load = raw.read(folder, COUNTED).load
     assert load is not None
     assert (load.exit_status, load.timed_out, load.figures) == (None, True, None)
@@ -117,8 +137,8 @@ def test_at_a_fixed_rate_latencies_are_corrected_beside_those_measured(folder: P
 
 
 def test_a_missing_log_has_no_rows(folder: Path) -> None:
-    (folder / raw.COUNTS).unlink()
-    (folder / raw.LOG).unlink()
+    (of(folder) / raw.COUNTS).unlink()
+    (of(folder) / raw.LOG).unlink()
     load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.log is not None
@@ -126,8 +146,8 @@ def test_a_missing_log_has_no_rows(folder: Path) -> None:
 
 
 def test_a_torn_log_gives_no_summary_but_the_reason(folder: Path) -> None:
-    packed = (folder / raw.COUNTS).read_bytes()
-    (folder / raw.COUNTS).write_bytes(packed[: len(packed) // 2])
+    packed = (of(folder) / raw.COUNTS).read_bytes()
+    (of(folder) / raw.COUNTS).write_bytes(packed[: len(packed) // 2])
     load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.log is None
@@ -136,7 +156,7 @@ def test_a_torn_log_gives_no_summary_but_the_reason(folder: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"plain text\n", b"\x1f\x8b\x08\x00garbage of all kinds"])
 def test_a_log_that_is_no_archive_gives_no_summary(folder: Path, content: bytes) -> None:
-    (folder / raw.COUNTS).write_bytes(content)
+    (of(folder) / raw.COUNTS).write_bytes(content)
     load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.log is None
@@ -144,7 +164,7 @@ def test_a_log_that_is_no_archive_gives_no_summary(folder: Path, content: bytes)
 
 
 def test_a_log_that_the_agent_could_not_read_gives_no_summary_but_the_reason(folder: Path) -> None:
-    (folder / raw.COUNTS).unlink()
+    (of(folder) / raw.COUNTS).unlink()
     write_log(folder, "nonsense\n1\t200\t5\n")
     load = raw.read(folder, COUNTED).load
     assert load is not None
@@ -153,9 +173,9 @@ def test_a_log_that_the_agent_could_not_read_gives_no_summary_but_the_reason(fol
 
 
 def test_counts_and_log_that_disagree_are_not_believed(folder: Path) -> None:
-    counts = (folder / raw.COUNTS).read_bytes()
+    counts = (of(folder) / raw.COUNTS).read_bytes()
     write_log(folder, "1000\t200\t5\n")
-    (folder / raw.COUNTS).write_bytes(counts)
+    (of(folder) / raw.COUNTS).write_bytes(counts)
     load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.log is None
@@ -164,13 +184,13 @@ def test_counts_and_log_that_disagree_are_not_believed(folder: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"7", b'{"rows": -1}', b'{"surprise": 1}'])
 def test_a_log_file_that_the_agent_never_writes_is_an_error(folder: Path, content: bytes) -> None:
-    (folder / raw.LOG).write_bytes(content)
-    with pytest.raises(RunError, match=str(folder / raw.LOG)):
+    (of(folder) / raw.LOG).write_bytes(content)
+    with pytest.raises(RunError, match=str(of(folder) / raw.LOG)):
         raw.read(folder, COUNTED)
 
 
 def test_only_the_end_of_a_flood_of_errors_is_kept(folder: Path) -> None:
-    (folder / raw.ERRORS).write_text("x" * 100_000 + "end")
+    (of(folder) / raw.ERRORS).write_text("x" * 100_000 + "end")
     load = raw.read(folder, COUNTED).load
     assert load is not None
     assert len(load.stderr) == 4000
@@ -178,7 +198,7 @@ def test_only_the_end_of_a_flood_of_errors_is_kept(folder: Path) -> None:
 
 
 def test_bytes_that_are_no_text_are_shown(folder: Path) -> None:
-    (folder / raw.ERRORS).write_bytes(b"\xff!")
+    (of(folder) / raw.ERRORS).write_bytes(b"\xff!")
     load = raw.read(folder, COUNTED).load
     assert load is not None
     assert load.stderr == "\\xff!"
@@ -189,8 +209,8 @@ def test_bytes_that_are_no_text_are_shown(folder: Path) -> None:
     [b"", b"{", b"[]", b"7", b"{}", b"\xff", json.dumps(ENDED | {"answer_after": 7}).encode()],
 )
 def test_a_load_file_that_the_agent_never_writes_is_an_error(folder: Path, content: bytes) -> None:
-    (folder / raw.LOAD).write_bytes(content)
-    with pytest.raises(RunError, match=str(folder / raw.LOAD)):
+    (of(folder) / raw.LOAD).write_bytes(content)
+    with pytest.raises(RunError, match=str(of(folder) / raw.LOAD)):
         raw.read(folder, COUNTED)
 
 
@@ -201,19 +221,6 @@ def test_a_container_file_that_the_agent_never_writes_is_an_error(
     (folder / raw.CONTAINER_AFTER).write_bytes(content)
     with pytest.raises(RunError, match=str(folder / raw.CONTAINER_AFTER)):
         raw.read(folder, COUNTED)
-
-
-def test_a_fetched_file_is_kept_and_told(tmp_path: Path) -> None:
-    host = FakeHost("client")
-    host.folders.add("/there")
-    host.put(b"\xff text", "/there/file")
-    assert raw.fetch(host, PurePosixPath("/there/file"), tmp_path / "here") == "\\xff text"
-    assert (tmp_path / "here").read_bytes() == b"\xff text"
-
-
-def test_a_file_that_is_not_there_is_an_error_of_the_host(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="client: no such file: /nowhere"):
-        raw.fetch(FakeHost("client"), PurePosixPath("/nowhere"), tmp_path / "here")
 
 
 def test_a_model_is_read_from_its_text() -> None:
@@ -230,21 +237,21 @@ def test_a_text_that_is_no_model_is_an_error_that_names_the_file() -> None:
 
 def leave_telemetry(folder: Path, *, ahead_s: float = 0.0) -> None:
     """Both hosts' samples from 1000 s to 1005 s of the client's clock, which may be ahead."""
-    (folder / raw.TELEMETRY_CLIENT).write_text(json.dumps(telemetry()))
+    (of(folder) / raw.TELEMETRY_CLIENT).write_text(json.dumps(telemetry()))
     (folder / raw.TELEMETRY_TARGET).write_text(json.dumps(telemetry(began_s=1000 - ahead_s)))
     target = {"asked_s": 10.0, "told_s": 1000.01 - ahead_s, "answered_s": 10.02}
     client = {"asked_s": 11.0, "told_s": 1001.01, "answered_s": 11.02}
-    (folder / raw.CLOCKS).write_text(json.dumps({"target": target, "client": client}))
+    (folder / raw.CLOCKS).write_text(json.dumps({"target": target, "clients": [client]}))
     change(folder, started=1000.1, load_s=4.5)
 
 
 def windows(left: raw.Left) -> list[float | None]:
-    return [usage and round(usage.window_s, 3) for usage in (left.target, left.client)]
+    return [usage and round(usage.window_s, 3) for usage in (left.target, side(left).usage)]
 
 
 def test_without_telemetry_nothing_is_known_of_the_hosts(folder: Path) -> None:
     left = raw.read(folder, COUNTED)
-    assert (left.target, left.client, left.clock) == (None, None, None)
+    assert (left.target, side(left).usage, side(left).clock) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -267,8 +274,8 @@ def test_what_came_before_the_measured_part_does_not_count(folder: Path) -> None
     told = telemetry()
     for row in range(3, 26):
         told["series"]["host_cpu_ns"][row] += 10**9  # a second of CPU in the warm-up
-    (folder / raw.TELEMETRY_CLIENT).write_text(json.dumps(told))
-    client = raw.read(folder, Load(connections=10, warm_up_s=2, duration_s=2)).client
+    (of(folder) / raw.TELEMETRY_CLIENT).write_text(json.dumps(told))
+    client = side(raw.read(folder, Load(connections=10, warm_up_s=2, duration_s=2))).usage
     assert client is not None
     assert client.others_cores == pytest.approx(0.01)
 
@@ -276,8 +283,9 @@ def test_what_came_before_the_measured_part_does_not_count(folder: Path) -> None
 def test_the_targets_samples_are_found_by_its_own_clock(folder: Path) -> None:
     leave_telemetry(folder, ahead_s=600)
     left = raw.read(folder, Load(connections=10, warm_up_s=2, duration_s=2))
-    assert left.clock is not None
-    assert left.clock.client_minus_target_s == pytest.approx(600)
+    clock = side(left).clock
+    assert clock is not None
+    assert clock.client_minus_target_s == pytest.approx(600)
     assert windows(left) == [1.8, 1.8]
 
 
@@ -286,3 +294,156 @@ def test_telemetry_that_the_agent_does_not_write_is_an_error(folder: Path) -> No
     (folder / raw.TELEMETRY_TARGET).write_text("{}")
     with pytest.raises(RunError, match=r"telemetry-target\.json"):
         raw.read(folder, COUNTED)
+
+
+# Several clients
+
+
+def part(folder: Path, number: int, log: str, window: Window, ahead_us: int = 0) -> None:
+    """What a client leaves that logged so, of which a window of the first one's clock counts."""
+    mine = folder / raw.of_client(number)
+    mine.mkdir()
+    place = folder / "h2load.log"
+    place.write_text(log)
+    reduce_window(place, mine, window, ahead_us)
+    first_us, last_us = ends(place)
+    place.unlink()
+    told = ENDED | {"first_start_us": first_us, "last_end_us": last_us, "load_s": 4.0 + number}
+    (mine / raw.LOAD).write_text(json.dumps(told))
+    (mine / raw.OUTPUT).write_text((SAMPLES / "1.52" / "ok-n.out").read_text())
+    (mine / raw.ERRORS).write_text("")
+
+
+def clock(ahead_s: float, trip_s: float = 0.0) -> dict[str, float]:
+    return {"asked_s": 10.0, "told_s": 10.0 + ahead_s + trip_s / 2, "answered_s": 10.0 + trip_s}
+
+
+def several(folder: Path, clients: int, clocks: list[dict[str, float]]) -> None:
+    commands = [{"client": f"c{number}", "argv": ["h2load"]} for number in range(clients)]
+    (folder / raw.COMMANDS).write_text(json.dumps({"contender": ["docker"], "load": commands}))
+    (folder / raw.CLOCKS).write_text(json.dumps({"target": clock(0), "clients": clocks}))
+
+
+def rows(*starts_and_latencies: tuple[int, int], status: int = 200, ahead_us: int = 0) -> str:
+    return "".join(
+        f"{BEGAN_US + ahead_us + start}\t{status}\t{latency}\n"
+        for start, latency in starts_and_latencies
+    )
+
+
+ALL = Window(BEGAN_US, BEGAN_US + 10**9)
+TIMED = Load(connections=10, duration_s=3)
+
+
+def test_logs_of_several_clients_are_added_by_one_clock(tmp_path: Path) -> None:
+    """One client's seconds begin where the other's are in their middle."""
+    several(tmp_path, 2, [clock(0), clock(0.5)])
+    part(tmp_path, 1, rows((0, 100), (900_000, 300)), ALL)
+    behind = rows((0, 200), (950_000, 400), status=500, ahead_us=500_000)
+    part(tmp_path, 2, behind, ALL, ahead_us=500_000)
+    left = raw.read(tmp_path, TIMED)
+    assert left.load is not None
+    log = left.load.log
+    assert log is not None
+    assert (log.rows, log.successful_rows, log.rows_by_status) == (4, 2, {200: 2, 500: 2})
+    assert [(second.at_s, second.completions) for second in log.per_second] == [(10**9, 4)]
+    assert log.completions_per_tenth == (2, 0, 0, 0, 0, 0, 0, 0, 0, 2)
+    assert (log.first_start_us, log.last_end_us) == (BEGAN_US, BEGAN_US + 950_400)
+    assert (log.latency.max_us, log.latency.mean_us) == (400, 250)
+    assert log.longest_gap_us == 900_300 - 200
+    assert left.load_s == 6.0
+    assert raw.counts(tmp_path) == Counts.of(
+        {(10**9, 200): {100: 1, 300: 1}, (10**9, 500): {200: 1, 400: 1}}
+    )
+
+
+def test_clients_of_which_one_begins_later_are_laid_side_by_side(tmp_path: Path) -> None:
+    several(tmp_path, 2, [clock(0), clock(0)])
+    part(tmp_path, 1, rows((0, 0), (110_000, 0), (320_000, 0)), ALL)
+    part(tmp_path, 2, rows((210_000, 0), (320_000, 0)), ALL)
+    load = raw.read(tmp_path, TIMED).load
+    assert load is not None
+    assert load.log is not None
+    assert load.log.completions_per_tenth == (1, 1, 1, 2)
+
+
+def test_each_clients_samples_are_found_by_its_own_clock(tmp_path: Path) -> None:
+    """The window of both is 1 s long, and goes from the first one's 1001 s to 1002 s."""
+    several(tmp_path, 2, [clock(0), clock(600)])
+    began_us = 1_001_000_000
+    log = "".join(f"{began_us + start}\t200\t0\n" for start in (0, 1_000_000))
+    late = "".join(f"{began_us + start}\t200\t0\n" for start in (600_000_000, 601_000_000))
+    part(tmp_path, 1, log, ALL)
+    part(tmp_path, 2, late, ALL, ahead_us=600_000_000)
+    for number, began_s in ((1, 1000.0), (2, 1600.0)):
+        told = telemetry(began_s=began_s)
+        (tmp_path / raw.of_client(number) / raw.TELEMETRY_CLIENT).write_text(json.dumps(told))
+    left = raw.read(tmp_path, TIMED)
+    assert [side.usage and round(side.usage.window_s, 3) for side in left.clients] == [1.0, 1.0]
+
+
+def test_a_pause_counts_only_while_every_client_has_one(tmp_path: Path) -> None:
+    several(tmp_path, 2, [clock(0), clock(0)])
+    busy_at_first = [(50_000 * number, 0) for number in range(11)]
+    busy_at_last = [(700_000 + 50_000 * number, 0) for number in range(7)]
+    part(tmp_path, 1, rows(*busy_at_first, (1_000_000, 0)), ALL)
+    part(tmp_path, 2, rows((0, 0), *busy_at_last), ALL)
+    left = raw.read(tmp_path, TIMED)
+    assert left.load is not None
+    assert left.load.log is not None
+    assert left.load.log.longest_gap_us == 200_000
+
+
+def test_the_worst_of_the_clients_is_how_the_load_ended(tmp_path: Path) -> None:
+    several(tmp_path, 2, [clock(0), clock(0)])
+    for number in (1, 2):
+        part(tmp_path, number, rows((0, 100), (900_000, 300)), ALL)
+    (tmp_path / "client-2" / raw.LOAD).write_text(
+        json.dumps(ENDED | {"exit_status": None, "timed_out": True})
+    )
+    (tmp_path / "client-2" / raw.OUTPUT).write_text("")
+    load = raw.read(tmp_path, TIMED).load
+    assert load is not None
+    assert (load.exit_status, load.timed_out, load.figures, load.log) == (None, True, None, None)
+    assert load.unreadable == "c1: h2load printed no 'finished in' line"
+
+
+def test_how_sure_the_skew_is_goes_by_the_two_least_sure_clocks(tmp_path: Path) -> None:
+    trips_s = (0.01, 0.04, 0.02)
+    several(tmp_path, 3, [clock(0, trip_s) for trip_s in trips_s])
+    for number in (1, 2, 3):
+        part(tmp_path, number, rows((number * 10_000, 100), (900_000, 300)), ALL)
+    together = raw.read(tmp_path, TIMED).together
+    assert together is not None
+    assert together.skew_s == pytest.approx(0.02)
+    assert together.uncertainty_s == pytest.approx(0.03)
+
+
+def test_at_a_fixed_rate_the_windows_of_the_starts_are_what_clients_have_in_common(
+    tmp_path: Path,
+) -> None:
+    several(tmp_path, 2, [clock(0), clock(0)])
+    load = Load(connections=2, rate=100, warm_up_s=1, duration_s=3)
+    part(tmp_path, 1, rows((0, 100), (5_000_000, 300)), ALL)
+    part(tmp_path, 2, rows((20_000, 100), (6_000_000, 300)), ALL)
+    together = raw.read(tmp_path, load).together
+    assert together is not None
+    assert together.common_s == pytest.approx(3 - 0.02)
+
+
+def test_one_client_has_nobody_to_be_apart_from(folder: Path) -> None:
+    left = raw.read(folder, COUNTED)
+    assert left.together is None
+    assert side(left).load is None
+    assert raw.counts(folder) is not None
+
+
+def test_a_folder_without_counts_has_none(tmp_path: Path) -> None:
+    assert raw.counts(tmp_path) is None
+
+
+@pytest.mark.parametrize("clients", ["../../etc", "/etc", ".", "a\x00b"])
+def test_a_clients_name_is_no_path(folder: Path, clients: str) -> None:
+    told = {"contender": [], "load": [{"client": clients, "argv": []}]}
+    (folder / raw.COMMANDS).write_text(json.dumps(told))
+    assert side(raw.read(folder, COUNTED)).host == clients

@@ -2,6 +2,7 @@ import gzip
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,65 @@ def test_a_load_generator_that_cannot_be_started_is_said_to(
     ended = json.loads((folder / "load.json").read_text())
     assert ended["unstartable"] == f"{program}: {why}"
     assert (ended["exit_status"], ended["timed_out"]) == (None, False)
+
+
+def test_a_load_begins_when_it_is_to(folder: Path, h2load: H2load) -> None:
+    at = time.time() + 0.3
+    load.load(folder, refused_url(), 10, h2load("exit 0", folder), at=at)
+    ended = json.loads((folder / "load.json").read_text())
+    assert at <= ended["started"] < at + 0.2
+    assert ended["load_s"] < 0.25
+
+
+@pytest.mark.parametrize("at", [0.0, 1.0])
+def test_a_load_that_comes_too_late_begins_at_once(folder: Path, h2load: H2load, at: float) -> None:
+    began = time.monotonic()
+    load.load(folder, refused_url(), 10, h2load("exit 0", folder), at=at)
+    assert time.monotonic() - began < 5
+
+
+def test_a_load_waits_for_no_clock_that_went_wrong(
+    folder: Path, h2load: H2load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    load.load(folder, refused_url(), 10, h2load("exit 0", folder), at=time.time() + 10**6)
+    assert max(slept) == load.LONGEST_WAIT_S
+
+
+def test_a_log_that_is_kept_is_not_reduced_but_for_its_ends(folder: Path, h2load: H2load) -> None:
+    rows = 'printf "900\\t200\\t5\\n700\\t200\\t400\\n" >"${1#--log-file=}"'
+    load.load(folder, refused_url(), 10, h2load(rows, folder), keep_log=True)
+    ended = json.loads((folder / "load.json").read_text())
+    assert (ended["first_start_us"], ended["last_end_us"]) == (700, 1100)
+    assert (folder / "h2load.log").exists()
+    assert not (folder / "counts.gz").exists()
+
+
+@pytest.mark.parametrize("log", ["", "nonsense\\n"])
+def test_a_kept_log_without_rows_has_no_ends(folder: Path, h2load: H2load, log: str) -> None:
+    body = f'printf "{log}" >"${{1#--log-file=}}"'
+    load.load(folder, refused_url(), 10, h2load(body, folder), keep_log=True)
+    ended = json.loads((folder / "load.json").read_text())
+    assert ended.get("first_start_us") is None
+    assert ended["exit_status"] == 0
+
+
+def test_a_kept_log_is_reduced_to_a_window_of_another_clock(
+    agent: Agent, folder: Path, h2load: H2load
+) -> None:
+    rows = "".join(f"{start}\\t200\\t5\\n" for start in (1000, 2000, 3000, 4000))
+    argv = h2load(f'printf "{rows}" >"${{1#--log-file=}}"', folder)
+    begun = agent("load", f"--url={refused_url()}", "--for=9", "--keep-log", str(folder), *argv)
+    assert begun.returncode == 0
+    await_file(folder / "load.json")
+    window = ["--from-us=1500", "--until-us=3500", "--ahead-us=500", "--whole"]
+    for _ in range(2):  # a connection may break before anybody hears that it was done
+        reduced = agent("reduce", *window, str(folder))
+        assert (reduced.returncode, reduced.stderr) == (0, "")
+        told = json.loads((folder / "log.json").read_text())
+        assert (told["rows"], told["rows_outside"]) == (2, 2)
+        assert (told["first_start_us"], told["last_end_us"]) == (1500, 2505)
 
 
 def test_the_last_file_to_come_is_the_one_that_is_waited_for(

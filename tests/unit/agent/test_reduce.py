@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fwbench.agent import reduce
+from fwbench.agent import rows as rows_of_log
 from fwbench.latency import HEAD, Counts
 
 START_US = 1_795_340_656_695_560
@@ -63,6 +64,7 @@ def test_a_log_becomes_a_line_for_each_second_and_status() -> None:
         "first_start_us": START_US,
         "last_end_us": START_US + 304_440,
         "longest_gap_us": 304_440 - 25,
+        "pauses_us": [[START_US + 25, START_US + 304_440]],
         "completions_per_tenth": [4, 0, 0, 0, 1],
     }
 
@@ -103,7 +105,7 @@ def test_rows_out_of_order_close_the_gap_they_lie_in() -> None:
 
 def test_a_row_that_comes_late_by_seconds_makes_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's clock was put back: what it says of seconds long written still counts."""
-    monkeypatch.setattr(reduce, "_READ_BYTES", 200)
+    monkeypatch.setattr(rows_of_log, "_READ_BYTES", 200)
     rows = [(start, 200, 1_000) for start in range(0, 12_000_000, 5_000)]
     text = written([*rows, (1_002_000, 200, 1_000), (12_000_000, 200, 1_000)])
     assert summary(text)["longest_gap_us"] == 5_000
@@ -223,7 +225,7 @@ def test_a_reduction_agrees_with_the_plain_way_of_counting(
     read_bytes: int, rows: list[Row], torn: str, window: dict[str, float]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reduce, "_READ_BYTES", read_bytes)
+        patch.setattr(rows_of_log, "_READ_BYTES", read_bytes)
         left = reduced(written(rows) + torn, **window)
     told = json.loads(left["log.json"])
 
@@ -289,3 +291,50 @@ def test_memory_is_of_a_few_seconds_not_of_the_run(tmp_path: Path) -> None:
             tracemalloc.stop()
 
     assert reduced_in(30) < 1.2 * reduced_in(10)
+
+
+@pytest.mark.parametrize(
+    ("window", "counted"),
+    [
+        (rows_of_log.Window(START_US + 10, START_US + 20), [10, 19]),  # by their start
+        (rows_of_log.Window(START_US + 10, START_US + 20, whole=True), [10]),  # and by their end
+    ],
+)
+def test_a_window_counts_starts_or_whole_rows(
+    tmp_path: Path, window: rows_of_log.Window, counted: list[int]
+) -> None:
+    log = tmp_path / "h2load.log"
+    log.write_text(written([(start, 200, 3) for start in (9, 10, 19, 20)]))
+    reduce.reduce_window(log, tmp_path, window)
+    told = json.loads((tmp_path / "log.json").read_text())
+    assert (told["rows"], told["rows_outside"]) == (len(counted), 4 - len(counted))
+    assert told["first_start_us"] == START_US + counted[0]
+
+
+def test_a_clock_that_is_ahead_is_put_back(tmp_path: Path) -> None:
+    """What lies in one second by one clock lies in two by the other."""
+    log = tmp_path / "h2load.log"
+    log.write_text(written([(0, 200, 3), (10, 200, 3)]))
+    second = START_US // 10**6
+    ahead_us = START_US % 10**6 + 5
+    window = rows_of_log.Window(0, 10**16)
+    reduce.reduce_window(log, tmp_path, window, ahead_us)
+    assert Counts.read(tmp_path / "counts.gz") == Counts.of(
+        {(second - 1, 200): {3: 1}, (second, 200): {3: 1}}
+    )
+
+
+def test_pauses_of_a_tenth_of_a_second_are_told_one_by_one() -> None:
+    rows = [(0, 200, 0), (100_000, 200, 0), (150_000, 200, 0), (3_000_000, 200, 0)]
+    assert summary(written(rows))["pauses_us"] == [
+        [START_US, START_US + 100_000],
+        [START_US + 150_000, START_US + 3_000_000],
+    ]
+
+
+def test_the_ends_of_a_log_are_not_those_of_its_rows(tmp_path: Path) -> None:
+    log = tmp_path / "h2load.log"
+    log.write_text(written([(500, 200, 9_000), (0, 200, 3), (800, 200, 3)]))
+    assert reduce.ends(log) == (START_US, START_US + 9_500)
+    log.write_text("")
+    assert reduce.ends(log) == (None, None)

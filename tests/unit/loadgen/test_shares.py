@@ -1,0 +1,66 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwbench.errors import SuiteError
+from fwbench.loadgen.h2load import argv
+from fwbench.loadgen.shares import shares
+from fwbench.model.load import Load
+
+
+@st.composite
+def loads(draw: st.DrawFn) -> Load:
+    connections = draw(st.integers(1, 500))
+    threads = draw(st.integers(1, min(connections, 16)))
+    kind = draw(st.sampled_from(["requests", "duration", "rate"]))
+    if kind == "requests":
+        return Load(
+            connections=connections,
+            threads=threads,
+            requests=draw(st.integers(connections, 10**7)),
+        )
+    rate = None
+    if kind == "rate":
+        rate = draw(st.floats(connections, 1e6))
+    return Load(connections=connections, threads=threads, duration_s=10, rate=rate)
+
+
+@given(loads(), st.integers(1, 20))
+def test_shares_add_up_to_the_load(load: Load, clients: int) -> None:
+    if load.connections < clients:
+        with pytest.raises(SuiteError, match="cannot be divided among"):
+            shares(load, clients)
+        return
+    each = shares(load, clients)
+    connections = [share.connections for share in each]
+    assert len(each) == clients
+    assert sum(connections) == load.connections
+    assert max(connections) - min(connections) <= 1
+    assert all(1 <= share.threads <= share.connections for share in each)
+    if load.requests is not None:
+        assert sum(share.requests or 0 for share in each) == load.requests
+        assert all((share.requests or 0) >= share.connections for share in each)
+    if load.rate is not None:
+        assert sum(share.rate or 0 for share in each) == pytest.approx(load.rate, rel=1e-12)
+
+
+@given(loads(), st.integers(1, 20))
+def test_every_connection_has_as_much_to_do_as_any_other(load: Load, clients: int) -> None:
+    for share in shares(load, min(clients, load.connections)):
+        if load.rate is not None and share.rate is not None:
+            assert share.rate / share.connections == pytest.approx(load.rate / load.connections)
+        if load.requests is not None and share.requests is not None:
+            due = load.requests * share.connections / load.connections
+            assert abs(share.requests - due) < 1
+
+
+def test_the_share_of_an_only_client_is_the_load() -> None:
+    load = Load(connections=7, threads=3, requests=100)
+    assert shares(load, 1) == (load,)
+
+
+def test_h2load_is_told_the_same_rate_for_each_connection() -> None:
+    load = Load(connections=5, rate=1000, duration_s=10)
+    told = [argv(share, "http://198.18.0.1/", "log") for share in shares(load, 2)]  # type: ignore[arg-type]
+    assert ["-c3" in told[0], "-c2" in told[1]] == [True, True]
+    assert all("--rps=200" in command for command in told)
