@@ -43,6 +43,7 @@ benchmarks: $(VENV)/installed ## what fwbench itself costs, in figures; needs a 
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/sampler.py
 	$(BIN)/python benchmarks/reduce.py
+	$(BIN)/python benchmarks/resume.py
 
 clean-lab: $(VENV)/installed ## no container, network, volume, process or image of the lab stays
 	$(BIN)/fwbench lab down --all

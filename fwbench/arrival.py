@@ -27,6 +27,10 @@ class Arrived:
     images: Mapping[tuple[str, str], str]
     troubles: Mapping[str, FwbenchError]
 
+    def images_of(self, target: Host) -> dict[str, str]:
+        """The ids of the images on a target, by contender."""
+        return {name: image for (host, name), image in self.images.items() if host == target.name}
+
 
 @dataclass(frozen=True)
 class Visit:

@@ -191,8 +191,9 @@ class Session:
         executed = len(self.plan.runs) - sum(map(len, runs.values()))
         self.watcher.planned(self.plan, executed)
         before = self._records_before()
-        running = {
+        running = [
             threads.submit(
+                self._execute,
                 Rounds(
                     rig=rig.name,
                     suite=self.header.suite,
@@ -200,18 +201,14 @@ class Session:
                     runs=runs[rig.name],
                     before=[record for record in before if record.run.rig == rig.name],
                     contenders=self._contenders,
-                    images={
-                        contender: image
-                        for (target, contender), image in arrived.images.items()
-                        if target == rig.target.name
-                    },
+                    images=arrived.images_of(rig.target),
                     bench=self._bench(rig, arrived, addresses[rig.name]),
                     log=log,
                     come_back=partial(visit.come_back, rig, arrived.remotes),
-                ).go
-            ): rig.name
+                ),
+            )
             for rig in usable
-        }
+        ]
         busy += running
         try:
             wait(running, return_when=FIRST_EXCEPTION)
@@ -221,9 +218,11 @@ class Session:
         except BaseException:  # Ctrl-C too: the other rigs stop and clean up before it goes on
             self.cancel()
             raise
-        for future, name in running.items():
-            if (why := future.result()) is not None:
-                self._leave_out(log, "set-aside", name, why)
+
+    def _execute(self, rounds: Rounds) -> None:
+        """Execute one rig's runs, and say at once where it was set aside."""
+        if (why := rounds.go()) is not None:
+            self._leave_out(rounds.log, "set-aside", rounds.rig, why)
 
     def _begin(self, arrived: Arrived, leaving: ExitStack) -> None:
         """Write down what is known now; of a session that goes on, the hosts it had not met."""
