@@ -90,7 +90,9 @@ class Visit:
 
     def _arrive(self, remote: SshRemote, rig: Rig, host: Host) -> HostFacts:
         folder = occupancy.folder_of(self.session.name)
-        occupancy.arrive(remote, folder)
+        continued = self.header.continues
+        before = None if continued is None else occupancy.folder_of(continued)
+        occupancy.arrive(remote, folder, instead_of=before)
         to = self.addresses[rig.name] if isinstance(host, Client) else None
         facts = ready.facts(remote, host, folder, to=to)
         if found := changes.of_host(self.header, facts):

@@ -14,6 +14,7 @@ from fwbench import contender as containers
 from fwbench import occupancy, raw
 from fwbench.bench import Bench, CancelledError, Desk, side_by_side, twice
 from fwbench.errors import FwbenchError, HostError, LostError
+from fwbench.loadgen import h2load
 from fwbench.loading import GRACE_S, Loading, compare_clocks, time_limit_s
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.load import Load
@@ -22,7 +23,7 @@ from fwbench.model.run import Run
 from fwbench.remote import Remote
 
 ASK_S = 2.0
-AROUND_S = 240.0  # what the engine, connections that break, and cleaning up may take
+AROUND_S = 180.0  # what the engine, connections that break, and cleaning up may take
 
 
 def execute(
@@ -150,9 +151,9 @@ class _Execution:
 
     def _enter(self, host: Remote) -> None:
         """Have the host for this run, for as long as it may take at most, free of leftovers."""
-        waiting_s = 2 * self.start_timeout_s + 2 * time_limit_s(self.load)
-        name = self.desk.folder.name
-        occupancy.begin(host, self.bench.folder, name, waiting_s + AROUND_S)
+        load_s = time_limit_s(self.load) + (h2load.lasts_s(self.load) or 0.0)
+        for_s = 2 * self.start_timeout_s + load_s + AROUND_S
+        occupancy.begin(host, self.bench.folder, self.desk.folder.name, for_s)
 
     def _leave(self, host: Remote) -> None:
         host.check(["rm", "-rf", str(self.desk.folder)])

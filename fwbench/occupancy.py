@@ -51,14 +51,18 @@ def owner() -> str:
     return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()})"
 
 
-def arrive(remote: Remote, folder: PurePosixPath) -> None:
+def arrive(remote: Remote, folder: PurePosixPath, instead_of: PurePosixPath | None = None) -> None:
     """Enter a host for the first time, or anew after it was lost: an empty folder, and the agent.
 
+    `instead_of` is the folder of a session that is known to be dead, whatever its lease says.
     Raises `NotReadyError` where another session has the host.
     """
     remote.check(["rm", "-rf", str(folder)])
     remote.check(["mkdir", "-m", "700", str(folder)])
     remote.put(archive(), str(folder / AGENT))
+    if instead_of is not None:
+        argv = ["python3", "-I", str(folder / AGENT), "leave", str(instead_of)]
+        remote.check(argv, timeout_s=BEGIN_TIMEOUT_S, sudo=True)
     begin(remote, folder, None, ARRIVAL_S)
 
 

@@ -151,6 +151,10 @@ class Session:
         """Execute what is to be executed; the store has a record of every run that ended."""
         with ExitStack() as leaving:
             done: frozenset[str] = frozenset()
+            if self.header.continues is not None and not self._begun:
+                # Nobody may go on with that session meanwhile; its leases are taken over.
+                before = Store(self.store.folder.with_name(self.header.continues))
+                leaving.enter_context(before.held())
             if self._begun:
                 leaving.enter_context(self.store.held())
                 done = self._taken_up()

@@ -63,6 +63,14 @@ class Befallen:
         assert "Traceback" not in said, said
         return self.process.returncode, printed + said
 
+    def give_up(self) -> None:
+        """End what a test that failed left under way: the next one needs the hosts."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        if self.lab.leftovers():
+            self.program("clean", "-i", self.lab.inventory, "--force")
+
     @property
     def folder(self) -> Path:
         (folder,) = self.sessions.glob("befallen-*")

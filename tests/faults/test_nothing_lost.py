@@ -6,7 +6,7 @@ A few of each here; `make test-long` has as many as `docs/reliability.md` tells 
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,8 +23,16 @@ NO_SESSION = 10
 
 
 @pytest.fixture
-def befall(program: Program, lab: Lab, sessions: Path) -> Befall:
-    return lambda blocks: Befallen(program, lab, sessions, blocks)
+def befall(program: Program, lab: Lab, sessions: Path) -> Iterator[Befall]:
+    begun: list[Befallen] = []
+
+    def begin(blocks: int) -> Befallen:
+        begun.append(Befallen(program, lab, sessions, blocks))
+        return begun[-1]
+
+    yield begin
+    for session in begun:
+        session.give_up()
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.long)])

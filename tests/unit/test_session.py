@@ -492,6 +492,11 @@ def test_the_rest_of_a_session_in_a_changed_world_is_a_new_session(tmp_path: Pat
     assert {facts.kernel for facts in rest.header().facts} == {"6.99.0"}
     executed = [record.run for store in (world.store, rest) for record in store.records()]
     assert executed == list(world.store.plan().runs)
+    for host in world.hosts.values():  # whose lease may run still
+        assert any(
+            what.endswith(f"leave /var/tmp/fwbench-session-{world.store.folder.name}")
+            for what in host.asked
+        )
 
 
 def test_there_is_no_rest_of_a_session_that_is_over(tmp_path: Path) -> None:
