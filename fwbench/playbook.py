@@ -19,6 +19,8 @@ from fwbench import places
 from fwbench.errors import InventoryError, ProvisionError
 from fwbench.model.base import Frozen
 
+FORKS = 50  # each is a process of its own on the controller
+
 
 class HostResult(Frozen):
     """What a playbook did on one host; `trouble` names the task that failed and why."""
@@ -26,6 +28,7 @@ class HostResult(Frozen):
     host: str
     changed: int
     trouble: str | None = None
+    left_out: bool = False  # the playbook was not played on it, for its trouble
 
 
 class Played(Frozen):
@@ -53,9 +56,10 @@ def list_inventory(path: Path) -> Mapping[str, Any]:
         done = subprocess.run(
             ["ansible-inventory", "--inventory", str(path.absolute()), "--list"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             stdin=subprocess.DEVNULL,
-            env={**_environment([]), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
+            env={**_environment(None), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
         )
     except OSError as error:
         raise InventoryError(
@@ -66,7 +70,7 @@ def list_inventory(path: Path) -> Mapping[str, Any]:
         raise InventoryError(f"{path}: not an inventory that Ansible can read: {words[-400:]}")
     try:
         listing = json.loads(done.stdout)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InventoryError(f"{path}: ansible-inventory answered no JSON: {error}") from error
     return listing if isinstance(listing, dict) else {}
 
@@ -76,13 +80,14 @@ def play(
     inventory: Path | str,
     expected: Iterable[str],
     *,
-    known_hosts: Iterable[Path] = (),
+    ssh_config: str = "",
     variables: Mapping[str, Any] | None = None,
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
 ) -> Played:
-    """Run a playbook of `playbooks/`; every expected host appears in the result.
+    """Run a playbook of `playbooks/` on the expected hosts, all at once; each is in the result.
 
+    `ssh_config` is what OpenSSH is told before the user's own configuration.
     `on_task` is called with the name of each task as it starts. Raises `ProvisionError` where
     Ansible itself fails, and `KeyboardInterrupt` once Ansible has ended after Ctrl-C; what fails on
     a host is in that host's result.
@@ -90,6 +95,7 @@ def play(
     import ansible_runner
     import pexpect
 
+    hosts = tuple(expected)
     trouble: dict[str, str] = {}
     said: list[str] = []
 
@@ -110,6 +116,11 @@ def play(
         tempfile.TemporaryDirectory(prefix="fwbench-") as private,
         _deferred_interrupt() as cancelled,
     ):
+        # A file, since in an option a name with a comma or a colon would be a pattern.
+        limit = Path(private, "expected-hosts")
+        limit.write_text("\n".join(hosts))
+        config = Path(private, "ssh_config")
+        config.write_text(ssh_config)
         try:
             runner = ansible_runner.run(
                 private_data_dir=private,
@@ -117,10 +128,14 @@ def play(
                 playbook=str(root / "playbooks" / name),
                 inventory=str(inventory.absolute()) if isinstance(inventory, Path) else inventory,
                 extravars=dict(variables or {}),
+                limit=f"@{limit}",
+                forks=min(FORKS, len(hosts)),
                 cmdline="--check" if check else None,
                 envvars={
-                    **_environment(known_hosts),
+                    **_environment(config if ssh_config else None),
                     "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{private}/cp",
+                    # What roles leave on the controller goes too, whatever becomes of a host.
+                    "TMPDIR": private,
                 },
                 settings={"pexpect_timeout": 1, "suppress_ansible_output": True},
                 quiet=True,
@@ -135,7 +150,7 @@ def play(
     if not stats:
         words = " ".join(" ".join(said).replace("ERROR!", "").split())
         raise ProvisionError(f"{name}: Ansible did not run: {words[-600:] or runner.status}")
-    return Played(hosts=tuple(_result(host, stats, trouble) for host in expected))
+    return Played(hosts=tuple(_result(host, stats, trouble) for host in hosts))
 
 
 @contextmanager
@@ -181,7 +196,7 @@ def _why(data: Mapping[str, Any]) -> str:
     return f"{data.get('task', 'a task')}: {' '.join(' '.join(words).split())[:1200]}"
 
 
-def _environment(known_hosts: Iterable[Path]) -> dict[str, str]:
+def _environment(ssh_config: Path | None) -> dict[str, str]:
     """The environment Ansible needs: its programs of this very installation, and UTF-8."""
     scripts = sysconfig.get_path("scripts") or str(Path(sys.executable).parent)
     environment = {
@@ -191,14 +206,8 @@ def _environment(known_hosts: Iterable[Path]) -> dict[str, str]:
     }
     if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
         environment["LC_ALL"] = "C.UTF-8"
-    if files := list(dict.fromkeys(known_hosts)):
-        quoted = " ".join(f'"{path}"' for path in files)
+    if ssh_config is not None:
         environment["ANSIBLE_SSH_ARGS"] = shlex.join(
-            [
-                "-oControlMaster=auto",
-                "-oControlPersist=30s",
-                "-oStrictHostKeyChecking=yes",
-                f"-oUserKnownHostsFile={quoted}",
-            ]
+            ["-oControlMaster=auto", "-oControlPersist=30s", "-F", str(ssh_config)]
         )
     return environment

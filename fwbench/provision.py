@@ -1,23 +1,37 @@
 """Playbooks to ready hosts: provisioning, verifying and tearing down have one face."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fwbench.errors import ProvisionError
-from fwbench.model.host import Host
-from fwbench.playbook import Played, play
-from fwbench.remote import SshRemote, known_hosts_files
+from fwbench.errors import FwbenchError, HostError, ProvisionError, RigError
+from fwbench.model.host import Host, Rig
+from fwbench.playbook import HostResult, Played, play
+from fwbench.remote import SshRemote
+from fwbench.remote.ssh_config import ssh_config
 
 
-def meet(hosts: Iterable[Host]) -> None:
-    """Log in to every host once, which records the keys of first contacts for Ansible to check.
+def meet(hosts: Sequence[Host], *, keep_going: bool = False) -> Mapping[str, str]:
+    """Log in to every host once, all at once: which cannot be reached, and why in a sentence.
 
-    Raises `HostError` for the first host that does not answer, refuses, or shows another key.
+    It records the keys of first contacts for Ansible to check. Raises `HostError` naming every host
+    that does not answer, refuses, or shows another key, unless it is to keep going.
     """
-    for host in hosts:
+    with ThreadPoolExecutor(min(50, len(hosts))) as threads:
+        troubles = [trouble for trouble in threads.map(_meet, hosts) if trouble is not None]
+    if troubles and not keep_going:
+        raise HostError("; ".join(str(error) for _, error in troubles))
+    return {host: str(error) for host, error in troubles}
+
+
+def _meet(host: Host) -> tuple[str, HostError] | None:
+    try:
         with SshRemote(host) as remote:
             remote.check(["true"])
+    except HostError as error:
+        return host.name, error
+    return None
 
 
 def provision(
@@ -25,24 +39,57 @@ def provision(
     inventory: Path,
     hosts: Iterable[Host],
     *,
+    left_out: Mapping[str, str] | None = None,
     variables: Mapping[str, Any] | None = None,
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
 ) -> Played:
-    """Run one of fwbench's playbooks over all hosts of the rigs.
+    """Run one of fwbench's playbooks over hosts; each is in the result, whatever became of it.
 
-    Raises `ProvisionError` naming every host on which it failed, and why.
+    `left_out` are those that it is not run on, with the reason. Raises `ProvisionError` where
+    Ansible itself fails; `shortfall` says what a host's trouble means to the whole.
     """
-    hosts = tuple(hosts)
-    played = play(
-        name,
-        inventory,
-        [host.name for host in hosts],
-        known_hosts=[path for host in hosts for path in known_hosts_files(host)],
-        variables=variables,
-        check=check,
-        on_task=on_task,
-    )
-    if played.failed:
-        raise ProvisionError("; ".join(f"{host.host}: {host.trouble}" for host in played.failed))
-    return played
+    hosts, left_out = tuple(hosts), left_out or {}
+    met = [host for host in hosts if host.name not in left_out]
+    done: dict[str, HostResult] = {
+        host: HostResult(host=host, changed=0, trouble=why, left_out=True)
+        for host, why in left_out.items()
+    }
+    if met:
+        played = play(
+            name,
+            inventory,
+            [host.name for host in met],
+            ssh_config=ssh_config(met),
+            variables=variables,
+            check=check,
+            on_task=on_task,
+        )
+        done |= {result.host: result for result in played.hosts}
+    return Played(hosts=tuple(done[host.name] for host in hosts))
+
+
+def shortfall(
+    played: Played, rigs: Sequence[Rig], *, keep_going: bool = False
+) -> FwbenchError | None:
+    """What falls short of ready hosts, as the error to end with, or None where all are well.
+
+    A `ProvisionError` names every host in trouble. Where it was to keep going and a whole rig is
+    well, a `RigError` names the rigs that are not, and why.
+    """
+    troubles = {result.host: _sentence(result) for result in played.failed}
+    if not troubles:
+        return None
+    out = {
+        rig.name: [troubles[host.name] for host in rig.hosts if host.name in troubles]
+        for rig in rigs
+    }
+    if keep_going and not all(out.values()):
+        whys = [f"{rig} ({'; '.join(why)})" for rig, why in out.items() if why]
+        return RigError(f"left out: {', '.join(whys)}")
+    return ProvisionError("; ".join(troubles.values()))
+
+
+def _sentence(result: HostResult) -> str:
+    why = result.trouble or ""
+    return why if why.startswith(f"{result.host}: ") else f"{result.host}: {why}"

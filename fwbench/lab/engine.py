@@ -9,6 +9,8 @@ from fwbench.errors import LabError
 from fwbench.lab import docker
 from fwbench.playbook import play
 
+HERE = "localhost ansible_connection=local"  # an inventory
+
 
 def ensure(say: Callable[[str], None]) -> None:
     """See to it that an engine answers; root gets one installed and started where none does.
@@ -23,9 +25,7 @@ def ensure(say: Callable[[str], None]) -> None:
             "or run this once as root, which installs and starts one on Debian and Ubuntu"
         )
     say("no Docker engine answers: installing and starting one")
-    played = play(
-        "engine.yml", "localhost,", ["localhost"], on_task=lambda task: say(f"engine: {task}")
-    )
+    played = play("engine.yml", HERE, ["localhost"], on_task=lambda task: say(f"engine: {task}"))
     if played.failed:
         raise LabError(f"no Docker engine could be had: {played.failed[0].trouble}")
     _ours().parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def release(say: Callable[[str], None]) -> None:
             say("the Docker engine goes on: it holds containers or images that are not ours")
             return
     say("removing the Docker engine that fwbench installed")
-    played = play("engine_remove.yml", "localhost,", ["localhost"])
+    played = play("engine_remove.yml", HERE, ["localhost"])
     if played.failed:
         raise LabError(f"the Docker engine could not be removed: {played.failed[0].trouble}")
     _ours().unlink()

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ from fwbench.errors import LabError
 from fwbench.lab import engine
 from fwbench.lab.docker import describe, docker, names
 from fwbench.lab.image import host_image, remove_images
-from fwbench.model.base import Frozen
+from fwbench.lab.listing import LabHost, listing
+from fwbench.lab.size import Size, parse_size
 
 # RFC 2544 sets 198.18.0.0/15 aside for benchmarks. The upper half of the first /16 is for bridges
 # inside the hosts (host/daemon.json).
 NETWORKS = ipaddress.ip_network("198.18.0.0/17")
 AUTHORITIES = Path("/usr/local/share/ca-certificates")
 SSH_TIMEOUT_S = 60
+SIZE_LABEL = "fwbench.lab-size"
 
 # What an engine inside a container needs. Not --privileged: that asks for capabilities which the
 # machine itself may lack.
@@ -39,16 +41,6 @@ NESTED_ENGINE = (
 )
 
 
-class LabHost(Frozen):
-    """One host of the lab."""
-
-    name: str
-    system: str
-    running: bool
-    ssh_port: int
-    load_address: str
-
-
 class Lab:
     """A lab by its name; several do not know of each other."""
 
@@ -61,7 +53,7 @@ class Lab:
 
     def up(
         self,
-        targets: int,
+        targets: Sequence[Size | None],
         clients: int,
         systems: Sequence[str],
         authorities: Sequence[Path],
@@ -69,16 +61,19 @@ class Lab:
     ) -> Path:
         """Bring up what is missing and write the inventory, whose path is returned.
 
-        The n-th target and the n-th client have the n-th of `systems`, which are taken in turn.
+        There is one target for each of `targets`; for None a new one has no size, and one that is
+        there may have any. The n-th target and the n-th client have the n-th of `systems`, which
+        are taken in turn. Raises `LabError`, also where a target has another size already.
         """
         engine.ensure(say)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = self._key()
         self._ensure_network()
-        wanted = [(f"target-{n + 1}", n) for n in range(targets)]
-        wanted += [(f"client-{n + 1}", n) for n in range(clients)]
-        for name, number in wanted:
-            self._ensure_host(name, systems[number % len(systems)], key, say)
+        wanted = [(f"target-{n + 1}", n, size) for n, size in enumerate(targets)]
+        wanted += [(f"client-{n + 1}", n, None) for n in range(clients)]
+        self._check_sizes({name: size for name, _, size in wanted if size})
+        for name, number, size in wanted:
+            self._ensure_host(name, systems[number % len(systems)], size, key, say)
         hosts = self.hosts()
         self._await_ssh(hosts)
         self._write_inventory(hosts, authorities)
@@ -87,7 +82,7 @@ class Lab:
     def hosts(self) -> tuple[LabHost, ...]:
         """The hosts that there are, in order of their names; none where no engine answers."""
         found = names(["ps", "--all"], self._label, "{{.Names}}")
-        return tuple(self._host(name) for name in sorted(found))
+        return tuple(self._host(name) for name in sorted(found, key=_numbered))
 
     def down(self, say: Callable[[str], None], *, everything: bool = False) -> None:
         """Remove hosts, volumes, network and inventory; with `everything` images and engine too."""
@@ -135,12 +130,29 @@ class Lab:
                 return
         raise LabError(f"every network in {NETWORKS} is taken; `docker network ls` shows by what")
 
-    def _ensure_host(self, name: str, system: str, key: Path, say: Callable[[str], None]) -> None:
+    def _check_sizes(self, wanted: Mapping[str, Size]) -> None:
+        """Nothing is changed where one host cannot have its size."""
+        for host in self.hosts():
+            size = wanted.get(host.name, host.size)
+            if size != host.size:
+                raise LabError(
+                    f"{host.name} is there as {host.size or 'a host without a size'} and cannot"
+                    f" become {size}; run `fwbench lab down --name {self.name}` first"
+                )
+
+    def _ensure_host(
+        self,
+        name: str,
+        system: str,
+        size: Size | None,
+        key: Path,
+        say: Callable[[str], None],
+    ) -> None:
         container = f"fwbench-{self.name}-{name}"
         described = describe("container", container)
         if described is None:
             image = host_image(system, say)
-            say(f"starting {name} ({system})")
+            say(f"starting {name} ({system}{f', {size}' if size else ''})")
             docker(
                 "run",
                 "--detach",
@@ -153,6 +165,7 @@ class Lab:
                 f"--label=fwbench.lab-system={system}",
                 f"--env=LAB_AUTHORIZED_KEY={key.with_suffix('.pub').read_text().strip()}",
                 *(NESTED_ENGINE if name.startswith("target-") else ()),
+                *(_limits(size) if size else ()),
                 image,
             )
         elif not described["State"]["Running"]:
@@ -164,12 +177,14 @@ class Lab:
         if described is None:
             raise LabError(f"{container} is gone")
         published: dict[str, Any] = described["HostConfig"]["PortBindings"]
+        labels = described["Config"]["Labels"]
         return LabHost(
             name=container.removeprefix(f"fwbench-{self.name}-"),
-            system=described["Config"]["Labels"]["fwbench.lab-system"],
+            system=labels["fwbench.lab-system"],
             running=described["State"]["Running"],
             ssh_port=int(published["22/tcp"][0]["HostPort"]),
             load_address=described["NetworkSettings"]["Networks"][self._network]["IPAddress"],
+            size=parse_size(labels[SIZE_LABEL]) if SIZE_LABEL in labels else None,
         )
 
     def _await_ssh(self, hosts: Sequence[LabHost]) -> None:
@@ -190,36 +205,23 @@ class Lab:
             lines.append(f"[127.0.0.1]:{host.ssh_port} {key[0]} {key[1]}\n")
         known_hosts = self.folder / "known_hosts"
         known_hosts.write_text("".join(lines))
-        targets = [host for host in hosts if host.name.startswith("target-")]
-        clients = [host for host in hosts if host.name.startswith("client-")]
-        inventory = {
-            "all": {
-                "vars": {
-                    "ansible_user": "admin",
-                    "ansible_ssh_private_key_file": str(self.folder / "key"),
-                    "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts}",
-                    "fwbench_known_hosts": str(known_hosts),
-                    "fwbench_extra_authorities": [str(path) for path in authorities],
-                },
-                "children": {
-                    "targets": {"hosts": _members(targets, len(targets))},
-                    "clients": {"hosts": _members(clients, len(targets))},
-                },
-            }
-        }
+        inventory = listing(hosts, self.folder / "key", known_hosts, authorities)
         self.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False))
 
 
-def _members(hosts: Sequence[LabHost], rigs: int) -> dict[str, dict[str, object]]:
-    return {
-        host.name: {
-            "ansible_host": "127.0.0.1",
-            "ansible_port": host.ssh_port,
-            "fwbench_load_address": host.load_address,
-            "fwbench_rig": f"rig-{number % rigs + 1}",
-        }
-        for number, host in enumerate(hosts)
-    }
+def _numbered(name: str) -> tuple[str, int]:
+    """Sorts `target-10` behind `target-9`."""
+    kind, _, number = name.rpartition("-")
+    return kind, int(number)
+
+
+def _limits(size: Size) -> tuple[str, ...]:
+    return (
+        f"--cpus={size.cpus:g}",
+        f"--memory={size.memory}",
+        f"--memory-swap={size.memory}",  # the same: no swap, as on a rented machine
+        f"--label={SIZE_LABEL}={size}",
+    )
 
 
 def _free_port() -> int:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from fwbench.doctor import Examined
-from fwbench.lab.hosts import LabHost
+from fwbench.lab.listing import LabHost
+from fwbench.model.host import Rig
 from fwbench.playbook import Played
+from fwbench.report.quantities import one_line
 
 
 def examined(hosts: Sequence[Examined]) -> str:
@@ -17,20 +19,31 @@ def examined(hosts: Sequence[Examined]) -> str:
         if facts is None:
             rows.append([host.host.name, host.rig, role, "trouble: see below"])
             continue
-        size = f"{facts.cpus:g} CPUs, {facts.memory_bytes / 2**30:.1f} GiB"
+        cpus = f"{facts.cpus:g} CPU{'' if facts.cpus == 1 else 's'}"
+        size = f"{cpus}, {facts.memory_bytes / 2**30:.1f} GiB"
+        if facts.instance_type is not None:
+            size = f"{facts.instance_type}: {size}"
         if host.serves:
             images = ", ".join(image.name for image in facts.images) or "no images"
             has = f"engine {facts.engine}, {images}" if facts.engine else "not provisioned yet"
         else:
             has = f"h2load {facts.h2load}" if facts.h2load else "not provisioned yet"
         rows.append([host.host.name, host.rig, role, "ok", facts.system, size, has])
-    return tabulate(rows, headers=["host", "rig", "role", "SSH, sudo", "system", "size", "has"])
+    return _table(rows, ["host", "rig", "role", "SSH, sudo", "system", "size", "has"])
 
 
-def played(result: Played) -> str:
-    """One line for each host that a playbook went through."""
-    rows = [[host.host, "ok", host.changed] for host in result.hosts]
-    return tabulate(rows, headers=["host", "result", "tasks that changed something"])
+def played(result: Played, rigs: Sequence[Rig]) -> str:
+    """One line for each host that a playbook was asked to go through."""
+    rig_of = {host.name: rig.name for rig in rigs for host in rig.hosts}
+    rows = []
+    for host in result.hosts:
+        how = "ok"
+        if host.left_out:
+            how = "left out: see below"
+        elif host.trouble is not None:
+            how = "failed: see below"
+        rows.append([host.host, rig_of[host.host], how, host.changed])
+    return _table(rows, ["host", "rig", "result", "tasks that changed something"])
 
 
 def lab(hosts: Sequence[LabHost]) -> str:
@@ -41,10 +54,17 @@ def lab(hosts: Sequence[LabHost]) -> str:
         [
             host.name,
             host.system,
+            str(host.size or "–"),
             "up" if host.running else "down",
             f"127.0.0.1:{host.ssh_port}",
             host.load_address,
         ]
         for host in hosts
     ]
-    return tabulate(rows, headers=["host", "system", "state", "SSH", "load address"])
+    return _table(rows, ["host", "system", "size", "state", "SSH", "load address"])
+
+
+def _table(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
+    """Foreign text in columns; a host that is called 007 stays so."""
+    shown = [[one_line(str(cell)) for cell in row] for row in rows]
+    return tabulate(shown, headers=head, disable_numparse=True)

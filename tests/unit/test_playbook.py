@@ -1,4 +1,5 @@
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fwbench import playbook
 from fwbench.errors import InventoryError, ProvisionError
@@ -229,6 +231,43 @@ def test_a_playbook_that_ansible_cannot_read_is_an_error_with_its_words(place: P
     assert "\n" not in str(refused.value)
 
 
+def test_only_the_expected_hosts_are_played_on_whatever_they_are_called(place: Path) -> None:
+    odd = """o,d:d; $(touch pwned) '"&|*"""
+    hosts = {name: {"ansible_connection": "local"} for name in (odd, "good", "other")}
+    inventory = place / "odd.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    written = place / "who.yml"
+    written.write_text(
+        "- hosts: all\n"
+        "  gather_facts: false\n"
+        "  tasks:\n"
+        "    - name: Count\n"
+        "      ansible.builtin.fail: {msg: '{{ ansible_play_hosts_all | length }} are played on'}\n"
+    )
+    played = play(str(written), inventory, [odd, "good"])
+    assert [(host.host, host.trouble) for host in played.hosts] == [
+        (odd, "Count: 2 are played on"),
+        ("good", "Count: 2 are played on"),
+    ]
+
+
+def test_what_a_role_leaves_on_the_controller_does_not_stay(place: Path) -> None:
+    """Its own removal is not reached where its host is lost."""
+    written = place / "leaves.yml"
+    written.write_text(
+        "- hosts: all\n"
+        "  gather_facts: false\n"
+        "  tasks:\n"
+        "    - name: Leave something\n"
+        "      ansible.builtin.tempfile: {state: directory, prefix: left-behind-}\n"
+        "      delegate_to: localhost\n"
+    )
+    played = play(str(written), write_inventory(place, "good"), ["good"])
+    assert played.hosts[0].changed == 1
+    assert not list(place.rglob("left-behind-*"))
+    assert not list(Path("/tmp").glob("left-behind-*"))
+
+
 def test_ctrl_c_ends_ansible_first(place: Path) -> None:
     slow = place / "slow.yml"
     slow.write_text(
@@ -288,20 +327,19 @@ def test_an_inventory_that_ansible_cannot_read_is_an_error_in_one_line(
 def test_ansible_finds_its_programs_beside_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that is not activated is not on the PATH."""
     monkeypatch.setenv("PATH", "/usr/bin")
-    first = playbook._environment([])["PATH"].split(os.pathsep)[0]
+    first = playbook._environment(None)["PATH"].split(os.pathsep)[0]
     assert (Path(first) / "ansible-playbook").exists()
 
 
-def test_known_hosts_are_checked_strictly_and_each_file_is_named_once() -> None:
-    files = [Path("/a b/known_hosts"), Path("/c"), Path("/c")]
-    arguments = playbook._environment(files)["ANSIBLE_SSH_ARGS"]
-    assert "-oStrictHostKeyChecking=yes" in arguments
-    assert """'-oUserKnownHostsFile="/a b/known_hosts" "/c"'""" in arguments
+def test_ssh_is_told_by_a_file_which_goes_to_the_hosts_in_between_too() -> None:
+    arguments = playbook._environment(Path("/a b/ssh_config"))["ANSIBLE_SSH_ARGS"]
+    assert shlex.split(arguments)[-2:] == ["-F", "/a b/ssh_config"]
+    assert "ANSIBLE_SSH_ARGS" not in playbook._environment(None)
 
 
 def test_without_utf_8_ansible_is_given_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LC_ALL", raising=False)
     monkeypatch.setattr(playbook.locale, "getpreferredencoding", lambda _: "ANSI_X3.4-1968")
-    assert playbook._environment([])["LC_ALL"] == "C.UTF-8"
+    assert playbook._environment(None)["LC_ALL"] == "C.UTF-8"
     monkeypatch.setattr(playbook.locale, "getpreferredencoding", lambda _: "UTF-8")
-    assert "LC_ALL" not in playbook._environment([])
+    assert "LC_ALL" not in playbook._environment(None)

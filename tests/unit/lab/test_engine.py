@@ -6,7 +6,7 @@ import pytest
 
 from fwbench.errors import LabError
 from fwbench.lab import docker, engine
-from fwbench.playbook import HostResult, Played
+from fwbench.playbook import HostResult, Played, play
 
 
 @pytest.fixture
@@ -14,12 +14,12 @@ def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """The playbooks that were asked for; none is really played."""
     asked: list[str] = []
 
-    def play(name: str, *_: Any, **__: Any) -> Played:
+    def note(name: str, *_: Any, **__: Any) -> Played:
         asked.append(name)
         return Played(hosts=(HostResult(host="localhost", changed=1),))
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(engine, "play", play)
+    monkeypatch.setattr(engine, "play", note)
     return asked
 
 
@@ -84,3 +84,16 @@ def test_an_engine_that_was_installed_and_does_not_answer_is_an_error(
     with pytest.raises(LabError, match="it does not answer"):
         engine.ensure(quiet)
     assert played == ["engine.yml"]
+
+
+def test_its_inventory_has_this_machine_for_a_playbook(tmp_path: Path) -> None:
+    written = tmp_path / "play.yml"
+    written.write_text(
+        "- hosts: localhost\n"
+        "  gather_facts: false\n"
+        "  tasks:\n"
+        "    - name: Say which connection\n"
+        "      ansible.builtin.fail: {msg: '{{ ansible_connection }}'}\n"
+    )
+    (host,) = play(str(written), engine.HERE, ["localhost"]).hosts
+    assert host.trouble == "Say which connection: local"

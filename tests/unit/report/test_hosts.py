@@ -1,0 +1,58 @@
+from building import client_facts, rig, target_facts
+
+from fwbench.doctor import Examined
+from fwbench.lab.listing import LabHost
+from fwbench.lab.size import parse_size
+from fwbench.model.record import HostFacts
+from fwbench.playbook import HostResult, Played
+from fwbench.report import hosts
+
+
+def of(text: str, host: str) -> str:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{host} ")]
+    return line
+
+
+def examined(number: int, facts: HostFacts | None, trouble: str | None = None) -> Examined:
+    host = rig().hosts[number]
+    return Examined(host=host, rig=rig().name, serves=number == 0, facts=facts, trouble=trouble)
+
+
+def test_a_host_that_was_examined_has_its_instance_type_where_it_is_known() -> None:
+    target, client = rig().hosts
+    told = hosts.examined(
+        [
+            examined(0, target_facts(target.name, cpus=0.5, instance_type="small")),
+            examined(1, client_facts(client.name)),
+        ]
+    )
+    assert " small: 0.5 CPUs, 8.0 GiB " in of(told, target.name)
+    assert "  2 CPUs, 8.0 GiB " in of(told, client.name)
+
+
+def test_what_became_of_each_host_is_told_one_by_one() -> None:
+    target, client = rig().hosts
+    results = (
+        HostResult(host=target.name, changed=4, trouble="Install: no network"),
+        HostResult(host=client.name, changed=0, trouble="does not answer", left_out=True),
+    )
+    told = hosts.played(Played(hosts=results), [rig()])
+    assert " ".join(of(told, target.name).split()[1:]) == "one failed: see below 4"
+    assert " ".join(of(told, client.name).split()[1:]) == "one left out: see below 0"
+
+
+def test_a_host_of_the_lab_has_its_size_if_it_has_one() -> None:
+    def host(name: str, size: str | None) -> LabHost:
+        return LabHost(
+            name=name,
+            system="debian:13",
+            running=True,
+            ssh_port=2201,
+            load_address="198.18.0.2",
+            size=parse_size(size) if size else None,
+        )
+
+    told = hosts.lab([host("target-1", "small=0.5,512m,0.01"), host("client-1", None)])
+    assert of(told, "target-1").split()[1:4] == ["debian:13", "small=0.5,512m,0.01", "up"]
+    assert of(told, "client-1").split()[1:4] == ["debian:13", "–", "up"]
+    assert "fwbench lab up" in hosts.lab([])
