@@ -6,14 +6,15 @@ A connection that breaks costs nothing but time where what was asked may be aske
 the run has failed and was `lost`.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fwbench import contender as containers
 from fwbench import occupancy, raw
 from fwbench.bench import Bench, CancelledError, Desk, side_by_side, twice
-from fwbench.errors import FwbenchError, HostError, LostError
+from fwbench.errors import FwbenchError, HostError, LostError, SessionError
 from fwbench.loadgen import h2load
 from fwbench.loading import GRACE_S, Loading, compare_clocks, time_limit_s
 from fwbench.model.contender import Contender, Contract
@@ -39,31 +40,33 @@ def execute(
 
     `load` is that of the run's trial; of a search it is what this step offers.
 
-    Whatever happens to the run is in the observation; only `CancelledError` escapes. In any case
-    the container and the load are gone from the hosts afterwards, if these can be reached.
+    Whatever happens to the run is in the observation; only `CancelledError` escapes, and
+    `SessionError` where its files cannot be written here. In any case the container and the load
+    are gone from the hosts afterwards, if these can be reached.
     """
-    into.mkdir(parents=True)
     execution = _Execution(run, load, contender, image, start_timeout_s, bench, into)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     began = bench.clock()
     ended: Exception | None = None
     left = raw.Left()
-    try:
-        with ExitStack() as leaving:
-            try:
-                execution.go(leaving)
-            except (CancelledError, FwbenchError) as error:
-                ended = error  # what goes wrong while cleaning up must not hide it
-    except LostError:
-        pass  # a whole run stays whole; what lies there goes with the session's folder
-    except FwbenchError as error:
-        ended = ended or error
-    if ended is None:
+    with _kept_in(into):
+        into.mkdir(parents=True)
         try:
-            left = raw.read(into, load)
+            with ExitStack() as leaving:
+                try:
+                    execution.go(leaving)
+                except (CancelledError, FwbenchError) as error:
+                    ended = error  # what goes wrong while cleaning up must not hide it
+        except LostError:
+            pass  # a whole run stays whole; what lies there goes with the session's folder
         except FwbenchError as error:
-            ended = error
-    if isinstance(ended, CancelledError):
+            ended = ended or error
+        if ended is None:
+            try:
+                left = raw.read(into, load)
+            except FwbenchError as error:
+                ended = error
+    if isinstance(ended, CancelledError | SessionError):
         raise ended
     return Observation(
         started_at=started_at,
@@ -83,6 +86,14 @@ def execute(
         failure=None if ended is None else str(ended),
         lost=execution.was_lost(ended),
     )
+
+
+@contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SessionError(f"{folder}: {error.strerror}; see that there is room") from error
 
 
 class _Execution:

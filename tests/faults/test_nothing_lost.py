@@ -98,6 +98,7 @@ def test_the_engine_is_restarted(befall: Befall, lab: Lab) -> None:
     session.assert_nothing_lost()
 
 
+@pytest.mark.long
 def test_a_host_is_gone_and_the_other_rig_goes_on(befall: Befall, lab: Lab) -> None:
     session = befall(blocks=3)
     session.begin("--quiet")

@@ -8,6 +8,7 @@ from fakes import BEGAN_US, NO_ANSWER, Clock, FakeHost, log_of
 
 from fwbench import raw
 from fwbench.bench import PATIENCE_S, Bench, CancelledError
+from fwbench.errors import SessionError
 from fwbench.execute import execute
 from fwbench.judge import judge
 from fwbench.loading import time_limit_s
@@ -826,4 +827,23 @@ def test_a_cancelled_load_of_several_clients_is_stopped_on_all(tmp_path: Path) -
         client.load_takes_s = 3600
     with pytest.raises(CancelledError):
         world.execute(Load(connections=10, duration_s=3600))
+    world.assert_clean()
+
+
+def test_a_disk_that_is_full_here_is_no_result_of_the_run(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    (tmp_path / "run").write_text("in the way of the run's folder")
+    with pytest.raises(SessionError, match=f"{tmp_path}/run: File exists; see that there is room"):
+        world.execute()
+    world.assert_clean()
+
+
+def test_a_file_that_cannot_be_kept_here_is_no_result_of_the_run(tmp_path: Path) -> None:
+    def refuse(_: FakeHost, what: str) -> None:
+        if what.startswith("get ") and what.endswith("load.json"):
+            raise SessionError("load.json: No space left on device")
+
+    world = World(tmp_path, refuse)
+    with pytest.raises(SessionError, match="No space left"):
+        world.execute()
     world.assert_clean()
