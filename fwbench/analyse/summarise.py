@@ -121,6 +121,7 @@ def _run(record: Record) -> RunSummary:
         findings=tuple(finding.code for finding in record.verdict.findings),
         throughput=samples.throughput(record),
         p99_us=samples.p99_us(record),
+        together=record.observation.together,
     )
 
 

@@ -15,6 +15,7 @@ from fwbench.analyse.sizes import SizeTable
 from fwbench.model.base import Frozen
 from fwbench.model.event import Event
 from fwbench.model.load import LoadKind
+from fwbench.model.observation import Together
 from fwbench.model.record import HostFacts
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
@@ -88,7 +89,7 @@ class Group(Frozen):
 
 
 class RunSummary(Frozen):
-    """One run, used or not."""
+    """One run, used or not; `together` is how far several clients loaded at the same time."""
 
     id: str
     rig: str
@@ -101,6 +102,7 @@ class RunSummary(Frozen):
     findings: tuple[str, ...]
     throughput: float | None
     p99_us: float | None
+    together: Together | None
 
 
 class LostAttempt(Frozen):

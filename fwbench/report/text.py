@@ -3,6 +3,7 @@ to believe.
 """
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from fwbench.analyse.application import Serving
 from fwbench.analyse.summary import Group, Summary
@@ -68,6 +69,7 @@ def _group(
             names = [trial.name for trial in group.trials]
             yield as_h2load_gives_them(group.setting, names, group.rig, records)
         yield tables.trials(group, given_up=events.given_up(summary, group.rig))
+        said.extend(_together(header, summary, group.rig))
         if len(summary.suite.contenders) > 1:
             said.extend(_answers_differ(header, group.setting.endpoint))
     if said:
@@ -83,6 +85,21 @@ def _title(summary: Summary, group: Group) -> str:
         return f"Over {rigs}, endpoint {group.label}"
     where = "Endpoint" if _rigs(summary) == 1 else f"Rig {group.rig}, endpoint"
     return f"{where} {group.label}"
+
+
+def _together(header: Header, summary: Summary, rig: str) -> Iterator[str]:
+    """How far several clients of a rig loaded at the same time, over all its runs."""
+    clients = next(len(one.clients) for one in header.rigs if one.name == rig)
+    runs = [run.together for run in summary.runs if run.rig == rig and run.together is not None]
+    skews_s = [run.skew_s for run in runs if run.skew_s is not None]
+    unsure_s = [run.uncertainty_s for run in runs if run.uncertainty_s is not None]
+    if skews_s and unsure_s:
+        yield wrapped(
+            f"Its {clients} clients began at most {max(skews_s) * 1e3:.1f} ms apart, in the middle"
+            f" {median(skews_s) * 1e3:.1f} ms, which their clocks tell to {max(unsure_s) * 1e3:.1f}"
+            " ms; only the time in which all of them loaded counts.",
+            hanging="  ",
+        )
 
 
 def _answers_differ(header: Header, endpoint: str) -> Iterator[str]:

@@ -30,7 +30,9 @@ from fwbench.analyse.application import Serving, parse_serving
 from fwbench.analyse.summarise import summarise
 from fwbench.judge import judge
 from fwbench.model.contender import Contender
+from fwbench.model.host import Client
 from fwbench.model.load import Load
+from fwbench.model.observation import Together
 from fwbench.model.record import Record
 from fwbench.model.setting import CpuMode, Limits
 from fwbench.model.suite import Preset, StoppingRule
@@ -80,6 +82,21 @@ def counted(contender: str, per_s: float, **more: Any) -> Record:
 def words(text: str) -> str:
     """The page without its layout."""
     return " ".join(text.split())
+
+
+def test_clients_of_one_rig_are_told_to_have_begun_together() -> None:
+    two = rig().model_copy(
+        update={"clients": tuple(Client(name=n, address="198.18.0.2") for n in ("c1", "c2"))}
+    )
+    seen = {
+        block: Together(skew_s=0.001 * block, uncertainty_s=0.002, common_s=2.9)
+        for block in (1, 2, 9)
+    }
+    records = [executed(FLASK, 1000, block, together=together) for block, together in seen.items()]
+    said = words(page(records, rigs=(two,)))
+    assert "Its 2 clients began at most 9.0 ms apart, in the middle 2.0 ms" in said
+    assert "which their clocks tell to 2.0 ms" in said
+    assert "clients began" not in words(page([executed(FLASK, 1000, 1)]))
 
 
 # Whole pages
