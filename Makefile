@@ -37,7 +37,7 @@ lab-test: $(VENV)/developer ## the whole way through a lab of its own, every fau
 
 test-long: $(VENV)/developer ## what takes too long for every change; docs/reliability.md has its last result
 	$(BIN)/pytest tests/unit/test_mutated.py --hypothesis-profile=long
-	$(BIN)/pytest tests/faults -m long
+	$(BIN)/pytest tests/faults/test_nothing_lost.py -m 'long or not long' -rP
 
 benchmarks: $(VENV)/installed ## what fwbench itself costs, in figures; needs a lab that is up
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py

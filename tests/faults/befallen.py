@@ -109,6 +109,17 @@ class Befallen:
         self.assert_clean()
         return records
 
+    def told(self, befell: str) -> str:
+        """What it came through, for docs/reliability.md."""
+        store = self.store
+        interrupted = sum(event.kind == "interrupted" for event in store.events())
+        records, failed = store.records(), [r for r in store.records() if r.observation.failure]
+        return (
+            f"{befell}: {len(self.runs)} planned, {len(records)} recorded, {len(failed)} of these"
+            f" failed; {interrupted} runs interrupted and repeated, {len(store.lost())} attempts"
+            " lost and kept"
+        )
+
     def assert_clean(self) -> None:
         """No host has anything of it left; what a dead controller left goes with its lease."""
         assert self.lab.leftovers() == {}

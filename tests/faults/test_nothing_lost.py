@@ -53,6 +53,7 @@ def test_the_controller_is_killed_again_and_again(befall: Befall, kills: int) ->
     assert code in SOUND
     assert killed == kills, "the session was over before: give it more blocks"
     session.assert_nothing_lost()
+    print(session.told(f"controller killed {killed} times"))
 
 
 @pytest.mark.parametrize("cuts", [3, pytest.param(20, marks=pytest.mark.long)])
@@ -72,6 +73,7 @@ def test_the_connections_are_cut_again_and_again(befall: Befall, lab: Lab, cuts:
     assert code in SOUND, said
     assert cut == cuts, "the session was over before: give it more blocks"
     session.assert_nothing_lost()
+    print(session.told(f"connections of a host cut {cut} times"))
 
 
 @pytest.mark.parametrize("host", ["client-1", "target-1"])
@@ -86,6 +88,7 @@ def test_a_host_is_rebooted(befall: Befall, lab: Lab, host: str) -> None:
     else:
         assert code in SOUND, said
     session.assert_nothing_lost()
+    print(session.told(f"{host} rebooted"))
 
 
 def test_the_engine_is_restarted(befall: Befall, lab: Lab) -> None:
@@ -96,6 +99,7 @@ def test_the_engine_is_restarted(befall: Befall, lab: Lab) -> None:
     code, said = session.end()
     assert code in SOUND, said
     session.assert_nothing_lost()
+    print(session.told("engine restarted"))
 
 
 @pytest.mark.long
@@ -118,6 +122,7 @@ def test_a_host_is_gone_and_the_other_rig_goes_on(befall: Befall, lab: Lab) -> N
         docker("start", lab.container("client-2"))
     session.resume()
     session.assert_nothing_lost()
+    print(session.told("host gone, and back later"))
 
 
 @pytest.mark.parametrize("host", ["client-1", "target-1"])
@@ -137,12 +142,13 @@ def test_the_disk_of_a_host_is_full(befall: Befall, lab: Lab, host: str) -> None
         assert len(failed) <= 3
         session.resume()
         session.assert_nothing_lost()
+        print(session.told(f"disk of {host} full"))
 
 
 def test_the_disk_of_the_controller_is_full(befall: Befall, tmp_path: Path) -> None:
     session = befall(blocks=6)
-    with small_disk(tmp_path / "small", kibibytes=700) as disk:
-        session.begin("--quiet", into=disk)
+    with small_disk(tmp_path / "small", kibibytes=2400) as disk:
+        session.begin(into=disk)
         session.await_run(3)
         filler = disk / "filler"
         with filler.open("wb", buffering=0) as file, suppress(OSError):
@@ -158,6 +164,7 @@ def test_the_disk_of_the_controller_is_full(befall: Befall, tmp_path: Path) -> N
         session.resume()
         assert session.store.records()[: len(whole)] == whole
         session.assert_nothing_lost()
+        print(session.told("disk of the controller full"))
 
 
 def test_the_laptop_is_closed_until_its_lease_is_over(befall: Befall, lab: Lab) -> None:
@@ -177,6 +184,7 @@ def test_the_laptop_is_closed_until_its_lease_is_over(befall: Befall, lab: Lab) 
     assert code in SOUND, said
     assert session.store.lost()
     session.assert_nothing_lost()
+    print(session.told("controller asleep for longer than its lease"))
 
 
 def test_two_sessions_cannot_use_one_rig_at_once(befall: Befall, lab: Lab) -> None:
