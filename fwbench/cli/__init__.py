@@ -32,7 +32,8 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         # Whoever ends the program gently gets the same cleaning up as with Ctrl-C.
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, signal.default_int_handler)
         try:
             return super().invoke(context)
         except FwbenchError as error:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from befallen import Befallen, small_disk, small_disk_of
+from befallen import Befallen, silence, small_disk, small_disk_of
 from program import SOUND, Lab, Program
 
 from fwbench.lab.docker import docker
@@ -76,6 +76,23 @@ def test_the_connections_are_cut_again_and_again(befall: Befall, lab: Lab, cuts:
     print(session.told(f"connections of a host cut {cut} times"))
 
 
+@pytest.mark.long
+def test_the_controllers_network_is_cut_for_a_while(befall: Befall, lab: Lab) -> None:
+    """Nothing is refused and nothing arrives, for longer than any command waits in silence."""
+    session = befall(blocks=3)
+    session.begin("--quiet")
+    session.await_run(3)
+    with silence(int(str(host["ansible_port"])) for host in lab.hosts.values()):
+        time.sleep(75)
+    code, said = session.end()
+    if code == LEFT_OUT:
+        session.resume()
+    else:
+        assert code in SOUND, said
+    session.assert_nothing_lost()
+    print(session.told("network of the controller cut for 75 s"))
+
+
 @pytest.mark.parametrize("host", ["client-1", "target-1"])
 def test_a_host_is_rebooted(befall: Befall, lab: Lab, host: str) -> None:
     session = befall(blocks=3)
@@ -125,7 +142,7 @@ def test_a_host_is_gone_and_the_other_rig_goes_on(befall: Befall, lab: Lab) -> N
     print(session.told("host gone, and back later"))
 
 
-@pytest.mark.parametrize("host", ["client-1", "target-1"])
+@pytest.mark.parametrize("host", ["client-1", pytest.param("target-1", marks=pytest.mark.long)])
 def test_the_disk_of_a_host_is_full(befall: Befall, lab: Lab, host: str) -> None:
     """Its runs fail and are kept as failed, until its rig is set aside; then there is room."""
     session = befall(blocks=7)
@@ -146,7 +163,7 @@ def test_the_disk_of_a_host_is_full(befall: Befall, lab: Lab, host: str) -> None
 
 
 def test_the_disk_of_the_controller_is_full(befall: Befall, tmp_path: Path) -> None:
-    session = befall(blocks=6)
+    session = befall(blocks=4)
     with small_disk(tmp_path / "small", kibibytes=2400) as disk:
         session.begin(into=disk)
         session.await_run(3)

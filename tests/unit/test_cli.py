@@ -41,9 +41,10 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def fwbench(*arguments: str) -> Result:
@@ -321,7 +322,16 @@ def test_a_host_that_is_something_else_is_told_without_a_traceback(tmp_path: Pat
     assert_one_sentence(stderr, f"box-t: 127.0.0.1:{port} does not answer SSH")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+def test_a_program_that_is_to_outlive_its_terminal_does() -> None:
+    """`nohup` and the like let the signal be ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert fwbench("report", "nowhere").exit_code == 10
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "term", "hang-up"]
+)
 def test_a_session_that_is_interrupted_ends_with_its_code_and_no_traceback(
     tmp_path: Path, number: int
 ) -> None:
@@ -331,7 +341,13 @@ def test_a_session_that_is_interrupted_ends_with_its_code_and_no_traceback(
             server.settimeout(30)
         ports = [server.getsockname()[1] for server in servers]
         argv = [*PROCESS, "run", "smoke", "-q", "-i", write_inventory(tmp_path, *ports)]
-        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
+        # Whoever runs the tests may have it ignored.
+        with subprocess.Popen(
+            argv,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+        ) as process:
             for server in servers:
                 connection, _ = server.accept()
                 connection.settimeout(10)
