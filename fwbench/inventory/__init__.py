@@ -48,7 +48,7 @@ class _Inventory:
                 raise self._error(f"group {group!r} has no host")
         if both := [name for name in of_targets if name in of_clients]:
             raise self._error(
-                f"host {both[0]!r} is in {TARGETS} and in {CLIENTS}: what serves cannot measure"
+                f"host {both[0]!r:.80} is in {TARGETS} and in {CLIENTS}: what serves cannot measure"
             )
         targets = tuple(self._target(name) for name in of_targets)
         clients = tuple(self._client(name) for name in of_clients)
@@ -93,8 +93,8 @@ class _Inventory:
             other = seen.setdefault(machine, host.name)
             if other != host.name:
                 raise self._error(
-                    f"hosts {other!r} and {host.name!r} are the same machine ({host.address} port"
-                    f" {machine[1]}): they would take the CPU from each other"
+                    f"hosts {other!r:.80} and {host.name!r:.80} are the same machine"
+                    f" ({host.address:.80} port {machine[1]}): they would take the CPU from each other"
                 )
 
     # From hosts to rigs
@@ -124,17 +124,19 @@ class _Inventory:
         named: Mapping[str, str],
     ) -> tuple[Rig, ...]:
         if nameless := [host.name for host in (*targets, *clients) if host.name not in named]:
-            raise self._error(f"host {nameless[0]!r} has no fwbench_rig, but others have one")
+            raise self._error(f"host {nameless[0]!r:.80} has no fwbench_rig, but others have one")
         numbers = Counter(named[target.name] for target in targets)
         for rig in dict.fromkeys(named.values()):
             if numbers[rig] != 1:
-                raise self._error(f"rig {rig!r} has {numbers[rig] or 'no'} targets; it needs one")
+                raise self._error(
+                    f"rig {rig!r:.80} has {numbers[rig] or 'no'} targets; it needs one"
+                )
         found = []
         for target in targets:
             rig = named[target.name]
             own = tuple(client for client in clients if named[client.name] == rig)
             if not own:
-                raise self._error(f"rig {rig!r} has no client: give one the same fwbench_rig")
+                raise self._error(f"rig {rig!r:.80} has no client: give one the same fwbench_rig")
             found.append(Rig(name=rig, target=target, clients=own))
         return tuple(found)
 

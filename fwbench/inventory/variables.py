@@ -184,11 +184,12 @@ class Variables:
             near = difflib.get_close_matches(str(key), OWN_VARIABLES, n=1, cutoff=0.85)
             if near and key not in OWN_VARIABLES:
                 raise self._error(
-                    f"host {self._name!r} has the variable {key!r:.80}; did you mean {near[0]!r}?"
+                    f"host {self._name!r:.80} has the variable {key!r:.80};"
+                    f" did you mean {near[0]!r}?"
                 )
 
     def _of(self, key: str) -> str:
-        return f"{key} of host {self._name!r}"
+        return f"{key} of host {self._name!r:.80}"
 
     def _error(self, problem: str) -> InventoryError:
         return InventoryError(f"{self._source}: {problem}")

@@ -213,7 +213,7 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
 
 
 def within(value: Any, way: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    if len(way) > 8:
+    if len(way) > 8 or not isinstance(value, dict | list):
         return
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, part in list(pairs):
