@@ -94,7 +94,8 @@ class _Inventory:
             if other != host.name:
                 raise self._error(
                     f"hosts {other!r:.80} and {host.name!r:.80} are the same machine"
-                    f" ({host.address:.80} port {machine[1]}): they would take the CPU from each other"
+                    f" ({host.address:.80} port {machine[1]}):"
+                    " they would take the CPU from each other"
                 )
 
     # From hosts to rigs
