@@ -118,8 +118,8 @@ class Befallen:
         records, failed = store.records(), [r for r in store.records() if r.observation.failure]
         return (
             f"{befell}: {len(self.runs)} planned, {len(records)} recorded, {len(failed)} of these"
-            f" failed; {interrupted} runs interrupted and repeated, {len(store.lost())} attempts"
-            " lost and kept"
+            f" as failed; interrupted and repeated: {interrupted};"
+            f" lost, kept and repeated: {len(store.lost())}"
         )
 
     def assert_clean(self) -> None:
