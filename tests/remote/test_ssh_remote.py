@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from loopback import Relay, Server, free_port, keygen
 
-from fwbench import places, remote
+from fwbench import places
 from fwbench.errors import HostError, LostError, SessionError
 from fwbench.model.host import Host
 from fwbench.model.way import Hop
@@ -238,16 +238,13 @@ def test_a_file_exists_or_not(box: SshRemote, tmp_path: Path) -> None:
     assert not box.exists(str(tmp_path / "nowhere" / "at all"))
 
 
-def test_a_file_over_the_limit_is_not_fetched(
-    box: SshRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote, "FILE_LIMIT_BYTES", 10)
+def test_a_file_over_the_limit_is_not_fetched(box: SshRemote, tmp_path: Path) -> None:
     (tmp_path / "ten").write_bytes(b"0123456789")
     (tmp_path / "eleven").write_bytes(b"0123456789a")
-    box.get(str(tmp_path / "ten"), tmp_path / "back")
+    box.get(str(tmp_path / "ten"), tmp_path / "back", limit_bytes=10)
     with pytest.raises(HostError, match=r"box: .*eleven has 11 bytes, more than fwbench fetches"):
-        box.get(str(tmp_path / "eleven"), tmp_path / "not-back")
-    assert not (tmp_path / "not-back").exists()
+        box.get(str(tmp_path / "eleven"), tmp_path / "back", limit_bytes=10)
+    assert (tmp_path / "back").read_bytes() == b"0123456789"
 
 
 def test_a_missing_file_is_an_error_that_names_it(box: SshRemote, tmp_path: Path) -> None:
