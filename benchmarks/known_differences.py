@@ -97,7 +97,7 @@ def executed(rig: Rig, contenders: dict[str, Contender], blocks: int, place: Pat
         blocks=blocks,
     )
     with ProgressWatcher() as watcher:
-        return Session(suite, contenders, [rig], place, watcher).run()
+        return Session.new(suite, contenders, [rig], place, watcher).run()
 
 
 def called(store: Store, records: Sequence[Record], first: int) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ CONTENDERS = load_contenders(Path(__file__).parents[2] / "contenders")
 # Shared by every run: `fwbench-` and this begin the names of its folders and containers.
 NAME = "faults"
 # Where the client notes the load generator's pid.
-LOAD_PID = f"/var/tmp/fwbench-{NAME}-*/*/load.pid"
+LOAD_PID = f"/var/tmp/fwbench-session-{NAME}-*/*/load.pid"
 
 LOAD = Load(connections=4, warm_up_s=1, duration_s=2)
 LIMITS = Limits(cpus=1, memory="256m")
@@ -36,7 +36,7 @@ class Silent:
     """Nobody watches."""
 
     def say(self, text: str) -> None: ...
-    def planned(self, plan: Plan) -> None: ...
+    def planned(self, plan: Plan, executed: int) -> None: ...
     def started(self, run: Run) -> None: ...
     def ended(self, record: Record) -> None: ...
 
@@ -112,7 +112,7 @@ class Broken:
             blocks=blocks,
             start_timeout_s=6,
         )
-        self.store = Session(suite, contenders, [self.rig], self.into, Silent()).run()
+        self.store = Session.new(suite, contenders, [self.rig], self.into, Silent()).run()
         return self.store.records()
 
     def record(

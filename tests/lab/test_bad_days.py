@@ -126,7 +126,7 @@ class Silent:
     """Nobody watches."""
 
     def say(self, text: str) -> None: ...
-    def planned(self, plan: Plan) -> None: ...
+    def planned(self, plan: Plan, executed: int) -> None: ...
     def started(self, run: Run) -> None: ...
     def ended(self, record: Record) -> None: ...
 
@@ -182,7 +182,7 @@ def only_record(contender: Contender, rig: Rig, into: Path) -> Record:
         preset=Preset.SMOKE,
         start_timeout_s=4,
     )
-    store = Session(suite, {contender.name: contender}, [rig], into, Silent()).run()
+    store = Session.new(suite, {contender.name: contender}, [rig], into, Silent()).run()
     (record,) = store.records()
     return record
 
