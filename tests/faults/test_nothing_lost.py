@@ -38,7 +38,7 @@ def befall(program: Program, lab: Lab, sessions: Path) -> Iterator[Befall]:
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_the_controller_is_killed_again_and_again(befall: Befall, kills: int) -> None:
     moments = random.Random(kills)  # noqa: S311 - moments, no secrets
-    session = befall(blocks=4 if kills < 10 else 40)
+    session = befall(blocks=6 if kills < 10 else 40)
     process = session.begin("--quiet")
     killed = 0
     while killed < kills:
@@ -59,7 +59,7 @@ def test_the_controller_is_killed_again_and_again(befall: Befall, kills: int) ->
 @pytest.mark.parametrize("cuts", [3, pytest.param(20, marks=pytest.mark.long)])
 def test_the_connections_are_cut_again_and_again(befall: Befall, lab: Lab, cuts: int) -> None:
     moments = random.Random(cuts)  # noqa: S311 - moments, no secrets
-    session = befall(blocks=4 if cuts < 10 else 25)
+    session = befall(blocks=6 if cuts < 10 else 25)
     process = session.begin("--quiet")
     cut = 0
     while cut < cuts:
