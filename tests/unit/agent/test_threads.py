@@ -36,7 +36,7 @@ def test_threads_of_a_child_are_sampled_until_it_is_gone() -> None:
     main, other = told.told()
     assert main["tid"] == child.pid
     assert main["first"] < 5  # at once, or as soon as a busy machine lets it run
-    assert other["first"] > main["first"]
+    assert other["first"] >= main["first"]
     assert max(other["cpu_ns"]) > 250_000_000
     assert len(main["cpu_ns"]) == len(main["wait_ns"]) > len(other["cpu_ns"])
 
