@@ -13,6 +13,7 @@ def work():
     end = time.thread_time() + 0.3
     while time.thread_time() < end: pass
 other = threading.Thread(target=work)
+time.sleep(0.3)  # so that the first thread is seen alone before
 other.start()
 other.join()
 time.sleep(60)
@@ -35,8 +36,7 @@ def test_threads_of_a_child_are_sampled_until_it_is_gone() -> None:
     assert end >= 250_000_000  # all of it, threads that ended included
     main, other = told.told()
     assert main["tid"] == child.pid
-    assert main["first"] < 5  # at once, or as soon as a busy machine lets it run
-    assert other["first"] >= main["first"]
+    assert main["first"] < other["first"]
     assert max(other["cpu_ns"]) > 250_000_000
     assert len(main["cpu_ns"]) == len(main["wait_ns"]) > len(other["cpu_ns"])
 
