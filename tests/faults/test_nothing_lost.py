@@ -67,6 +67,7 @@ def test_the_connections_are_cut_again_and_again(befall: Befall, lab: Lab, cuts:
         if process.poll() is not None:
             break
         host = moments.choice(sorted(lab.hosts))
+        # A failure means that the session had no connection to this host at that moment.
         lab.within(host, "sh", "-c", "pkill -KILL -u admin sshd || true")
         cut += 1
     code, said = session.end()
@@ -149,6 +150,7 @@ def test_the_disk_of_a_host_is_full(befall: Befall, lab: Lab, host: str) -> None
     with small_disk_of(lab.container(host), kibibytes=4096):
         session.begin("--quiet")
         session.await_run(4)
+        # It is to fail: that is when the disk is full.
         lab.within(host, "sh", "-c", "cat /dev/zero >/var/tmp/filler 2>/dev/null || true")
         code, said = session.end()
         lab.within(host, "rm", "/var/tmp/filler")
