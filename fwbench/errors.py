@@ -64,6 +64,12 @@ class RigError(FwbenchError):
     exit_code = 11
 
 
+class EngineKeptError(FwbenchError):
+    """A teardown left a Docker engine on a host, since it holds what is somebody else's."""
+
+    exit_code = 12
+
+
 class LabError(FwbenchError):
     """The lab cannot be brought up or taken down."""
 

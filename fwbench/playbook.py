@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class HostResult(Frozen):
     changed: int
     trouble: str | None = None
     left_out: bool = False  # the playbook was not played on it, for its trouble
+    keeps_engine_for: tuple[str, ...] = ()  # what others have in an engine that a teardown left
 
 
 class Played(Frozen):
@@ -98,6 +99,7 @@ def play(
     hosts = tuple(expected)
     trouble: dict[str, str] = {}
     said: list[str] = []
+    kept_engines: dict[str, list[str]] = {}
 
     def on_event(event: dict[str, Any]) -> bool:
         data = event.get("event_data", {})
@@ -107,6 +109,9 @@ def play(
             if not data.get("ignore_errors"):
                 # The last word counts: a rescue explains what the task before it only failed with.
                 trouble[str(data["host"])] = _why(data)
+        elif event["event"] == "playbook_on_stats":
+            # What a role hands on by `set_stats`.
+            kept_engines.update(data.get("artifact_data", {}).get("kept_engines", {}))
         elif event["event"] in ("verbose", "error") and event.get("stdout"):
             said.append(str(event["stdout"]))
         return True
@@ -150,7 +155,8 @@ def play(
     if not stats:
         words = " ".join(" ".join(said).replace("ERROR!", "").split())
         raise ProvisionError(f"{name}: Ansible did not run: {words[-600:] or runner.status}")
-    return Played(hosts=tuple(_result(host, stats, trouble) for host in hosts))
+    results = [_result(host, stats, trouble, kept_engines.get(host, ())) for host in hosts]
+    return Played(hosts=tuple(results))
 
 
 @contextmanager
@@ -172,7 +178,10 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
 
 
 def _result(
-    host: str, stats: Mapping[str, Mapping[str, int]], trouble: Mapping[str, str]
+    host: str,
+    stats: Mapping[str, Mapping[str, int]],
+    trouble: Mapping[str, str],
+    keeps_engine_for: Sequence[str] = (),
 ) -> HostResult:
     why = trouble.get(host)
     failed = host in stats.get("dark", {}) or host in stats.get("failures", {})
@@ -181,7 +190,12 @@ def _result(
     elif not failed:
         # An empty pattern or an empty group is a success to Ansible; a rescued failure is one too.
         why = None if host in stats.get("processed", {}) else "the playbook never reached it"
-    return HostResult(host=host, changed=stats.get("changed", {}).get(host, 0), trouble=why)
+    return HostResult(
+        host=host,
+        changed=stats.get("changed", {}).get(host, 0),
+        trouble=why,
+        keeps_engine_for=tuple(keeps_engine_for),
+    )
 
 
 def _why(data: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fwbench.errors import FwbenchError, HostError, ProvisionError, RigError
+from fwbench.errors import EngineKeptError, FwbenchError, HostError, ProvisionError, RigError
 from fwbench.model.host import Host, Rig
 from fwbench.playbook import HostResult, Played, play
 from fwbench.remote import SshRemote
@@ -75,11 +75,12 @@ def shortfall(
     """What falls short of ready hosts, as the error to end with, or None where all are well.
 
     A `ProvisionError` names every host in trouble. Where it was to keep going and a whole rig is
-    well, a `RigError` names the rigs that are not, and why.
+    well, a `RigError` names the rigs that are not, and why. Where all is well but for engines that
+    a teardown left, an `EngineKeptError` names them.
     """
     troubles = {result.host: _sentence(result) for result in played.failed}
     if not troubles:
-        return None
+        return _kept(played)
     out = {
         rig.name: [troubles[host.name] for host in rig.hosts if host.name in troubles]
         for rig in rigs
@@ -88,6 +89,20 @@ def shortfall(
         whys = [f"{rig} ({'; '.join(why)})" for rig, why in out.items() if why]
         return RigError(f"left out: {', '.join(whys)}")
     return ProvisionError("; ".join(troubles.values()))
+
+
+def _kept(played: Played) -> EngineKeptError | None:
+    kept = [
+        f"{result.host}: {'; '.join(result.keeps_engine_for)}"
+        for result in played.hosts
+        if result.keeps_engine_for
+    ]
+    if not kept:
+        return None
+    return EngineKeptError(
+        f"the Docker engine stays where it holds what fwbench did not make ({'; '.join(kept)}):"
+        " remove that and tear down again, or lose it with --purge-engine"
+    )
 
 
 def _sentence(result: HostResult) -> str:

@@ -22,6 +22,7 @@ Exit codes:
   8    at least one run is invalid (results are printed and kept)
   9    lab                       10  session folder
   11   a rig was left out or set aside; the others went on
+  12   a teardown left a Docker engine in which others keep something
   130  interrupted; what was measured is kept
 """
 

@@ -1,6 +1,7 @@
 """The commands about hosts: doctor, provision, verify, clean, teardown."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -61,14 +62,27 @@ def verify(inventory: Path, keep_going: bool) -> None:
 @click.command()
 @inventory_option
 @click.option("--check", is_flag=True, help="Only tell what would change.")
+@click.option(
+    "--purge-engine",
+    is_flag=True,
+    help="Remove an engine that fwbench installed with all that others keep in it.",
+)
 @keep_going_option
-def teardown(inventory: Path, check: bool, keep_going: bool) -> None:
-    """Remove from the hosts all that fwbench put there.
+def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool) -> None:
+    """Remove from the hosts all that fwbench put there, and put back what it changed.
+
+    A Docker engine that fwbench installed stays where it holds containers, images, volumes or
+    networks that fwbench did not make; these are named, and the exit code is 12. What was on a host
+    before fwbench came stays in any case.
 
     \b
-    Example: fwbench teardown -i hosts.yml
+    Examples:
+      fwbench teardown -i hosts.yml
+      fwbench teardown -i hosts.yml --check
+      fwbench teardown -i hosts.yml --purge-engine
     """
-    _play("teardown.yml", inventory, keep_going, check=check)
+    variables = {"docker_engine_purge": purge_engine}
+    _play("teardown.yml", inventory, keep_going, check=check, variables=variables)
 
 
 @click.command()
@@ -92,7 +106,14 @@ def clean(inventory: Path, force: bool) -> None:
         raise HostError("; ".join(troubles))
 
 
-def _play(name: str, inventory: Path, keep_going: bool, *, check: bool = False) -> None:
+def _play(
+    name: str,
+    inventory: Path,
+    keep_going: bool,
+    *,
+    check: bool = False,
+    variables: Mapping[str, object] | None = None,
+) -> None:
     from fwbench.progress import TaskProgress
     from fwbench.provision import meet, provision, shortfall
     from fwbench.report import hosts as table
@@ -103,7 +124,13 @@ def _play(name: str, inventory: Path, keep_going: bool, *, check: bool = False) 
     names = ", ".join(host.name for host in hosts if host.name not in left_out)
     with TaskProgress(f"{name.removesuffix('.yml')} of {names or 'no host'}") as progress:
         played = provision(
-            name, inventory, hosts, left_out=left_out, check=check, on_task=progress.task
+            name,
+            inventory,
+            hosts,
+            left_out=left_out,
+            variables=variables,
+            check=check,
+            on_task=progress.task,
         )
     click.echo(table.played(played, rigs))
     if error := shortfall(played, rigs, keep_going=keep_going):

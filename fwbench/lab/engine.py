@@ -35,18 +35,17 @@ def ensure(say: Callable[[str], None]) -> None:
 
 
 def release(say: Callable[[str], None]) -> None:
-    """Remove the engine if fwbench installed or started it and nobody else has anything on it."""
+    """Remove the engine if fwbench installed or started it and nobody else has anything in it."""
     if not _ours().exists():
         return
-    if docker.answers():
-        others = docker.docker("ps", "--all", "--quiet") or docker.docker("images", "--quiet")
-        if others:
-            say("the Docker engine goes on: it holds containers or images that are not ours")
-            return
     say("removing the Docker engine that fwbench installed")
     played = play("engine_remove.yml", HERE, ["localhost"])
     if played.failed:
         raise LabError(f"the Docker engine could not be removed: {played.failed[0].trouble}")
+    (result,) = played.hosts
+    if result.keeps_engine_for:
+        say(f"the Docker engine stays: it holds {'; '.join(result.keeps_engine_for)}")
+        return
     _ours().unlink()
 
 

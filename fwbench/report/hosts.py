@@ -42,6 +42,8 @@ def played(result: Played, rigs: Sequence[Rig]) -> str:
             how = "left out: see below"
         elif host.trouble is not None:
             how = "failed: see below"
+        elif host.keeps_engine_for:
+            how = "ok, its engine stays: see below"
         rows.append([host.host, rig_of[host.host], how, host.changed])
     return _table(rows, ["host", "rig", "result", "tasks that changed something"])
 

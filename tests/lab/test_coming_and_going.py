@@ -22,6 +22,38 @@ MIRRORS = (
 )
 
 
+# What an owner may do with the engine that fwbench installed; names that begin with `fwbench` are
+# anybody's. Each keeps the engine: what he does, how it is named, and the end of it.
+SLEEP = "tar -chf - /bin/sleep $(ldd /bin/sleep | grep -o '/[^ ]*') 2>/dev/null"
+CTR = "ctr --address /run/docker/containerd/containerd.sock namespaces"
+OWNERS = (
+    (
+        "docker tag fwbench/flask:current mine/flask:kept",
+        "image mine/flask:kept in /var/lib/docker",
+        "docker image rm mine/flask:kept",
+    ),
+    (
+        f"{SLEEP} | docker import - fwbench/mine:1;"
+        " docker run --detach --name fwbench-web fwbench/mine:1 /bin/sleep 3600",
+        "container fwbench-web, image fwbench/mine:1 in /var/lib/docker",
+        "docker rm --force fwbench-web && docker image rm fwbench/mine:1",
+    ),
+    (
+        "docker volume create fwbench-data; echo precious"
+        " >/var/lib/docker/volumes/fwbench-data/_data/file",
+        "volume fwbench-data in /var/lib/docker",
+        "grep precious /var/lib/docker/volumes/fwbench-data/_data/file"
+        " && docker volume rm fwbench-data",
+    ),
+    (
+        "docker network create fwbench-net",
+        "network fwbench-net in /var/lib/docker",
+        "docker network rm fwbench-net",
+    ),
+    (f"{CTR} create mine", "namespace mine in containerd", f"{CTR} remove mine"),
+)
+
+
 def _states(lab: Lab) -> dict[str, list[str]]:
     return {
         host: lab.ask(host, f"sudo sh -c {shlex.quote(STATE)}").splitlines() for host in lab.hosts
@@ -60,6 +92,12 @@ def test_a_host_can_be_made_ready_and_bare_again(program: Program, spare: Lab) -
     missing = program("run", "smoke", "-i", spare.inventory, exits=7).stderr.splitlines()[-1]
     assert missing.startswith("fwbench: client-1: there is no h2load")
     spare.ask("client-1", "sudo mv /usr/bin/h2load.away /usr/bin/h2load")
+
+    for makes, words, ends in OWNERS:
+        spare.ask("target-1", f"sudo sh -c {shlex.quote(makes)}")
+        kept = program("teardown", "-i", spare.inventory, exits=12).stderr.splitlines()[-1]
+        assert f"(target-1: {words})" in kept
+        spare.ask("target-1", f"sudo sh -c {shlex.quote(ends)}")
 
     program("teardown", "-i", spare.inventory)
     after = _states(spare)

@@ -339,6 +339,7 @@ def test_what_a_host_says_of_itself_steers_no_terminal() -> None:
 # Constants of the roles, and what the same host said.
 OWN_WORDS = {
     "docker_engine_state_dir",
+    "fwbench_host_kept_records | join(' ')",
     "fwbench_host_state_dir",
     "contender_images_debian_base",
     "contender_images_list_build_records",

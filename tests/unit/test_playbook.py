@@ -207,6 +207,21 @@ def test_a_host_that_the_inventory_does_not_have_is_trouble(outcome: Outcome) ->
     assert outcome.trouble["absent"] == "the playbook never reached it"
 
 
+def test_engines_that_a_role_left_are_told_of_each_host(place: Path) -> None:
+    written = place / "keeps.yml"
+    written.write_text(
+        "- hosts: all\n"
+        "  gather_facts: false\n"
+        "  tasks:\n"
+        "    - name: Tell\n"
+        "      ansible.builtin.set_stats:\n"
+        "        data: {kept_engines: '{{ {inventory_hostname: [\"web\"]} }}'}\n"
+        "      when: inventory_hostname != 'c'\n"
+    )
+    played = play(str(written), write_inventory(place, "a", "b", "c"), ["a", "b", "c"])
+    assert [host.keeps_engine_for for host in played.hosts] == [("web",), ("web",), ()]
+
+
 def test_tasks_are_told_as_they_start(outcome: Outcome) -> None:
     assert outcome.tasks[:3] == ["Reach the host", "Change something", "Fail with a reason"]
 

@@ -33,17 +33,24 @@ class World:
     def __init__(self) -> None:
         self.unreachable: dict[str, HostError] = {}
         self.failing: dict[str, str] = {}
+        self.kept: dict[str, tuple[str, ...]] = {}
         self.played: list[list[str]] = []
         self.meeting = threading.Barrier(1)
 
     def remote(self, host: Host) -> "World.Remote":
         return self.Remote(self, host)
 
-    def play(self, _name: str, _inventory: Path, expected: Sequence[str], **_: Any) -> Played:
+    def play(self, _name: str, _inventory: Path, expected: Sequence[str], **given: Any) -> Played:
         self.played.append(list(expected))
+        self.variables = given["variables"]
         return Played(
             hosts=tuple(
-                HostResult(host=host, changed=2, trouble=self.failing.get(host))
+                HostResult(
+                    host=host,
+                    changed=2,
+                    trouble=self.failing.get(host),
+                    keeps_engine_for=self.kept.get(host, ()),
+                )
                 for host in expected
             )
         )
@@ -188,3 +195,29 @@ def test_with_keep_going_and_no_whole_rig_left_nothing_is_ready(
 def test_where_nothing_is_wrong_nothing_falls_short(keep_going: bool) -> None:
     well = Played(hosts=tuple(HostResult(host=host.name, changed=0) for host in HOSTS))
     assert provision.shortfall(well, RIGS, keep_going=keep_going) is None
+
+
+def test_an_engine_that_stays_is_named_with_what_is_in_it_and_an_exit_code(world: World) -> None:
+    world.kept = {
+        "target-2": ("container web in /var/lib/docker", "namespace k8s.io in containerd")
+    }
+    done = fwbench("teardown")
+    assert done.exit_code == 12
+    assert table(done)["target-2"][1:6] == ["ok,", "its", "engine", "stays:", "see"]
+    named = "target-2: container web in /var/lib/docker; namespace k8s.io in containerd"
+    assert named in complaint(done)
+    assert "--purge-engine" in complaint(done)
+
+
+def test_a_host_that_failed_comes_before_an_engine_that_stays(world: World) -> None:
+    world.kept = {"target-2": ("container web in /var/lib/docker",)}
+    world.failing = {"client-1": "Remove the packages: no"}
+    assert fwbench("teardown").exit_code == 6
+
+
+@pytest.mark.parametrize(("words", "purges"), [((), False), (("--purge-engine",), True)])
+def test_an_engine_is_purged_only_where_that_is_asked(
+    world: World, words: tuple[str, ...], purges: bool
+) -> None:
+    fwbench("teardown", *words)
+    assert world.variables == {"docker_engine_purge": purges}

@@ -51,29 +51,31 @@ def test_without_engine_and_without_root_one_sentence_says_what_to_do(
     assert played == []
 
 
-def test_root_gets_one_which_is_removed_again_once_nobody_uses_it(
+def test_root_gets_one_which_is_removed_again_and_once(
     monkeypatch: pytest.MonkeyPatch, played: list[str]
 ) -> None:
     answering(monkeypatch, False, True)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     engine.ensure(quiet)
-    monkeypatch.setattr(docker, "docker", lambda *_, **__: "")
     engine.release(quiet)
     engine.release(quiet)
     assert played == ["engine.yml", "engine_remove.yml"]
 
 
-def test_an_engine_that_others_use_goes_on(
-    monkeypatch: pytest.MonkeyPatch, played: list[str]
+@pytest.mark.usefixtures("played")
+def test_an_engine_in_which_others_keep_something_stays_and_may_be_removed_later(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answering(monkeypatch, False, True)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     engine.ensure(quiet)
-    monkeypatch.setattr(docker, "docker", lambda *_, **__: "8c1f0e5a")
+    kept = HostResult(host="localhost", changed=0, keeps_engine_for=("volume data in /there",))
+    monkeypatch.setattr(engine, "play", lambda *_: Played(hosts=(kept,)))
     said: list[str] = []
     engine.release(said.append)
-    assert played == ["engine.yml"]
-    assert "not ours" in said[0]
+    assert said[-1] == "the Docker engine stays: it holds volume data in /there"
+    engine.release(said.append)
+    assert said[-1] == "the Docker engine stays: it holds volume data in /there"
 
 
 def test_an_engine_that_was_installed_and_does_not_answer_is_an_error(

@@ -1,0 +1,176 @@
+"""What fwbench did not make stays: engines, data, settings and packages of a host's owner.
+
+Each target of this lab is a host with another past. Engines come and go by the role alone, since
+images would take minutes and change nothing of it; `test_coming_and_going` has the images.
+"""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from program import Lab, Program
+from rented import lab_up
+
+from fwbench.inventory import rigs
+from fwbench.playbook import list_inventory, play
+from fwbench.remote.ssh_config import ssh_config
+
+INSTALL = (
+    "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq;"
+    " apt-get install -qq --yes --no-install-recommends -o Dpkg::Options::=--force-confold"
+)
+# An image of the owner's, without a registry, and his names begin with what is not his.
+IMAGE = (
+    "tar -chf - /bin/sleep $(ldd /bin/sleep | grep -o '/[^ ]*') 2>/dev/null"
+    " | docker import - fwbench/mine:1"
+)
+START = "(ulimit -n 1048576 2>/dev/null || echo 'ulimit() { :; }' >>/etc/default/docker)"
+AWAIT = "for n in $(seq 60); do docker version >/dev/null 2>&1 && break; sleep 0.5; done"
+
+# What the owner of each host did before fwbench came.
+PASTS = {
+    # An engine that is stopped and not started at boot, with a container that ended and a volume.
+    "target-1": f"""
+        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT}
+        {IMAGE}; docker run --name fwbench-old fwbench/mine:1 /bin/sleep 0
+        docker volume create fwbench-data; service docker stop; update-rc.d docker disable
+    """,
+    # containerd alone, which works for somebody.
+    "target-2": f"""
+        {INSTALL} containerd; setsid containerd >/var/log/containerd.log 2>&1 </dev/null &
+        for n in $(seq 60); do ctr version >/dev/null 2>&1 && break; sleep 0.5; done
+        ctr namespaces create owner; echo precious | ctr --namespace owner content ingest mine
+        mine=$(ctr --namespace owner content ls -q)
+        ctr --namespace owner content label $mine containerd.io/gc.root=1
+    """,
+    # An engine that was removed, and its data kept.
+    "target-3": f"""
+        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT}
+        {IMAGE}; docker volume create kept; echo precious >/var/lib/docker/volumes/kept/_data/file
+        service docker stop; apt-get remove -qq --yes docker.io
+    """,
+    # A firewall, a host that forwards nothing, and settings of a package that is gone.
+    "target-4": f"""
+        {INSTALL} iptables; iptables -P FORWARD DROP; iptables -N DOCKER-OF-MINE
+        iptables -A FORWARD -j DOCKER-OF-MINE; sysctl -qw net.ipv4.ip_forward=0
+    """,
+    # A package of the owner's that does not go together with those of the engine.
+    "target-5": """
+        mkdir -p /tmp/p/DEBIAN; cd /tmp/p/DEBIAN; echo 'Package: containerd.io' >control
+        echo 'Version: 1' >>control; echo 'Architecture: all' >>control
+        echo 'Maintainer: Owner <owner@example.org>' >>control
+        echo 'Conflicts: containerd' >>control; echo 'Description: of the owner' >>control
+        dpkg-deb --build /tmp/p /tmp/p.deb; dpkg --install /tmp/p.deb
+    """,
+}
+
+STATE = """
+dpkg-query -W -f '${Package} ${db:Status-Abbrev}\\n' | sort
+ls -A /var/lib/fwbench /etc/docker /etc/default 2>&1
+stat -c '%n %a' /var/lib/docker /var/lib/containerd 2>&1; ls -A /var/lib/docker /var/lib/containerd
+ls /etc/rc?.d | grep docker; getent group docker
+iptables -S 2>/dev/null; iptables -t nat -S 2>/dev/null | grep -i docker
+sysctl -n net.ipv4.ip_forward; ip -br link | cut -d' ' -f1; pgrep -l dockerd; true
+"""
+
+
+def as_root(lab: Lab, host: str, command: str) -> str:
+    return lab.ask(host, f"sudo sh -c {shlex.quote(command)}")
+
+
+def states(lab: Lab) -> dict[str, list[str]]:
+    return {host: as_root(lab, host, STATE).splitlines() for host in lab.targets}
+
+
+class Owned:
+    """Hosts with a past, what they were like, and what became of installing an engine there."""
+
+    def __init__(self, lab: Lab, place: Path) -> None:
+        self.lab = lab
+        for host, past in PASTS.items():
+            as_root(lab, host, f"set -e; {past}")
+        self.before = states(lab)
+        self.trouble = self._have_engines(place)
+
+    def _have_engines(self, place: Path) -> Mapping[str, str | None]:
+        roles = [{"ansible.builtin.include_role": {"name": name}} for name in ROLES]
+        whole = {"hosts": "targets", "become": True, "gather_facts": False, "tasks": roles}
+        (place / "engines.yml").write_text(yaml.safe_dump([whole]))
+        targets = [
+            rig.target for rig in rigs(list_inventory(self.lab.inventory), str(self.lab.inventory))
+        ]
+        played = play(
+            str(place / "engines.yml"),
+            self.lab.inventory,
+            self.lab.targets,
+            ssh_config=ssh_config(targets),
+        )
+        return {host.host: host.trouble for host in played.hosts}
+
+
+ROLES = ("fwbench_host", "docker_engine")
+
+
+@pytest.fixture(scope="module")
+def owned(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owned]:
+    arguments = ["--targets", "5", "--clients", "5", "--os", "debian:13"]
+    for lab in lab_up(program, f"owned-{os.getpid()}", arguments):
+        yield Owned(lab, tmp_path_factory.mktemp("owned"))
+
+
+@pytest.fixture(scope="module")
+def torn_down(program: Program, owned: Owned) -> str:
+    """What is said when all of them are torn down."""
+    return program("teardown", "-i", owned.lab.inventory, exits=12).stderr.splitlines()[-1]
+
+
+def test_an_engine_that_was_there_is_stopped_again_with_all_that_it_holds(
+    owned: Owned, torn_down: str
+) -> None:
+    assert owned.trouble["target-1"] is None
+    assert "target-1" not in torn_down
+    assert states(owned.lab)["target-1"] == owned.before["target-1"]
+    as_root(owned.lab, "target-1", f"service docker start; {AWAIT}")
+    held = as_root(owned.lab, "target-1", "docker ps -a; docker image ls; docker volume ls")
+    assert held.count("fwbench-old") == 1
+    assert held.count("fwbench/mine") == 2
+    assert held.count("fwbench-data") == 1
+
+
+def test_a_containerd_that_was_there_goes_on_with_what_it_holds(
+    owned: Owned, torn_down: str
+) -> None:
+    assert owned.trouble["target-2"] is None
+    assert "target-2" not in torn_down
+    assert states(owned.lab)["target-2"] == owned.before["target-2"]
+    ask = "ctr namespaces ls -q; ctr --namespace owner content ls -q | wc -l"
+    assert as_root(owned.lab, "target-2", ask).split() == ["owner", "1"]
+
+
+def test_data_of_an_engine_that_was_removed_outlives_even_a_purge(
+    program: Program, owned: Owned, torn_down: str
+) -> None:
+    assert owned.trouble["target-3"] is None
+    assert "target-3: image fwbench/mine:1, volume kept in /var/lib/docker" in torn_down
+    assert "Docker version" in as_root(owned.lab, "target-3", "docker --version")
+    program("teardown", "-i", owned.lab.inventory, "--purge-engine")
+    assert states(owned.lab)["target-3"] == owned.before["target-3"]
+    read = "cat /var/lib/docker/volumes/kept/_data/file; ls /var/lib/docker/image"
+    assert as_root(owned.lab, "target-3", read).split() == ["precious", "overlay2"]
+
+
+def test_firewall_and_forwarding_are_what_they_were(owned: Owned, torn_down: str) -> None:
+    assert owned.trouble["target-4"] is None
+    assert "target-4" not in torn_down
+    assert states(owned.lab)["target-4"] == owned.before["target-4"]
+
+
+def test_no_package_is_removed_for_one_that_fwbench_needs(owned: Owned, torn_down: str) -> None:
+    trouble = owned.trouble["target-5"] or ""
+    assert "target-5 could not install docker.io" in trouble
+    assert "containerd.io would have to go" in trouble
+    assert "target-5" not in torn_down
+    assert states(owned.lab)["target-5"] == owned.before["target-5"]
