@@ -73,6 +73,12 @@ def test_below_six_values_no_interval_of_the_median_reaches_its_confidence(n: in
     assert median_interval([1.0] * n) is None
 
 
+def test_more_runs_than_a_float_has_powers_of_two_have_an_interval_of_the_median() -> None:
+    """Ranks by the normal approximation, n/2 ± 1.96 √n / 2, which is exact at such sizes."""
+    assert median_interval(range(1, 1025)) == Interval(low=481, high=544)
+    assert median_interval(range(1, 12_001)) == Interval(low=5893, high=6108)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=60))
 def test_the_median_lies_within_its_interval(values: list[float]) -> None:
     found = median_interval(values)
