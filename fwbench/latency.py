@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fwbench.errors import MissingPackageError, ParseError
 from fwbench.model.figures import Percentiles, Second
+from fwbench.regular import open_to_read
 
 if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
@@ -102,7 +103,10 @@ class Counts:
     def read(cls, path: Path) -> "Counts":
         """The counts in a packed file that `fwbench.agent.reduce` wrote; ParseError if none is."""
         try:
-            with gzip.open(path, "rt", encoding="ascii", newline="\n") as lines:
+            with (
+                open_to_read(path) as packed,
+                gzip.open(packed, "rt", encoding="ascii", newline="\n") as lines,
+            ):
                 return cls.parse(iter(lambda: lines.readline(_TEXT_LIMIT), ""))
         except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
             raise ParseError(f"{path.name} is no whole archive: {error}") from error

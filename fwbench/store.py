@@ -13,27 +13,31 @@ The header is written last of what there is before the first run: a folder with 
 """
 
 import fcntl
-import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 from fwbench.errors import SessionError
 from fwbench.model.base import Frozen
 from fwbench.model.event import Event
 from fwbench.model.record import Header, Record
 from fwbench.model.run import Plan
+from fwbench.regular import open_to_read, open_to_write, read_whole
 
 M = TypeVar("M", bound=BaseModel)
 
 HEADER, PLAN, RECORDS, TORN = "session.json", "plan.json", "records.jsonl", "records.torn"
 EVENTS, RUNS, LOCK = "events.jsonl", "runs", "lock"
+
+# Nobody's session comes near: a plan has about 600 bytes a run, a record of a day about 10 MB.
+WHOLE_LIMIT_BYTES = 1 << 30
+LINE_LIMIT_BYTES = 256 << 20
 
 
 class _Part(BaseModel):
@@ -97,7 +101,7 @@ class Store:
         """
         path = self.folder / LOCK
         try:
-            file = path.open("a+")
+            file = os.fdopen(open_to_write(path, os.O_RDWR | os.O_APPEND), "r+")
         except OSError as error:
             raise SessionError(f"{path}: {error.strerror}") from error
         with file:
@@ -182,20 +186,23 @@ class Store:
 
     def events(self) -> tuple[Event, ...]:
         """Whatever else happened, in order."""
-        return tuple(self._parsed(Event, EVENTS)) if (self.folder / EVENTS).exists() else ()
+        return tuple(self._parsed(Event, EVENTS)) if os.path.lexists(self.folder / EVENTS) else ()
 
     def repair(self) -> Repaired | None:
         """Take off a torn last line, which is kept in `records.torn`; None if there is none."""
-        lines = self._lines(RECORDS)
-        if not lines or not _is_torn(lines[-1]):
+        length, torn = 0, b""
+        for line in self._lines(RECORDS):
+            length, torn = length + len(torn), line
+        if not torn or not _is_torn(torn):
             return None
-        torn = lines[-1]
         try:
-            with (self.folder / TORN).open("ab") as kept:
+            with os.fdopen(
+                open_to_write(self.folder / TORN, os.O_WRONLY | os.O_APPEND), "ab"
+            ) as kept:
                 kept.write(torn.removesuffix(b"\n") + b"\n")
                 kept.flush()
                 os.fsync(kept.fileno())
-            os.truncate(self.folder / RECORDS, sum(map(len, lines[:-1])))
+            os.truncate(self.folder / RECORDS, length)
         except OSError as error:
             raise SessionError(
                 f"{self.folder / RECORDS}: cannot be repaired: {error.strerror}"
@@ -203,10 +210,9 @@ class Store:
         return Repaired(torn_bytes=len(torn))
 
     def _parsed(self, kind: type[M], name: str) -> Iterator[M]:
-        lines = self._lines(name)
-        if lines and _is_torn(lines[-1]):
-            lines.pop()
-        for number, line in enumerate(lines, start=1):
+        for number, (line, following) in enumerate(_with_next(self._lines(name)), start=1):
+            if following is None and _is_torn(line):
+                return
             try:
                 yield kind.model_validate_json(line)
             except ValidationError as error:
@@ -229,23 +235,38 @@ class Store:
 
     def _read(self, name: str) -> bytes:
         try:
-            return (self.folder / name).read_bytes()
+            return read_whole(self.folder / name, WHOLE_LIMIT_BYTES)
         except OSError as error:
-            raise SessionError(
-                f"{self.folder}: not a session folder: {name} cannot be read ({error.strerror})"
-            ) from error
+            raise self._unreadable(name, error) from error
 
-    def _lines(self, name: str) -> list[bytes]:
+    def _lines(self, name: str) -> Iterator[bytes]:
         """Lines with their ends, which the last may lack."""
-        return BytesIO(self._read(name)).readlines()
+        number = 1
+        try:
+            with open_to_read(self.folder / name) as file:
+                while line := file.readline(LINE_LIMIT_BYTES + 1):
+                    if len(line) > LINE_LIMIT_BYTES:
+                        raise SessionError(
+                            f"{self.folder / name}: line {number} is longer than"
+                            f" {LINE_LIMIT_BYTES} bytes"
+                        )
+                    yield line
+                    number += 1
+        except OSError as error:
+            raise self._unreadable(name, error) from error
+
+    def _unreadable(self, name: str, error: OSError) -> SessionError:
+        return SessionError(
+            f"{self.folder}: not a session folder: {name} cannot be read ({error.strerror})"
+        )
 
     def _write(self, name: str, text: str) -> None:
         """Write a file, whole or not at all."""
         path = self.folder / name
         partial = path.with_name(f"{name}.partial")
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(open_to_write(partial, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+                file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
             partial.rename(path)
@@ -255,7 +276,7 @@ class Store:
     def _append(self, name: str, line: str) -> None:
         path = self.folder / name
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            descriptor = open_to_write(path, os.O_WRONLY | os.O_APPEND)
             try:
                 length = os.fstat(descriptor).st_size
                 try:
@@ -280,10 +301,19 @@ def _is_torn(last: bytes) -> bool:
     if not last.endswith(b"\n"):
         return True
     try:
-        json.loads(last)
+        from_json(last)  # which refuses what is nested too deeply, where `json` fails
     except ValueError:
         return True
     return False
+
+
+def _with_next(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+    """Each line with the one after it; None after the last."""
+    line = next(lines, None)
+    while line is not None:
+        following = next(lines, None)
+        yield line, following
+        line = following
 
 
 def _first(error: ValidationError) -> str:

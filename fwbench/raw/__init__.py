@@ -28,6 +28,7 @@ from fwbench.raw.files import (
     OUTPUT,
     TELEMETRY_CLIENT,
     TELEMETRY_TARGET,
+    is_there,
     model,
     model_if_there,
     of_client,
@@ -157,7 +158,7 @@ def _measured(every: Sequence[Part], ended: Ended) -> Window:
 
 def _usage(path: Path, measured: Window, ahead_s: float) -> HostUsage | None:
     """`ahead_s`: how much the first client's clock, `measured` is by it, is ahead of the host's."""
-    if not path.exists():
+    if not is_there(path):
         return None
     return telemetry.read(path, Window(measured.start_s - ahead_s, measured.end_s - ahead_s))
 

@@ -1,5 +1,6 @@
 """What the files of a run are called, and how one that the agent wrote is read."""
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 
 from fwbench.errors import RunError
 from fwbench.model.base import Frozen
+from fwbench.regular import read_whole
 
 COMMANDS = "commands.json"
 CLOCKS = "clocks.json"
@@ -23,6 +25,8 @@ ERRORS = "h2load.err"
 COUNTS = "counts.gz"
 LOG = "log.json"
 TELEMETRY_CLIENT = "telemetry-client.json"
+
+LIMIT_BYTES = 16 << 20  # as much as is fetched of one
 
 M = TypeVar("M", bound=Frozen)
 
@@ -42,9 +46,19 @@ def model(kind: type[M], text: str, path: Path) -> M:
 
 def model_if_there(kind: type[M], path: Path) -> M | None:
     """The same of a file that there need not be."""
-    return model(kind, text(path), path) if path.exists() else None
+    return model(kind, text(path), path) if is_there(path) else None
 
 
 def text(path: Path) -> str:
-    """The text of a file; none of one that is not there."""
-    return path.read_text(errors="backslashreplace") if path.exists() else ""
+    """The text of a file; none of one that is not there. `RunError` if it cannot be read."""
+    if not is_there(path):
+        return ""
+    try:
+        return read_whole(path, LIMIT_BYTES).decode(errors="backslashreplace")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name, be it a link that leads nowhere."""
+    return os.path.lexists(path)

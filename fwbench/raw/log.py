@@ -11,7 +11,7 @@ from fwbench.errors import ParseError
 from fwbench.latency import Counts
 from fwbench.model.base import Frozen
 from fwbench.model.figures import Count, LogSummary
-from fwbench.raw.files import COUNTS, LOG, model_if_there
+from fwbench.raw.files import COUNTS, LOG, is_there, model_if_there
 
 _TENTH_US = 100_000
 _PAUSE_US = 100_000  # the agent tells of longer ones
@@ -47,7 +47,7 @@ def read(folder: Path) -> Reduced:
     told = model_if_there(Told, folder / LOG) or Told()
     if told.unreadable is not None:
         raise ParseError(told.unreadable)
-    counts = Counts.read(folder / COUNTS) if (folder / COUNTS).exists() else Counts({})
+    counts = Counts.read(folder / COUNTS) if is_there(folder / COUNTS) else Counts({})
     if counts.by_status() != told.rows_by_status:
         raise ParseError(f"{COUNTS} has {counts.total()} rows, {LOG} tells of {told.rows}")
     return Reduced(told, counts)

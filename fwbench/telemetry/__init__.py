@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from fwbench.errors import RunError
 from fwbench.model.telemetry import HostUsage
+from fwbench.regular import read_whole
 from fwbench.telemetry.chosen import Chosen, Window, span
 from fwbench.telemetry.clocks import ClockReading, clock_offset
 from fwbench.telemetry.form import Raw
@@ -23,9 +24,9 @@ def read(path: Path, window: Window) -> HostUsage:
     Raises `RunError` for a file that the agent does not write.
     """
     try:
-        if path.stat().st_size > LIMIT_BYTES:
-            raise RunError(f"{path}: has more than {LIMIT_BYTES >> 20} MiB")
-        raw = Raw.model_validate_json(path.read_bytes())
+        raw = Raw.model_validate_json(read_whole(path, LIMIT_BYTES))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise RunError(f"{path}: not what the agent writes: {error.errors()[0]['msg']}") from error
     times = [time for time in raw.series.get("time_s", []) if time is not None]

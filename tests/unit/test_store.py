@@ -18,6 +18,15 @@ from fwbench.model.run import Plan
 from fwbench.plan import make_plan
 from fwbench.store import Store
 
+DEEP = 200_000  # more than Python's own reader of JSON has room for
+TORN = [
+    b"{",
+    '{"a": "ü'.encode()[:-1],
+    b"\0" * 50,
+    b"\0\0\n",
+    b"[" * DEEP + b"\n",
+    b"[" * DEEP + b"]" * DEEP + b"\n",
+]
 PLAN: Plan = make_plan(suite(blocks=2), [rig()])
 
 
@@ -105,6 +114,15 @@ def test_a_broken_line_that_is_not_the_last_is_an_error(store: Store) -> None:
         store.records()
 
 
+@pytest.mark.parametrize("name", ["session.json", "plan.json", "records.jsonl", "events.jsonl"])
+def test_what_is_nested_too_deeply_is_an_error(store: Store, name: str) -> None:
+    deep = "[" * DEEP + "]" * DEEP + "\n"
+    (store.folder / name).write_text(deep + "{}\n" if name.endswith("l") else deep)
+    readers = {"session.json": store.header, "plan.json": store.plan, "events.jsonl": store.events}
+    with pytest.raises(SessionError, match=f"{name}.* recursion limit exceeded"):
+        readers.get(name, store.records)()
+
+
 def change_schema(path: Path) -> None:
     value = json.loads(path.read_text())
     path.write_text(json.dumps(value | {"schema_version": 1}) + "\n")
@@ -160,7 +178,7 @@ def test_a_run_whose_only_attempt_was_lost_is_not_concluded(store: Store) -> Non
     assert store.concluded() == frozenset()
 
 
-@pytest.mark.parametrize("tail", [b"{", '{"a": "ü'.encode()[:-1], b"\0" * 50, b"\0\0\n"])
+@pytest.mark.parametrize("tail", TORN, ids=range(len(TORN)))
 def test_a_torn_last_line_is_taken_off_and_kept(store: Store, tail: bytes) -> None:
     store.append(record(block=1))
     with (store.folder / "records.jsonl").open("ab") as file:

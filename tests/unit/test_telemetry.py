@@ -280,7 +280,7 @@ def test_another_text_is_an_error(path: Path, text: str) -> None:
 
 def test_a_huge_file_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "LIMIT_BYTES", 1 << 10)
-    with pytest.raises(RunError, match="more than"):
+    with pytest.raises(RunError, match="larger than"):
         read(path, telemetry())
 
 
