@@ -1,12 +1,21 @@
 """What fabric, paramiko and invoke raise, as one sentence about a host."""
 
+import struct
+
 import invoke
 import paramiko
 
 from fwbench.errors import HostError, LostError
 from fwbench.remote.connection import Connection, known_hosts_files
 
-RAISED = (OSError, EOFError, paramiko.SSHException, invoke.exceptions.ThreadException)
+_NOT_SFTP = (paramiko.SFTPError, struct.error)
+RAISED = (
+    OSError,
+    EOFError,
+    paramiko.SSHException,
+    invoke.exceptions.ThreadException,
+    *_NOT_SFTP,
+)
 _UNUSABLE_KEYS = ("No authentication methods available", "not a valid")  # as paramiko words it
 _CUT_SHORT = ("Authentication timeout", "Authentication failed: transport shut down")
 _FORBIDDEN = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
@@ -31,6 +40,12 @@ def sentence(error: BaseException, at: Connection, path: str | None) -> HostErro
             f"{name}: {where} shows another host key than before "
             f"({error.key.get_name()} {error.key.fingerprint}); "
             f"if the host was really made anew, remove its line from {files}"
+        )
+    if isinstance(error, _NOT_SFTP):
+        return HostError(
+            f"{name}: {where} does not speak SFTP ({reason}); if the login shell of {at.user}"
+            " prints something when it starts, let ~/.bashrc and the like do so in interactive"
+            " shells only"
         )
     refusals = (paramiko.AuthenticationException, paramiko.PasswordRequiredException)
     if isinstance(error, refusals) and not reason.startswith(_CUT_SHORT):

@@ -53,7 +53,7 @@ def _descendants(pid: int) -> list[int]:
 class Server:
     """The running sshd: its port, its host key, a key that it lets in, programs it finds first."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sftp: str = "internal-sftp") -> None:
         self.port = free_port()
         self.host_key = keygen(folder / "host_key")
         self.user_key = keygen(folder / "user_key")
@@ -76,7 +76,7 @@ class Server:
             "PermitRootLogin prohibit-password\n"
             "UsePAM no\n"
             "MaxStartups 100\n"
-            "Subsystem sftp internal-sftp\n"
+            f"Subsystem sftp {sftp}\n"
         )
 
     @property

@@ -449,6 +449,24 @@ def greet(server: socket.socket, words: bytes) -> None:
         connection.recv(1000)
 
 
+@pytest.mark.parametrize(
+    "prints", ["echo Welcome", r"printf '\000\000\000\001\002'"], ids=["words", "half a packet"]
+)
+def test_a_login_shell_that_prints_before_sftp_begins(
+    host: HostOf, tmp_path: Path, prints: str
+) -> None:
+    noisy = tmp_path / "noisy"
+    noisy.write_text(f"#!/bin/sh\n{prints}\nexec cat\n")
+    noisy.chmod(0o755)
+    server = Server(tmp_path, sftp=str(noisy))
+    of = host(port=server.port, key_file=server.user_key)
+    with server.running(), SshRemote(of) as box, pytest.raises(HostError) as refused:
+        box.put(b"", str(tmp_path / "file"))
+    assert f"box: 127.0.0.1:{server.port} does not speak SFTP" in str(refused.value)
+    assert "~/.bashrc" in str(refused.value)
+    assert not isinstance(refused.value, LostError)
+
+
 def test_a_connection_that_is_lost_during_a_command(
     host: HostOf, relay: Relay, tmp_path: Path
 ) -> None:
