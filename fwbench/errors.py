@@ -88,6 +88,12 @@ class ParseError(FwbenchError):
     exit_code = 1
 
 
+class DefectError(FwbenchError):
+    """Something that nobody thought of: a defect of fwbench, whose traceback is in a file."""
+
+    exit_code = 70  # EX_SOFTWARE of sysexits.h
+
+
 class MissingPackageError(FwbenchError):
     """What was asked for needs a Python package that is an extra of fwbench's."""
 

@@ -8,6 +8,7 @@ import click
 
 from fwbench import __version__
 from fwbench.cli import hosts, runs
+from fwbench.cli.defect import sentence
 from fwbench.cli.lab import lab
 from fwbench.errors import FwbenchError
 
@@ -23,6 +24,7 @@ Exit codes:
   9    lab                       10  session folder
   11   a rig was left out or set aside; the others went on
   12   a teardown left a Docker engine in which others keep something
+  70   a defect of fwbench: please report it with the file that is named
   130  interrupted; what was measured is kept
 """
 
@@ -49,6 +51,12 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("fwbench: interrupted", err=True)
             context.exit(INTERRUPTED)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            defect = sentence(error)
+            click.echo(f"fwbench: {defect}", err=True)
+            context.exit(defect.exit_code)
 
 
 @click.group(

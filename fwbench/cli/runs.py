@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fwbench.cli.options import inventory_option, keep_going_option, rigs_of
-from fwbench.errors import FwbenchError, RigError
+from fwbench.errors import RigError
 
 NOT_ALL_VALID = 8
 
@@ -149,7 +149,7 @@ def _execute(session: Any, watcher: Any) -> None:
     """Execute a session; however it ends, say where its results are and how it goes on."""
     try:
         session.run()
-    except (KeyboardInterrupt, FwbenchError):
+    except (KeyboardInterrupt, Exception):
         folder = session.store.folder
         if folder.exists():
             watcher.say(f"what was measured is kept; go on with: fwbench resume {folder}")

@@ -1,9 +1,12 @@
+import errno
 import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -202,6 +205,123 @@ def test_ctrl_c_is_told_and_has_its_code(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("fwbench.cli.runs._print_report", interrupt)
     done = fwbench("report", "anything")
     assert (done.exit_code, done.stderr) == (130, "fwbench: interrupted\n")
+
+
+# Defects
+
+
+@pytest.fixture
+def defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fwbench report` with a defect, whose message goes over several lines."""
+
+    def fail(*_: object) -> None:
+        secret = "hunter2"  # noqa: F841 - what a traceback with local variables would show
+        try:
+            {}["cause"]
+        except KeyError as error:
+            raise ValueError("nobody thought\x1b[2J of it\nwith input hunter2") from error
+
+    monkeypatch.setenv("API_TOKEN", "hunter2")
+    monkeypatch.setattr("fwbench.cli.runs._print_report", fail)
+
+
+def traceback_file(done: Result) -> Path:
+    (line,) = done.stderr.splitlines()
+    said = re.fullmatch(
+        r"fwbench: this is a defect of fwbench: ValueError: nobody thought\\x1b\[2J of it;"
+        r" its traceback is in (/\S+); please report it with that file",
+        line,
+    )
+    assert said is not None, line
+    return Path(said[1])
+
+
+@pytest.mark.usefixtures("defect")
+def test_a_defect_is_one_sentence_and_its_traceback_a_private_file(tmp_path: Path) -> None:
+    done = fwbench("report", "anything")
+    assert done.exit_code == errors.DefectError.exit_code
+    file = traceback_file(done)
+    assert file.parent == tmp_path / "state" / "fwbench"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    text = file.read_text()
+    assert f"fwbench {__version__}" in text
+    assert text.index("KeyError: 'cause'") < text.index("ValueError: nobody thought")
+    assert f'File "{__file__}"' in text
+
+
+@pytest.mark.usefixtures("defect")
+def test_a_traceback_holds_neither_variables_nor_environment_nor_input() -> None:
+    source = Path(__file__).read_text().splitlines()
+    text = traceback_file(fwbench("report", "anything")).read_text()
+    ours = [line for line in text.splitlines() if line.strip() not in map(str.strip, source)]
+    assert "hunter2" not in "\n".join(ours)
+
+
+@pytest.mark.usefixtures("defect")
+def test_a_traceback_goes_to_the_temporary_folder_where_the_users_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").touch()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    file = traceback_file(fwbench("report", "anything"))
+    assert file.parent == tmp_path / "temporary"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    done = fwbench("report", "anything")
+    assert done.exit_code == errors.DefectError.exit_code
+    assert_one_sentence(done.stderr, "of it; its traceback cannot be written", "please report it")
+
+
+@pytest.mark.usefixtures("defect")
+def test_a_defect_of_a_process_leaves_no_traceback_on_the_terminal() -> None:
+    script = (
+        "from fwbench.cli import main, runs\n"
+        "def fail(*_): 1 / 0\n"
+        "runs._print_report = fail\n"
+        "main(['report', 'anything'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (errors.DefectError.exit_code, "")
+    assert_one_sentence(done.stderr, "this is a defect of fwbench: ZeroDivisionError: ")
+
+
+def test_a_session_that_a_defect_ends_says_how_it_goes_on(
+    session: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("nobody thought of it")
+
+    monkeypatch.setattr("fwbench.session.Session.run", fail)
+    monkeypatch.setattr("fwbench.changes.of_question", lambda *_: [])
+    done = fwbench("resume", str(session.folder))
+    assert done.exit_code == errors.DefectError.exit_code
+    kept, defect = done.stderr.splitlines()
+    assert kept == f"what was measured is kept; go on with: fwbench resume {session.folder}"
+    assert "ValueError: nobody thought of it" in defect
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (click.UsageError("so it is not used"), 2),
+        (click.exceptions.Exit(4), 4),
+        (click.Abort(), 1),
+        (SystemExit(8), 8),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_click_ends_with_is_no_defect(
+    raised: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("fwbench.cli.runs._print_report", fail)
+    done = fwbench("report", "anything")
+    assert done.exit_code == code
+    assert "defect" not in done.stderr
 
 
 # Reports
