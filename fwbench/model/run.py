@@ -3,7 +3,7 @@ import hashlib
 from pydantic import Field
 
 from fwbench.model.base import Frozen
-from fwbench.model.names import Name
+from fwbench.model.names import Name, of_control
 from fwbench.model.setting import Setting
 
 
@@ -25,7 +25,7 @@ class Trial(Setting):
     @property
     def name(self) -> str:
         """The contender; its twin under the other name."""
-        return f"{self.contender}-twin" if self.twin else self.contender
+        return of_control(self.contender) if self.twin else self.contender
 
     @property
     def setting(self) -> Setting:

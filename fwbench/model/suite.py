@@ -3,11 +3,12 @@ from itertools import product
 from math import prod
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from fwbench.errors import SuiteError
 from fwbench.model.base import Frozen
 from fwbench.model.load import Load
-from fwbench.model.names import Name
+from fwbench.model.names import Name, of_control
 from fwbench.model.setting import Concurrency, Limits, Network, Setting
 from fwbench.model.thresholds import Thresholds
 
@@ -73,6 +74,11 @@ class Suite(Frozen):
                 raise ValueError(f"{key} has an entry twice")
         if self.baseline is not None and self.baseline not in self.contenders:
             raise ValueError(f"baseline {self.baseline!r} is not among the contenders")
+        if self.compares and (control := of_control(str(self.baseline))) in self.contenders:
+            raise ValueError(
+                f"contenders: {control!r} is the name of the A/A control of baseline"
+                f" {self.baseline!r}; rename that contender, or choose another baseline"
+            )
         if self.stop is not None and self.stop.at_least > self.blocks:
             raise ValueError(
                 f"stop: at_least ({self.stop.at_least}) is more than the {self.blocks} blocks"
@@ -113,7 +119,14 @@ class Suite(Frozen):
         )
 
     def with_preset(self, preset: Preset) -> "Suite":
-        """The suite as if its file named another preset and no number of blocks."""
-        return Suite.model_validate(
-            {**dict(self), "preset": preset, "blocks": preset.blocks, "stop": None}
-        )
+        """The suite as if its file named another preset and no number of blocks.
+
+        Raises `SuiteError` where the file could not name it.
+        """
+        try:
+            return Suite.model_validate(
+                {**dict(self), "preset": preset, "blocks": preset.blocks, "stop": None}
+            )
+        except ValidationError as error:
+            why = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise SuiteError(f"suite {self.name} with the preset {preset}: {why}") from error

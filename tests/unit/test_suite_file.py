@@ -9,7 +9,7 @@ from fwbench.errors import SuiteError
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.load import Load
 from fwbench.model.setting import CpuMode, Limits
-from fwbench.model.suite import Suite
+from fwbench.model.suite import Preset, Suite
 from fwbench.suite_file import load_contenders, load_suite
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +51,9 @@ CONTENDERS = {
     )
     for name in ("bare", "fastapi", "flask")
 }
+
+
+FLASK_TWIN = {"flask-twin": CONTENDERS["flask"].model_copy(update={"name": "flask-twin"})}
 
 
 def suite_of(folder: Path, text: str | bytes) -> Suite:
@@ -348,3 +351,40 @@ def test_the_sound_suite_compares_what_answers_alike() -> None:
     assert suite.endpoints == ("json",)
     assert len(answers) == 1
     assert suite.blocks >= 10
+
+
+def test_a_contender_that_is_called_as_the_control_is_refused_by_its_key(tmp_path: Path) -> None:
+    """In tables, run ids and findings nobody could tell one from the other."""
+    file = tmp_path / "x.yml"
+    file.write_text(SUITE.replace("[flask, fastapi]", "[flask, flask-twin]"))
+    with pytest.raises(
+        SuiteError, match=r"x\.yml:1: contenders: 'flask-twin' is the name of the A"
+    ):
+        load_suite(file, CONTENDERS | FLASK_TWIN)
+
+
+@pytest.mark.parametrize("without_a_control", ["preset: smoke", "baseline: flask-twin"])
+def test_where_no_control_is_called_so_a_contender_may_be(
+    tmp_path: Path, without_a_control: str
+) -> None:
+    file = tmp_path / "x.yml"
+    text = SUITE.replace("[flask, fastapi]", "[flask, flask-twin]")
+    if without_a_control.startswith("baseline"):
+        text = text.replace("baseline: flask\n", "")
+    file.write_text(f"{text}{without_a_control}\n")
+    assert load_suite(file, CONTENDERS | FLASK_TWIN).contenders == ("flask", "flask-twin")
+
+
+def test_a_preset_that_a_suite_cannot_have_is_an_error_of_the_suite(tmp_path: Path) -> None:
+    smoke = SUITE.replace("blocks: 1\n", "preset: smoke\n")
+    file = tmp_path / "x.yml"
+    file.write_text(smoke.replace("[flask, fastapi]", "[flask, flask-twin]"))
+    named_so = load_suite(file, CONTENDERS | FLASK_TWIN)
+    with pytest.raises(SuiteError, match="suite published with the preset standard: contenders: "):
+        named_so.with_preset(Preset.STANDARD)
+    many = ", ".join(map(str, range(1, 1001)))
+    large = smoke.replace("connections: 40, ", f"connections: [{many}], ")
+    large = large.replace("[flask, fastapi]", "[flask, fastapi, bare]")
+    with pytest.raises(SuiteError, match="the preset publish: it stands for 120000 runs") as no:
+        suite_of(tmp_path, large).with_preset(Preset.PUBLISH)
+    assert "\n" not in str(no.value)
