@@ -16,7 +16,8 @@ def claims(suite: Suite, group: Group, serving: Serving | None) -> Iterator[str]
     if len(suite.contenders) == 1 and group.noise is None:
         return
     if suite.preset is Preset.SMOKE:
-        yield "No comparison: one block, which shows that everything works and no more."
+        blocks = counted(suite.blocks, "block")
+        yield f"No comparison: a smoke test of {blocks} shows that everything works and no more."
     elif suite.baseline is None:
         yield "No comparison: the suite names no baseline."
     else:

@@ -271,7 +271,8 @@ def test_without_a_valid_run_there_is_no_ratio() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"preset": Preset.SMOKE}, "No comparison: one block"),
+        ({"preset": Preset.SMOKE, "blocks": 1}, "No comparison: a smoke test of 1 block shows"),
+        ({"preset": Preset.SMOKE, "blocks": 3}, "No comparison: a smoke test of 3 blocks shows"),
         ({"baseline": None}, "names no baseline"),
     ],
 )
