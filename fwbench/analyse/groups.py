@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from fwbench.analyse import samples
-from fwbench.analyse.compare import NoComparison, Paired, Values, family, paired
+from fwbench.analyse.compare import NoComparison, Paired, family, paired
 from fwbench.analyse.estimate import estimate, median_interval
-from fwbench.analyse.samples import Metric
 from fwbench.analyse.search import highest_rate
 from fwbench.analyse.summary import Compared, Group, Latency, TrialSummary
 from fwbench.model.load import LoadKind
@@ -29,11 +28,9 @@ def groups(
     for record in records:
         if record.run.rig in rigs:
             by_trial.setdefault(record.run.trial, []).append(record)
-    pairs: dict[Setting, list[Compared]] = {}
-    for setting in settings:
-        pairs[setting] = _pairs(suite, setting, rigs, by_trial)
+    pairs = {setting: _pairs(suite, setting, rigs, by_trial) for setting in settings}
     noises = {
-        setting: next((one for one in compared if _is_noise(suite, one)), None)
+        setting: next((one for trial, one in compared.items() if trial.twin), None)
         for setting, compared in pairs.items()
     }
     judged = _judged(suite, pairs, noises)
@@ -56,66 +53,75 @@ def groups(
     ]
 
 
-def _is_noise(suite: Suite, compared: Compared) -> bool:
-    return compared.name == f"{suite.baseline}-twin"
+Pairs = dict[Trial, Compared]
+"""Each trial beside the baseline's in its setting, the A/A control's among them."""
+
+Side = tuple[Trial, Sequence[Record]]
 
 
 def _pairs(
     suite: Suite, setting: Setting, rigs: Sequence[str], by_trial: dict[Trial, list[Record]]
-) -> list[Compared]:
+) -> Pairs:
     if not suite.compares:
-        return []
+        return {}
     here = {trial: records for trial, records in by_trial.items() if trial.setting == setting}
     baseline = next(t for t in here if t.contender == suite.baseline and not t.twin)
-    metric = samples.metric(setting.load.kind)
-    theirs = _values(here[baseline], rigs, metric)
-    found = []
-    for trial, records in here.items():
-        if trial == baseline:
-            continue
-        result: Paired | NoComparison
-        lacking = [
-            t.name for t, of in ((baseline, here[baseline]), (trial, records)) if not _some(of)
-        ]
-        if lacking:
-            result = NoComparison(reason=f"{lacking[0]} has no valid run")
-        else:
-            result = paired(_values(records, rigs, metric), theirs)
-        both = [*records, *here[baseline]]
-        found.append(
-            Compared(
-                name=trial.name,
-                baseline=baseline.name,
-                metric=metric,
-                result=result,
-                left_out=sum(not samples.tells(record) for record in both),
-            )
-        )
-    return found
-
-
-def _some(records: Sequence[Record]) -> bool:
-    return any(samples.tells(record) for record in records)
-
-
-def _values(records: Sequence[Record], rigs: Sequence[str], metric: Metric) -> Values:
     return {
-        rig: samples.by_block([record for record in records if record.run.rig == rig], metric)
-        for rig in rigs
+        trial: _pair((trial, records), (baseline, here[baseline]), rigs)
+        for trial, records in here.items()
+        if trial != baseline
     }
 
 
+def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> Compared:
+    metric = samples.metric(baseline[0].load.kind)
+    sides = (baseline, contender)
+    lacking = {rig: why for rig in rigs if (why := _lacking(sides, rig)) is not None}
+    used = [rig for rig in rigs if rig not in lacking]
+    result: Paired | NoComparison
+    if not used:
+        on = f" on rig {rigs[0]}" if len(rigs) > 1 else ""
+        result = NoComparison(reason=lacking[rigs[0]] + on)
+    else:
+        ours, theirs = (
+            {
+                rig: samples.by_block(_on(rig, records), metric) if rig in used else {}
+                for rig in rigs  # all of them, since of several the rig is the unit
+            }
+            for _, records in (contender, baseline)
+        )
+        result = paired(ours, theirs)
+    return Compared(
+        name=contender[0].name,
+        baseline=baseline[0].name,
+        metric=metric,
+        result=result,
+        left_out=sum(not samples.tells(record) for _, records in sides for record in records),
+        without=tuple(f"{rig}, where {why}" for rig, why in lacking.items()) if used else (),
+    )
+
+
+def _lacking(sides: Sequence[Side], rig: str) -> str | None:
+    """Why a rig can be no part of a comparison: which side has too few runs there."""
+    for trial, records in sides:
+        if (why := samples.too_few(_on(rig, records))) is not None:
+            return f"{trial.name} has {why}"
+    return None
+
+
+def _on(rig: str, records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.run.rig == rig]
+
+
 def _judged(
-    suite: Suite,
-    pairs: dict[Setting, list[Compared]],
-    noises: dict[Setting, Compared | None],
+    suite: Suite, pairs: dict[Setting, Pairs], noises: dict[Setting, Compared | None]
 ) -> dict[Setting, list[Compared]]:
     """Each comparison with its word; Holm's correction is over the settings together."""
     everything = {
-        f"{number} {one.name}": (setting, one)
+        f"{number} {trial.name}": (setting, one)
         for number, (setting, compared) in enumerate(pairs.items())
-        for one in compared
-        if not _is_noise(suite, one)
+        for trial, one in compared.items()
+        if not trial.twin
     }
     floors = {
         name: noise.result.ratio
@@ -132,13 +138,19 @@ def _judged(
     )
     judged: dict[Setting, list[Compared]] = {setting: [] for setting in pairs}
     for name, (setting, one) in everything.items():
-        judged[setting].append(one.model_copy(update={"result": results[name]}))
+        if isinstance(one.result, Paired) and noises[setting] is not None and name not in floors:
+            # Without the A/A pair that was planned nobody knows what is noise.
+            update: dict[str, object] = {"unclaimed": "the A/A control gives no noise floor"}
+        else:
+            update = {"result": results[name]}
+        judged[setting].append(one.model_copy(update=update))
     return judged
 
 
 def _trial(trial: Trial, records: Sequence[Record]) -> TrialSummary:
     used = [record for record in records if samples.tells(record)]
     believed = samples.believed(records)
+    withheld = samples.too_few(records) if records else None
     kind = trial.load.kind
     return TrialSummary(
         name=trial.name,
@@ -155,8 +167,9 @@ def _trial(trial: Trial, records: Sequence[Record]) -> TrialSummary:
         if kind is LoadKind.FIXED_RATE
         else {},
         highest_rate=None
-        if trial.load.search is None
+        if trial.load.search is None or withheld is not None
         else highest_rate(trial.load.search, samples.steps(records, trial.load.search)),
+        withheld=withheld,
     )
 
 

@@ -1,5 +1,6 @@
 """From records to samples: the values of one metric over the runs of a trial."""
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -80,13 +81,33 @@ def tells(record: Record) -> bool:
 
 
 def believed(records: Sequence[Record]) -> list[Record]:
-    """The runs of a trial on a rig that may be used; none where these are too few to say.
+    """The runs of a trial on a rig that may be used; none where these are `too_few`."""
+    return [] if too_few(records) else [record for record in records if tells(record)]
 
-    That is fewer than three, or than were executed, or fewer than half of them.
+
+def too_few(records: Sequence[Record]) -> str | None:
+    """What a trial has too little of on a rig, in words that follow "has"; None if it has enough.
+
+    This is the one rule for estimates and comparisons alike. Half of what was executed has to be
+    usable, and three runs of it, or all where fewer were executed. Of a search, blocks count, and
+    those that have an answer are usable.
     """
-    used = [record for record in records if tells(record)]
-    enough = 2 * len(used) >= len(records) and len(used) >= min(FEWEST, len(records))
-    return used if enough else []
+    search = _search(records)
+    if search is None:
+        told = list(map(is_believed, records))
+    else:
+        ended = [one for one in steps(records, search) if len(one) >= search.steps or None in one]
+        told = [bracket(search, one) is not None for one in ended]
+    used, executed = sum(told), len(told)
+    needed = max(math.ceil(executed / 2), min(FEWEST, executed))
+    if records and used >= needed:
+        return None
+    if not used:
+        return "no valid run" if search is None else "no block with an answer"
+    plural = "" if used == 1 else "s"
+    if search is None:
+        return f"{used} valid run{plural} of {executed} and needs {needed}"
+    return f"an answer in {used} block{plural} of {executed} and needs {needed}"
 
 
 def percentile(records: Sequence[Record], field: str, *, corrected: bool) -> tuple[float, ...]:
@@ -106,7 +127,7 @@ def p99_us(record: Record) -> float | None:
 def by_block(records: Sequence[Record], metric: Metric) -> dict[int, float]:
     """The metric's value in each block of one rig that has one."""
     if metric is Metric.HIGHEST_RATE:
-        search = next((r.run.trial.load.search for r in records if r.run.trial.load.search), None)
+        search = _search(records)
         if search is None:
             return {}
         found = {
@@ -121,6 +142,10 @@ def by_block(records: Sequence[Record], metric: Metric) -> dict[int, float]:
 def steps(records: Sequence[Record], search: Search) -> tuple[tuple[bool | None, ...], ...]:
     """What each step of a search told, block by block, on one rig."""
     return tuple(_steps(records, search).values())
+
+
+def _search(records: Sequence[Record]) -> Search | None:
+    return next((r.run.trial.load.search for r in records if r.run.trial.load.search), None)
 
 
 def _steps(records: Sequence[Record], search: Search) -> dict[int, tuple[bool | None, ...]]:

@@ -83,7 +83,7 @@ def _is_narrow(comparison: Paired | NoComparison, rule: Stopping) -> bool:
 
 def _as_known(comparison: Paired | NoComparison) -> str:
     if isinstance(comparison, NoComparison):
-        return f"has no interval: {comparison.reason}"
+        return f"can be no claim: {comparison.reason}"
     return f"is within ±{within_percent(comparison.interval):.2g} %"
 
 

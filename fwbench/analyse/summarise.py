@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fwbench.analyse import kinds as kinds_of_rigs
 from fwbench.analyse import samples
+from fwbench.analyse.compare import NoComparison
 from fwbench.analyse.doubts import doubts
 from fwbench.analyse.estimate import FEWEST
 from fwbench.analyse.groups import groups
@@ -58,6 +59,8 @@ def narrow_enough(suite: Suite, plan: Plan, rig: str, records: Sequence[Record])
     blocks = max(record.run.block for record in records)
     compared = {
         f"{one.name}, {group.setting.label}": one.result
+        if one.unclaimed is None
+        else NoComparison(reason=one.unclaimed)
         for group in groups(suite, plan, (rig,), records)
         for one in group.comparisons
     }

@@ -39,9 +39,11 @@ class TrialSummary(Frozen):
 
     `throughput` is successful answers per second of the load; `mean` and `median` are over the runs
     that are used, each of which `values` has. It is None, as everything else is, where fewer than
-    three or fewer than half of the runs can be used (of a preset with one block: none).
+    three or fewer than half of the runs can be used (of a preset with one block: none). `withheld`
+    then says what the contender has, with the counts, and there is no comparison either.
 
     Of a search, the runs are its steps; one whose rate was too high told just that, and is used.
+    What has to be usable are its blocks.
 
     `latency` has percentiles by name (`p50` to `p99_9`, `max`). In a closed load it is what the
     client saw; at a fixed rate it is corrected for coordinated omission, and `latency_as_sent` is
@@ -60,16 +62,24 @@ class TrialSummary(Frozen):
     latency: dict[str, Latency]
     latency_as_sent: dict[str, Latency]
     highest_rate: HighestRate | None
+    withheld: str | None
 
 
 class Compared(Frozen):
-    """A contender beside its baseline, by `metric`: its values divided by the baseline's."""
+    """A contender beside its baseline, by `metric`: its values divided by the baseline's.
+
+    The result is a `Paired`, which has no word, where nothing may be claimed: of the A/A pair, and
+    of the others where `unclaimed` says why. `without` has the rigs that are no part of it, each
+    with the reason.
+    """
 
     name: str
     baseline: str
     metric: Metric
     result: Comparison | Paired | NoComparison
     left_out: int = Field(description="invalid runs of both")
+    without: tuple[str, ...]
+    unclaimed: str | None = None
 
 
 class Group(Frozen):

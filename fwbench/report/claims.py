@@ -35,12 +35,19 @@ def _pair(one: Compared) -> str:
 
 def _said(one: Compared) -> str:
     left_out = f"; {counted(one.left_out, 'invalid run')} left out" if one.left_out else ""
+    left_out += _without(one)
     if isinstance(one.result, NoComparison):
         return f"no ratio: {one.result.reason}{left_out}"
     said = f"{_ratio(one.result)} {_unit(one.metric)}"
     if isinstance(one.result, Comparison):
         said += f": {_word(one.result)}"
+    elif one.unclaimed is not None:
+        said += f": nothing is claimed, since {one.unclaimed}"
     return f"{said}; {_units(one.result)}{left_out}"
+
+
+def _without(one: Compared) -> str:
+    return "".join(f"; without rig {rig}" for rig in one.without)
 
 
 def _word(comparison: Comparison) -> str:
@@ -79,10 +86,12 @@ def _noise(noise: Compared) -> Iterator[str]:
     result = noise.result
     if isinstance(result, NoComparison):
         yield wrapped(
-            f"{_pair(noise)}, the same thing twice: no ratio: {result.reason}", hanging="  "
+            f"{_pair(noise)}, the same thing twice: no ratio: {result.reason}{_without(noise)}",
+            hanging="  ",
         )
         return
     floor = f"{_pair(noise)}, the same thing twice: {_ratio(result)}, which is the noise floor"
+    floor += _without(noise)
     if not result.interval.low <= 1 <= result.interval.high:
         floor += "; its interval leaves out 1, so believe no small difference in this session"
     yield wrapped(floor, hanging="  ")

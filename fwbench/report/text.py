@@ -69,11 +69,18 @@ def _group(
             names = [trial.name for trial in group.trials]
             yield as_h2load_gives_them(group.setting, names, group.rig, records)
         yield tables.trials(group, given_up=events.given_up(summary, group.rig))
+        said = [*_withheld(group), *said]
         said.extend(_together(header, summary, group.rig))
         if len(summary.suite.contenders) > 1:
             said.extend(_answers_differ(header, group.setting.endpoint))
     if said:
         yield "\n".join(said)
+
+
+def _withheld(group: Group) -> Iterator[str]:
+    for trial in group.trials:
+        if trial.withheld is not None:
+            yield wrapped(f"No estimate: {trial.name} has {trial.withheld}.", hanging="  ")
 
 
 def _title(summary: Summary, group: Group) -> str:

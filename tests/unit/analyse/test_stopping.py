@@ -58,7 +58,7 @@ def test_it_ends_at_the_most_and_says_what_is_still_wide() -> None:
 def test_what_cannot_be_compared_is_not_narrow() -> None:
     none = NoComparison(reason="2 blocks with values of both, 3 are needed")
     assert not decide(RULE, 12, {"b": none, "c": NARROW}).stop
-    assert f"b has no interval: {none.reason}" in decide(RULE, 30, {"b": none}).reason
+    assert f"b can be no claim: {none.reason}" in decide(RULE, 30, {"b": none}).reason
 
 
 def test_with_nothing_to_compare_only_the_most_ends_it() -> None:

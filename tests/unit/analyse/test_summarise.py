@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from fwbench.analyse.compare import Comparison, NoComparison, Paired, Unit, Word
 from fwbench.analyse.samples import Metric
+from fwbench.analyse.search import next_rate
 from fwbench.analyse.summarise import narrow_enough, summarise
 from fwbench.analyse.summary import Group, LostAttempt, Summary
 from fwbench.model.event import Event
@@ -138,6 +139,109 @@ def test_a_trial_with_too_few_valid_runs_has_no_estimate(
     assert bool(flask.latency) is has
 
 
+def with_valid(valid: dict[str, int], on: str = "one") -> list[Record]:
+    """Ten blocks, of which so many runs are valid, by the trial's name; all where none is said."""
+    return [
+        made
+        if made.run.block <= valid.get(made.run.trial.name, 10)
+        else made.model_copy(update={"verdict": record(findings=(finding(),)).verdict})
+        for made in session(on)
+    ]
+
+
+@pytest.mark.parametrize("name", ["flask", "fastapi"])
+def test_what_is_too_little_for_an_estimate_is_too_little_for_a_comparison(name: str) -> None:
+    group = only(summary(with_valid({name: 4})).groups)
+    trial = next(trial for trial in group.trials if trial.name == name)
+    assert trial.throughput is None
+    assert trial.withheld == "4 valid runs of 10 and needs 5"
+    (compared,) = group.comparisons
+    assert compared.result == NoComparison(reason=f"{name} has 4 valid runs of 10 and needs 5")
+    assert compared.left_out == 6
+
+
+def test_half_of_the_runs_are_enough_for_an_estimate_and_a_comparison() -> None:
+    group = only(summary(with_valid({"fastapi": 5})).groups)
+    assert group.trials[-1].throughput is not None
+    assert group.trials[-1].withheld is None
+    assert isinstance(group.comparisons[0].result, Comparison)
+
+
+@given(
+    valid=st.fixed_dictionaries(
+        {name: st.integers(0, 10) for name in ("flask", "flask-twin", "fastapi")}
+    )
+)
+def test_nothing_is_compared_without_an_estimate_and_nothing_claimed_without_a_noise_floor(
+    valid: dict[str, int],
+) -> None:
+    group = only(summary(with_valid(valid)).groups)
+    estimated = {trial.name for trial in group.trials if trial.throughput is not None}
+    assert group.noise is not None
+    for one in (*group.comparisons, group.noise):
+        both = {one.name, one.baseline} <= estimated
+        assert both or isinstance(one.result, NoComparison)
+    claimed = [one for one in group.comparisons if isinstance(one.result, Comparison)]
+    assert not claimed or isinstance(group.noise.result, Paired)
+
+
+def test_a_rig_with_too_few_valid_runs_is_no_part_of_a_comparison_and_named() -> None:
+    rigs = ("one", "two", "three", "four")
+    records = [
+        made for name in rigs for made in with_valid({"fastapi": 4} if name == "two" else {}, name)
+    ]
+    together = summary(records, *rigs).groups[-1]
+    (compared,) = together.comparisons
+    assert isinstance(compared.result, Comparison)
+    assert (compared.result.unit, compared.result.n) == (Unit.RIG, 3)
+    assert compared.without == ("two, where fastapi has 4 valid runs of 10 and needs 5",)
+    assert together.noise is not None
+    assert together.noise.without == ()
+
+
+def test_the_only_rig_with_enough_valid_runs_does_not_speak_for_several() -> None:
+    records = [*session("one"), *with_valid({"fastapi": 4}, "two")]
+    (compared,) = summary(records, "one", "two").groups[-1].comparisons
+    assert isinstance(compared.result, NoComparison)
+    assert compared.result.reason.startswith("1 rig with values of both, 3 are needed")
+
+
+def test_without_a_ratio_of_the_control_nothing_is_claimed() -> None:
+    group = only(summary(with_valid({"flask-twin": 4})).groups)
+    assert group.noise is not None
+    assert isinstance(group.noise.result, NoComparison)
+    (compared,) = group.comparisons
+    assert type(compared.result) is Paired
+    assert compared.result.ratio == pytest.approx(2, rel=0.02)
+    assert compared.unclaimed == "the A/A control gives no noise floor"
+    (claimed,) = only(summary(session()).groups).comparisons
+    assert claimed.unclaimed is None
+
+
+def test_a_rig_does_not_stop_before_anything_can_be_claimed() -> None:
+    asked = suite(blocks=20, stop=StoppingRule(within_percent=2))
+    plan = make_plan(asked, [rig()])
+    assert narrow_enough(asked, plan, "one", session()) is not None
+    assert narrow_enough(asked, plan, "one", with_valid({"flask-twin": 4})) is None
+
+
+def test_the_control_is_known_by_its_trial_and_not_by_its_name() -> None:
+    asked = suite(contenders=("flask", "flask-twin"), baseline="flask-twin")
+    records = [
+        *blocks("flask", TWICE),
+        *blocks("flask-twin", STEADY),
+        *blocks("flask-twin", TWIN, twin=True),
+    ]
+    head = header(suite=asked)
+    group = only(summarise(head, make_plan(asked, head.rigs), records).groups)
+    (compared,) = group.comparisons
+    assert (compared.name, compared.baseline) == ("flask", "flask-twin")
+    assert isinstance(compared.result, Comparison)
+    assert compared.result.word is Word.FASTER
+    assert group.noise is not None
+    assert group.noise.name == "flask-twin-twin"
+
+
 def test_suspect_runs_are_used() -> None:
     doubtful = record("flask", 1000, findings=(finding("drift", Level.SUSPECT),))
     flask = only(summary([doubtful]).groups).trials[0]
@@ -159,8 +263,12 @@ def test_a_fixed_rate_is_compared_by_its_corrected_p99_where_less_is_better() ->
 
     records = [
         under(load, made, corrected=corrected(p99_us + made.run.block))
-        for name, p99_us in (("flask", 20_000), ("fastapi", 10_000))
-        for made in blocks(name, STEADY)
+        for name, twin, p99_us in (
+            ("flask", False, 20_000),
+            ("flask", True, 20_000),
+            ("fastapi", False, 10_000),
+        )
+        for made in blocks(name, STEADY, twin=twin)
     ]
     group = only(summary(records, loads=(load,)).groups)
     assert group.kind is LoadKind.FIXED_RATE
@@ -206,23 +314,64 @@ def test_settings_are_never_mixed() -> None:
     assert ratios == [pytest.approx(2, rel=0.02), pytest.approx(1)]
 
 
-def test_a_search_is_compared_by_its_highest_rates() -> None:
-    search = Search(p99_ms=50, lowest=100, highest=6400, steps=1)
-    load = Load(connections=10, duration_s=3, search=search)
+SEARCH = Search(p99_ms=50, lowest=100, highest=6400, steps=6)
+
+
+def searched(contender: str, capacities: list[float], *, twin: bool = False) -> list[Record]:
+    """A search in each block, of a server that holds every rate up to the capacity."""
+    load = Load(connections=10, duration_s=3, search=SEARCH)
     records = []
-    for name, p99_us in (("flask", 60_000), ("fastapi", 40_000)):
-        for made in blocks(name, STEADY):
-            run = made.run.model_copy(update={"step": 1})
-            percentiles = log().latency.model_copy(update={"p99_us": p99_us})
-            stepped = under(load, made.model_copy(update={"run": run}), corrected=percentiles)
-            records.append(stepped)
-    group = only(summary(records, loads=(load,)).groups)
-    flask, _, fastapi = group.trials
-    assert fastapi.highest_rate is not None
-    assert fastapi.highest_rate.rate == pytest.approx(800)
-    assert flask.highest_rate is not None
-    assert flask.highest_rate.rate is None
-    assert isinstance(group.comparisons[0].result, NoComparison)
+    for block, capacity in enumerate(capacities, start=1):
+        steps: list[bool | None] = []
+        for number in range(1, SEARCH.steps + 1):
+            rate = next_rate(SEARCH, steps)
+            steps.append(rate <= capacity)
+            percentiles = log().latency.model_copy(
+                update={"p99_us": 40_000 if steps[-1] else 60_000}
+            )
+            made = under(load, record(contender, block=block, twin=twin), corrected=percentiles)
+            name = f"r1-{block:02d}{number:02d}-{made.run.trial.name}"
+            step = made.run.model_copy(update={"step": number, "id": name})
+            observed = made.observation.model_copy(update={"offered_rate": rate})
+            records.append(made.model_copy(update={"run": step, "observation": observed}))
+    return records
+
+
+def search_of(flask: list[float], fastapi: list[float]) -> Group:
+    records = [
+        *searched("flask", flask),
+        *searched("flask", flask, twin=True),
+        *searched("fastapi", fastapi),
+    ]
+    loads = (Load(connections=10, duration_s=3, search=SEARCH),)
+    return only(summary(records, loads=loads).groups)
+
+
+def test_a_search_is_compared_by_its_highest_rates() -> None:
+    group = search_of([1000, 1100, 1050], [2000, 2200, 2100])
+    (compared,) = group.comparisons
+    assert compared.metric is Metric.HIGHEST_RATE
+    assert isinstance(compared.result, Comparison)
+    assert compared.result.ratio == pytest.approx(2, rel=0.07)
+
+
+def test_a_search_with_an_answer_in_too_few_blocks_has_no_estimate_and_no_comparison() -> None:
+    records = [*searched("flask", [1000] * 6), *searched("fastapi", [2000] * 6)]
+    broken = record(findings=(finding(),)).verdict
+    records = [
+        made.model_copy(update={"verdict": broken})
+        if made.run.trial.contender == "fastapi" and made.run.step == 1 and made.run.block > 2
+        else made
+        for made in records
+    ]
+    loads = (Load(connections=10, duration_s=3, search=SEARCH),)
+    group = only(summary(records, loads=loads).groups)
+    fastapi = group.trials[-1]
+    assert fastapi.highest_rate is None
+    assert fastapi.withheld == "an answer in 2 blocks of 6 and needs 3"
+    assert group.comparisons[0].result == NoComparison(
+        reason="fastapi has an answer in 2 blocks of 6 and needs 3"
+    )
 
 
 def test_a_stopping_rule_ends_a_rig_once_its_intervals_are_narrow() -> None:

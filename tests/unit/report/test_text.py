@@ -259,6 +259,49 @@ def test_runs_that_were_left_out_are_counted() -> None:
     assert "faster; 3 blocks; 1 invalid run left out" in page(records)
 
 
+def invalid(name: str, blocks: range, *, twin: bool = False) -> list[Record]:
+    return [record(name, 9000, findings=(finding(),), block=n, twin=twin) for n in blocks]
+
+
+def test_what_is_withheld_is_said_with_its_counts() -> None:
+    records = [r for r in blocks_of([1000] * 10, [2000] * 10) if r.run.trial.name != "fastapi"]
+    records += [record("fastapi", 2000, block=n) for n in range(1, 5)]
+    records += invalid("fastapi", range(5, 11))
+    text = page(records)
+    assert "No estimate: fastapi has 4 valid runs of 10 and needs 5.\n" in text
+    assert (
+        "fastapi / flask: no ratio: fastapi has 4 valid runs of 10 and needs 5;"
+        " 6 invalid runs left out"
+    ) in words(text)
+    assert "faster" not in text.partition("How to read")[0]
+
+
+def test_without_a_noise_floor_the_ratio_is_shown_and_nothing_claimed() -> None:
+    records = [r for r in blocks_of([1000, 1010] * 5, [2000, 2020] * 5) if not r.run.trial.twin]
+    records += [record("flask", 1000, block=n, twin=True) for n in (1, 2)]
+    records += invalid("flask", range(3, 11), twin=True)
+    text = words(page(records))
+    assert (
+        "fastapi / flask: 2.000 × [2.000, 2.000] the throughput: nothing is claimed, since the A/A"
+        " control gives no noise floor; 10 blocks"
+    ) in text
+    assert "flask-twin / flask, the same thing twice: no ratio: flask-twin has 2 valid" in text
+    for word in ("faster;", "slower;", "equal within", "not shown"):
+        assert word not in text
+
+
+def test_a_rig_that_is_no_part_of_a_comparison_is_named() -> None:
+    rigs = tuple(rig(name) for name in ("one", "two", "three", "four"))
+    records = [
+        made.model_copy(update={"run": made.run.model_copy(update={"rig": one.name})})
+        for one in rigs
+        for made in blocks_of([1000, 1010, 1000], [2000, 2020, 2000])
+        if one.name != "two" or made.run.trial.name != "fastapi"
+    ]
+    text = words(page(records, rigs=rigs).partition("Over all 4 rigs")[2])
+    assert "faster; 3 rigs; without rig two, where fastapi has no valid run" in text
+
+
 def test_without_a_valid_run_there_is_no_ratio() -> None:
     records = [
         *blocks_of([1000] * 3, []),
