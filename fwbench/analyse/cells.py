@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
+from enum import StrEnum
 
 from pydantic import Field
 
@@ -21,6 +22,13 @@ class Figure(Frozen):
     interval: Interval | None
 
 
+class Bound(StrEnum):
+    """What a figure of a search is where a rate is not known: its blocks lie beyond the range."""
+
+    AT_LEAST = "at least"
+    BELOW = "below"
+
+
 class Cell(Frozen):
     """A contender on one kind of rig; where fewer than three rigs tell, on each of them.
 
@@ -31,7 +39,8 @@ class Cell(Frozen):
 
     `per_cpu` is it divided by the CPUs of the target. `per_million` is what a million answers cost
     at that throughput, or at the highest rate, by the target's price alone. Neither is said of a
-    p99.
+    p99. Where `bound` is set, `value` and `per_cpu` are no estimates but bounds, and there is no
+    cost.
     """
 
     contender: str
@@ -40,6 +49,7 @@ class Cell(Frozen):
     unit: Unit
     n: int
     value: Figure | None
+    bound: Bound | None
     per_cpu: Figure | None
     per_million: Figure | None
 
@@ -47,13 +57,14 @@ class Cell(Frozen):
 def cells(contender: str, kind: Kind, metric: Metric, told: Told) -> tuple[Cell, ...]:
     """One for the kind if three of its rigs tell, else one for each of its rigs."""
     if len(told) >= FEWEST:
-        value = _by_student(middles(told, metric))
-        return (_cell(contender, kind, metric, tuple(told), Unit.RIG, len(told), value),)
+        over = middles(told, metric)
+        value, bound = _by_student(over), _bound(over)
+        return (_cell(contender, kind, metric, tuple(told), Unit.RIG, len(told), value, bound),)
     found = []
     for rig in kind.rigs:
-        own = told.get(rig)
-        n = 0 if own is None else len(own.lower)
-        found.append(_cell(contender, kind, metric, (rig,), Unit.BLOCK, n, _alone(own, metric)))
+        own = told.get(rig, OfRig((), ()))
+        n, value = len(own.lower or own.upper or ()), _alone(own, metric)
+        found.append(_cell(contender, kind, metric, (rig,), Unit.BLOCK, n, value, _bound(own)))
     return tuple(found)
 
 
@@ -81,9 +92,10 @@ def _cell(
     unit: Unit,
     n: int,
     value: Figure | None,
+    bound: Bound | None,
 ) -> Cell:
     per_s = value if metric.higher_is_better else None
-    price = kind.price_per_hour
+    price = kind.price_per_hour if bound is None else None
     return Cell(
         contender=contender,
         size=kind.name,
@@ -91,6 +103,7 @@ def _cell(
         unit=unit,
         n=n,
         value=value,
+        bound=bound,
         per_cpu=None if per_s is None or kind.cpus is None else _divided(per_s, kind.cpus),
         per_million=None if per_s is None or price is None else cost_of_a_million(price, per_s),
     )
@@ -104,21 +117,29 @@ def _divided(figure: Figure, by: float) -> Figure:
     )
 
 
-def _alone(own: OfRig | None, metric: Metric) -> Figure | None:
-    if own is None:
+def _bound(units: OfRig) -> Bound | None:
+    if (units.lower is None) == (units.upper is None):
         return None
-    return _by_order(own.lower) if metric is Metric.P99 else _by_student(own)
+    return Bound.BELOW if units.lower is None else Bound.AT_LEAST
 
 
-def _by_order(logs: Sequence[float]) -> Figure:
+def _alone(own: OfRig, metric: Metric) -> Figure | None:
+    return _by_order(own.lower or ()) if metric is Metric.P99 else _by_student(own)
+
+
+def _by_order(logs: Sequence[float]) -> Figure | None:
     values = [math.exp(log) for log in logs]
+    if not values:
+        return None
     return Figure(value=statistics.median(values), interval=median_interval(values))
 
 
-def _by_student(units: OfRig) -> Figure:
-    """From the lower end of what held to the upper end of what was too high."""
-    below, above = estimate(units.lower), estimate(units.upper or ())
+def _by_student(units: OfRig) -> Figure | None:
+    """From the lower end of what held to the upper end of what was too high, if both are known."""
+    below, above = estimate(units.lower or ()), estimate(units.upper or ())
+    if (middle := below or above) is None:
+        return None
     interval = None
     if below and above and below.interval and above.interval:
         interval = Interval(low=math.exp(below.interval.low), high=math.exp(above.interval.high))
-    return Figure(value=math.exp(statistics.fmean(units.lower)), interval=interval)
+    return Figure(value=math.exp(middle.mean), interval=interval)

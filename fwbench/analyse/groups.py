@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fwbench.analyse import samples
 from fwbench.analyse.compare import NoComparison, Paired, family, paired
 from fwbench.analyse.estimate import estimate, median_interval
-from fwbench.analyse.search import highest_rate
+from fwbench.analyse.search import censored, highest_rate
 from fwbench.analyse.summary import Compared, Group, Latency, TrialSummary
 from fwbench.model.load import LoadKind
 from fwbench.model.record import Record
@@ -82,6 +82,8 @@ def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> Compared:
     if not used:
         on = f" on rig {rigs[0]}" if len(rigs) > 1 else ""
         result = NoComparison(reason=lacking[rigs[0]] + on)
+    elif (reason := _censored(sides, used)) is not None:
+        result = NoComparison(reason=reason)
     else:
         ours, theirs = (
             {
@@ -107,6 +109,16 @@ def _lacking(sides: Sequence[Side], rig: str) -> str | None:
         if (why := samples.too_few(_on(rig, records))) is not None:
             return f"{trial.name} has {why}"
     return None
+
+
+def _censored(sides: Sequence[Side], rigs: Sequence[str]) -> str | None:
+    """Which sides of a search lie beyond its range, if one does."""
+    said = []
+    for trial, records in sides:
+        found = [one for rig in rigs for one in samples.brackets(_on(rig, records))]
+        if (why := censored(found)) is not None:
+            said.append(f"{trial.name} {why}")
+    return "; ".join(said) or None
 
 
 def _on(rig: str, records: Sequence[Record]) -> list[Record]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from fwbench.analyse.estimate import FEWEST
-from fwbench.analyse.search import bracket, held
+from fwbench.analyse.search import Bracket, bracket, held
 from fwbench.model.load import LoadKind, Search
 from fwbench.model.record import Record
 
@@ -137,6 +137,15 @@ def by_block(records: Sequence[Record], metric: Metric) -> dict[int, float]:
     of = throughput if metric is Metric.THROUGHPUT else p99_us
     values = ((record.run.block, of(record)) for record in records)
     return {block: value for block, value in values if value}
+
+
+def brackets(records: Sequence[Record]) -> list[Bracket]:
+    """What each block of a search on one rig found, of those that have an answer."""
+    search = _search(records)
+    if search is None:
+        return []
+    found = (bracket(search, of_block) for of_block in steps(records, search))
+    return [one for one in found if one is not None]
 
 
 def steps(records: Sequence[Record], search: Search) -> tuple[tuple[bool | None, ...], ...]:

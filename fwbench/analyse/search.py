@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from fwbench.analyse.estimate import Interval, estimate
+from fwbench.analyse.estimate import Estimate, Interval, estimate
 from fwbench.model.base import Frozen
 from fwbench.model.load import Search
 from fwbench.model.record import Record
@@ -28,12 +28,16 @@ class HighestRate(Frozen):
 
     `rate` is the geometric mean of the highest rates that held. The interval goes from the lower
     end of their 95 % interval to the upper end of that of the lowest rates that did not hold: the
-    truth of each block lies between the two. None where a block has no such rate.
+    truth of each block lies between the two. None where a block is censored: its truth lies beyond
+    the range that was searched. Then the mean is known to be `at_least` so much, where blocks held
+    every rate tried, or `below` so much, where blocks held none; neither where both occurred.
     """
 
     n: int
     rate: float | None
     interval: Interval | None
+    at_least: float | None
+    below: float | None
     brackets: tuple[Bracket, ...]
     unknown: int
 
@@ -78,21 +82,42 @@ def highest_rate(search: Search, blocks: Iterable[Sequence[bool | None]]) -> Hig
     """The answer over all blocks, each given by its steps in order."""
     found = [bracket(search, steps) for steps in blocks]
     brackets = tuple(one for one in found if one is not None)
-    lower = [one.held for one in brackets if one.held is not None]
-    upper = [one.too_high for one in brackets if one.too_high is not None]
-    whole = len(lower) == len(upper) == len(brackets)
-    below, above = (estimate([math.log(rate) for rate in rates]) for rates in (lower, upper))
+    lower = _mean_of_logs([one.held for one in brackets])
+    upper = _mean_of_logs([one.too_high for one in brackets])
     interval = None
-    if whole and below and above and below.interval and above.interval:
-        interval = Interval(low=math.exp(below.interval.low), high=math.exp(above.interval.high))
-    rate = math.exp(below.mean) if below and len(lower) == len(brackets) else None
+    if lower and upper and lower.interval and upper.interval:
+        interval = Interval(low=math.exp(lower.interval.low), high=math.exp(upper.interval.high))
     return HighestRate(
         n=len(brackets),
-        rate=rate,
+        rate=math.exp(lower.mean) if lower and upper else None,
         interval=interval,
+        at_least=math.exp(lower.mean) if lower and not upper else None,
+        below=math.exp(upper.mean) if upper and not lower else None,
         brackets=brackets,
         unknown=len(found) - len(brackets),
     )
+
+
+def censored(brackets: Sequence[Bracket]) -> str | None:
+    """Which blocks lie beyond the range, in words with what to do; None if none does.
+
+    They are in no comparison, and neither are the others then: those that are left would be chosen
+    by their result.
+    """
+    said = []
+    for rates, held, remedy in (
+        ([one.too_high for one in brackets], "every rate tried", "raise `highest`"),
+        ([one.held for one in brackets], "none of the rates tried", "lower `lowest`"),
+    ):
+        if number := rates.count(None):
+            said.append(f"held {held} in {number} of {len(rates)} blocks: {remedy}")
+    return " and ".join(said) or None
+
+
+def _mean_of_logs(rates: Sequence[float | None]) -> Estimate | None:
+    """That of all rates; None where one is not known."""
+    logs = [math.log(rate) for rate in rates if rate is not None]
+    return estimate(logs) if len(logs) == len(rates) else None
 
 
 def _left(search: Search, steps: Iterable[bool | None]) -> tuple[float, float]:

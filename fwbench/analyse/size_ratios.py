@@ -51,9 +51,11 @@ def compared(
             return NoComparison(reason=f"{kind.name} has no value")
         if any(rig.upper is None for rig in told.values()):
             return NoComparison(reason=f"{kind.name} held every rate tried: raise `highest`")
+        if any(rig.lower is None for rig in told.values()):
+            return NoComparison(reason=f"{kind.name} held none of the rates tried: lower `lowest`")
     sides = [told for _, told in (one, beside)]
     by_rig = min(map(len, sides)) >= FEWEST
-    fewest = min(len(rig.lower) for told in sides for rig in told.values())
+    fewest = min(len(rig.lower or ()) for told in sides for rig in told.values())
     if not by_rig and fewest < FEWEST:
         return NoComparison(reason=f"a rig has values of {fewest} blocks, {FEWEST} are needed")
     strata = [[middles(told, metric)] if by_rig else list(told.values()) for told in sides]

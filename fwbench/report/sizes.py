@@ -110,8 +110,8 @@ def _table(kinds: Sequence[Kind], one: SizeTable) -> str:
         rows = [
             [
                 *(name_of(one_line(name), width) for name in _names(cell)),
-                _figure(cell.value, shown, between),
-                *(_figure(of(cell), _digits, between) for _, of in columns),
+                _figure(cell, cell.value, shown, between),
+                *(_figure(cell, of(cell), _digits, between) for _, of in columns),
             ]
             for cell in one.cells
         ]
@@ -133,9 +133,11 @@ def _names(cell: Cell) -> tuple[str, str, str]:
     return cell.contender, cell.size, over
 
 
-def _figure(figure: Figure | None, shown: Callable[[float], str], between: str) -> str:
+def _figure(cell: Cell, figure: Figure | None, shown: Callable[[float], str], between: str) -> str:
     if figure is None:
         return NONE
+    if cell.bound is not None:
+        return f"{cell.bound} {shown(figure.value)}"
     if figure.interval is None:
         return shown(figure.value)
     ends = figure.interval

@@ -79,11 +79,13 @@ def _bounds(latency: Latency | None) -> str:
 def _highest(found: HighestRate | None) -> str:
     if found is None or not found.brackets:
         return NONE
-    if found.rate is None:
-        return "below the lowest tried"
-    if any(bracket.too_high is None for bracket in found.brackets):
-        return f"at least {rounded(found.rate)}"
-    return rounded(found.rate) + between(found.interval)
+    if found.rate is not None:
+        return rounded(found.rate) + between(found.interval)
+    if found.at_least is not None:
+        return f"at least {rounded(found.at_least)}"
+    if found.below is not None:
+        return f"below {rounded(found.below)}"
+    return "beyond both ends of the range"
 
 
 def _verdict(trial: TrialSummary, *, given_up: bool) -> str:

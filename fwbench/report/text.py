@@ -146,6 +146,7 @@ _LATENCIES = {
     LoadKind.SEARCH: (
         "  highest     rate at which the server kept up with its p99 (corrected for coordinated",
         "              omission) under the bound: mean over the blocks",
+        "  at least    and below: a block held every rate tried, or none, so nothing is compared",
     ),
 }
 

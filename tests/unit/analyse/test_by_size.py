@@ -18,7 +18,7 @@ from building import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.analyse.cells import Cell, Figure, cost_of_a_million
+from fwbench.analyse.cells import Bound, Cell, Figure, cost_of_a_million
 from fwbench.analyse.compare import NoComparison, Unit, Word
 from fwbench.analyse.estimate import Interval
 from fwbench.analyse.size_ratios import JudgedSizeRatio
@@ -169,7 +169,11 @@ def test_a_search_has_the_interval_between_what_held_and_what_did_not() -> None:
         for number, p99s in enumerate(steps, start=1):
             records += with_p99(load, on, p99s, number)
     found = table(of({"loads": (load,)}, a=SMALL, b=LARGE), records)
-    small, large = (cell.value for cell in flask(found))
+    cells = flask(found)
+    small, large = (cell.value for cell in cells)
+    assert [cell.bound for cell in cells] == [None, Bound.AT_LEAST]
+    assert cells[0].per_million is not None
+    assert cells[1].per_million is None  # of a bound there is no cost
     assert small is not None
     assert small.value == pytest.approx(800)
     assert small.interval is not None
@@ -183,12 +187,40 @@ def test_a_search_has_the_interval_between_what_held_and_what_did_not() -> None:
     assert "large held every rate tried" in result.reason
 
 
-def test_a_search_that_held_no_rate_has_no_value() -> None:
+def test_a_search_that_held_no_rate_is_below_the_lowest_tried() -> None:
     load = searched(1)
     (cell,) = flask(
         table(of({"loads": (load,)}, a=SMALL), with_p99(load, "a", (60_000,) * 5, step=1))
     )
-    assert cell.value is None
+    assert cell.value is not None
+    assert (cell.bound, cell.n, cell.per_million) == (Bound.BELOW, 5, None)
+    assert cell.value.value == pytest.approx(800)
+    assert cell.value.interval is None
+
+
+def test_a_rig_that_held_no_rate_is_not_dropped_from_its_size() -> None:
+    """Left out, it would make the others' mean that of those that could do more."""
+    load = searched(1)
+    rigs = ("a", "b", "c", "d")
+    records = [
+        one
+        for on in rigs
+        for one in with_p99(load, on, ((60_000,) if on == "d" else (40_000,)) * 5, step=1)
+    ]
+    (cell,) = flask(table(of({"loads": (load,)}, a=SMALL, b=SMALL, c=SMALL, d=SMALL), records))
+    assert (cell.rigs, cell.value, cell.bound) == (rigs, None, None)
+
+
+def test_a_size_that_held_no_rate_is_compared_with_none() -> None:
+    load = searched(2)
+    records = []
+    for on, steps in (("a", (40_000, 60_000)), ("b", (60_000, 60_000))):
+        for number, p99_us in enumerate(steps, start=1):
+            records += with_p99(load, on, (p99_us,) * 5, number)
+    found = table(of({"loads": (load,)}, a=SMALL, b=LARGE), records)
+    assert found.comparisons[0].result == NoComparison(
+        reason="large held none of the rates tried: lower `lowest`"
+    )
 
 
 def test_searches_that_found_the_same_steps_show_no_difference() -> None:

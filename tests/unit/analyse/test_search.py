@@ -5,7 +5,7 @@ from building import finding, load_result, log, observation, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.analyse.search import bracket, held, highest_rate, next_rate
+from fwbench.analyse.search import bracket, censored, held, highest_rate, next_rate
 from fwbench.model.load import Load, Search
 from fwbench.model.record import Record
 from fwbench.model.verdict import Level, Verdict
@@ -94,6 +94,30 @@ def test_the_interval_holds_what_the_blocks_found(truths: list[float]) -> None:
     assert found.interval is not None
     assert found.interval.low * 0.999 <= found.rate <= mean * 1.001
     assert mean <= found.interval.high * 1.001
+
+
+@given(truths=st.lists(st.floats(10, 60_000), min_size=1, max_size=20))
+def test_what_is_said_of_the_mean_is_true_whatever_lies_beyond_the_range(
+    truths: list[float],
+) -> None:
+    found = highest_rate(SEARCH, [search_for(truth) for truth in truths])
+    mean = math.exp(sum(map(math.log, truths)) / len(truths))
+    beyond = censored(found.brackets)
+    assert found.n == len(truths)
+    assert (found.rate is None) == (beyond is not None)
+    assert found.rate is not None or found.interval is None
+    assert found.at_least is None or found.at_least <= mean * 1.001
+    assert found.below is None or mean <= found.below * 1.001
+    assert (found.rate, found.at_least, found.below).count(None) >= 2
+
+
+def test_censored_blocks_are_counted_with_what_to_do() -> None:
+    found = highest_rate(SEARCH, [search_for(truth) for truth in (10, 1000, 60_000, 60_000)])
+    assert censored(found.brackets) == (
+        "held every rate tried in 2 of 4 blocks: raise `highest`"
+        " and held none of the rates tried in 1 of 4 blocks: lower `lowest`"
+    )
+    assert censored(found.brackets[1:2]) is None
 
 
 def test_blocks_that_do_not_tell_are_counted() -> None:

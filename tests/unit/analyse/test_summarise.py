@@ -355,6 +355,47 @@ def test_a_search_is_compared_by_its_highest_rates() -> None:
     assert compared.result.ratio == pytest.approx(2, rel=0.07)
 
 
+def test_what_held_every_rate_asked_is_at_least_so_much_and_not_compared() -> None:
+    group = search_of([10_000] * 10, [20_000] * 10)
+    for trial in group.trials:
+        assert trial.highest_rate is not None
+        assert (trial.highest_rate.rate, trial.highest_rate.interval) == (None, None)
+        assert trial.highest_rate.at_least == pytest.approx(6400 * 64 ** (-1 / 64), rel=1e-3)
+        assert trial.highest_rate.below is None
+    (compared,) = group.comparisons
+    assert compared.result == NoComparison(
+        reason="flask held every rate tried in 10 of 10 blocks: raise `highest`;"
+        " fastapi held every rate tried in 10 of 10 blocks: raise `highest`"
+    )
+
+
+def test_what_held_no_rate_is_below_the_lowest_tried_and_not_compared() -> None:
+    group = search_of([1000] * 10, [50] * 10)
+    fastapi = group.trials[-1].highest_rate
+    assert fastapi is not None
+    assert (fastapi.rate, fastapi.interval, fastapi.at_least) == (None, None, None)
+    assert fastapi.below == pytest.approx(100 * 64 ** (1 / 64), rel=1e-3)
+    assert group.comparisons[0].result == NoComparison(
+        reason="fastapi held none of the rates tried in 10 of 10 blocks: lower `lowest`"
+    )
+
+
+@pytest.mark.parametrize("beyond", [50, 20_000])
+def test_a_single_block_beyond_the_range_is_not_dropped(beyond: float) -> None:
+    group = search_of([1000] * 10, [2000] * 9 + [beyond])
+    fastapi = group.trials[-1].highest_rate
+    assert fastapi is not None
+    assert (fastapi.n, fastapi.rate) == (10, None)
+    assert isinstance(group.comparisons[0].result, NoComparison)
+    assert " in 1 of 10 blocks" in group.comparisons[0].result.reason
+
+
+def test_blocks_beyond_both_ends_of_the_range_have_no_bound() -> None:
+    fastapi = search_of([1000] * 10, [50, 20_000, 1000]).trials[-1].highest_rate
+    assert fastapi is not None
+    assert (fastapi.rate, fastapi.at_least, fastapi.below) == (None, None, None)
+
+
 def test_a_search_with_an_answer_in_too_few_blocks_has_no_estimate_and_no_comparison() -> None:
     records = [*searched("flask", [1000] * 6), *searched("fastapi", [2000] * 6)]
     broken = record(findings=(finding(),)).verdict

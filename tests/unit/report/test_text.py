@@ -31,7 +31,7 @@ from fwbench.analyse.summarise import summarise
 from fwbench.judge import judge
 from fwbench.model.contender import Contender
 from fwbench.model.host import Client
-from fwbench.model.load import Load
+from fwbench.model.load import Load, Search
 from fwbench.model.observation import Together
 from fwbench.model.record import Record
 from fwbench.model.setting import CpuMode, Limits
@@ -288,6 +288,57 @@ def test_without_a_noise_floor_the_ratio_is_shown_and_nothing_claimed() -> None:
     assert "flask-twin / flask, the same thing twice: no ratio: flask-twin has 2 valid" in text
     for word in ("faster;", "slower;", "equal within", "not shown"):
         assert word not in text
+
+
+def searched(name: str, p99_us: int, *, twin: bool = False) -> list[Record]:
+    """Three blocks of a search with one step, which holds if its p99 is below 50 ms."""
+    percentiles = log().latency.model_copy(update={"p99_us": p99_us})
+    load = load_result(log=log(corrected=percentiles))
+    observed = observation(load=load, offered_rate=800)
+    return [
+        Record(
+            run=run(name, SEARCHED, block=block, number=block, twin=twin).model_copy(
+                update={"step": 1}
+            ),
+            observation=observed,
+            verdict=Verdict(findings=()),
+        )
+        for block in (1, 2, 3)
+    ]
+
+
+SEARCHED = Load(
+    connections=10,
+    duration_s=3,
+    search=Search(p99_ms=50, lowest=100, highest=6400, steps=1),
+)
+
+
+@pytest.mark.parametrize(
+    ("p99_us", "rate", "why"),
+    [
+        (40_000, "at least 800", "held every rate tried in 3 of 3 blocks: raise `highest`"),
+        (60_000, "below 800", "held none of the rates tried in 3 of 3 blocks: lower `lowest`"),
+    ],
+)
+def test_what_lies_beyond_a_searchs_range_is_a_bound_and_no_claim(
+    p99_us: int, rate: str, why: str
+) -> None:
+    records = [
+        *searched("flask", p99_us),
+        *searched("flask", p99_us, twin=True),
+        *searched("fastapi", p99_us),
+    ]
+    facts = tuple(
+        one.model_copy(update={"price_per_hour": 0.1, "instance_type": "small"})
+        for one in header().facts
+    )
+    text = words(page(records, suite=suite(loads=(SEARCHED,)), facts=facts))
+    assert f"fastapi 3 of 3 {rate} valid" in text
+    assert f"fastapi / flask: no ratio: flask {why}; fastapi {why}" in text
+    assert f"fastapi small rig one {rate} {rate.replace('800', '400')} –" in text
+    for word in ("faster", "slower", "equal"):
+        assert word not in text.partition("How to read")[0]
 
 
 def test_a_rig_that_is_no_part_of_a_comparison_is_named() -> None:
