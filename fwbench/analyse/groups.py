@@ -64,12 +64,15 @@ def _pairs(
 ) -> Pairs:
     if not suite.compares:
         return {}
-    here = {trial: records for trial, records in by_trial.items() if trial.setting == setting}
-    baseline = next(t for t in here if t.contender == suite.baseline and not t.twin)
+    baseline, control = (
+        Trial(contender=str(suite.baseline), twin=twin, **dict(setting)) for twin in (False, True)
+    )
+    # The rest of a session may have neither of the two.
+    here: dict[Trial, list[Record]] = {control: []}
+    here |= {trial: records for trial, records in by_trial.items() if trial.setting == setting}
+    theirs = here.pop(baseline, [])
     return {
-        trial: _pair((trial, records), (baseline, here[baseline]), rigs)
-        for trial, records in here.items()
-        if trial != baseline
+        trial: _pair((trial, records), (baseline, theirs), rigs) for trial, records in here.items()
     }
 
 
@@ -150,8 +153,8 @@ def _judged(
     )
     judged: dict[Setting, list[Compared]] = {setting: [] for setting in pairs}
     for name, (setting, one) in everything.items():
-        if isinstance(one.result, Paired) and noises[setting] is not None and name not in floors:
-            # Without the A/A pair that was planned nobody knows what is noise.
+        if isinstance(one.result, Paired) and name not in floors:
+            # Without a ratio of the A/A pair nobody knows what is noise.
             update: dict[str, object] = {"unclaimed": "the A/A control gives no noise floor"}
         else:
             update = {"result": results[name]}

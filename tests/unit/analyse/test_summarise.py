@@ -225,6 +225,28 @@ def test_a_rig_does_not_stop_before_anything_can_be_claimed() -> None:
     assert narrow_enough(asked, plan, "one", with_valid({"flask-twin": 4})) is None
 
 
+@pytest.mark.parametrize("left", ["fastapi", "flask"])
+def test_the_rest_of_a_session_may_have_one_contender_alone(left: str) -> None:
+    head = header()
+    plan = make_plan(head.suite, head.rigs)
+    runs = tuple(run for run in plan.runs if run.trial.name == left)
+    records = blocks(left, STEADY)
+    group = only(summarise(head, plan.model_copy(update={"runs": runs}), records).groups)
+    assert [trial.name for trial in group.trials] == [left]
+    assert group.noise is not None
+    assert isinstance(group.noise.result, NoComparison)
+    assert all(isinstance(one.result, NoComparison) for one in group.comparisons)
+
+
+def test_the_rest_of_a_session_without_the_control_claims_nothing() -> None:
+    head = header()
+    plan = make_plan(head.suite, head.rigs)
+    runs = tuple(run for run in plan.runs if not run.trial.twin)
+    records = [made for made in session() if not made.run.trial.twin]
+    group = only(summarise(head, plan.model_copy(update={"runs": runs}), records).groups)
+    assert group.comparisons[0].unclaimed is not None
+
+
 def test_the_control_is_known_by_its_trial_and_not_by_its_name() -> None:
     asked = suite(contenders=("flask", "flask-twin"), baseline="flask-twin")
     records = [
