@@ -101,7 +101,7 @@ class Session:
 
         Raises `SessionError` where the suite, the contenders or fwbench have changed.
         """
-        header, plan = store.header(), store.plan()
+        header, plan = store.begun()
         if found := changes.of_question(header, contenders):
             raise SessionError(changes.words(store.folder, found))
         session = cls(header, plan, store, watcher, connect=connect, keep_going=keep_going)
@@ -119,7 +119,7 @@ class Session:
         keep_going: bool = False,
     ) -> "Session":
         """What a session has not executed, as a new session beside it: for a changed world."""
-        before, plan, done = store.header(), store.plan(), store.concluded()
+        (before, plan), done = store.begun(), store.concluded()
         now = datetime.now(UTC)
         header = before.model_copy(
             update={

@@ -163,6 +163,24 @@ class Store:
         """Every run that was planned."""
         return self._model(Plan, PLAN)
 
+    def begun(self) -> tuple[Header, Plan]:
+        """Header and plan of a session; `SessionError` where one does not belong to the other."""
+        header, plan = self.header(), self.plan()
+        rigs, suite = {rig.name for rig in header.rigs}, header.suite
+        settings = set(suite.settings)
+        asked = {
+            trial
+            for trial in {run.trial for run in plan.runs}
+            if trial.contender in suite.contenders and trial.setting in settings
+        }
+        for run in plan.runs:
+            if run.rig not in rigs or run.trial not in asked:
+                raise SessionError(
+                    f"{self.folder}: {PLAN} has run {run.id}, which {HEADER} does not ask for:"
+                    " one of them is not of this session"
+                )
+        return header, plan
+
     def records(self) -> Sequence[Record]:
         """The one record of every run that has come to its end.
 

@@ -205,14 +205,14 @@ def _print_report(
         from fwbench.analyse.summarise import summarise
         from fwbench.report.text import render
 
-        header = store.header()
-        summary = summarise(header, store.plan(), records, store.lost(), store.events())
+        header, plan = store.begun()
+        summary = summarise(header, plan, records, store.lost(), store.events())
         click.echo(render(header, summary, records, serving))
         click.echo(f"Session: {folder}")
     elif form == "json":
         from fwbench.analyse.summarise import summarise
 
-        told = summarise(store.header(), store.plan(), records, store.lost(), store.events())
+        told = summarise(*store.begun(), records, store.lost(), store.events())
         click.echo(told.model_dump_json(indent=1))
     else:
         from fwbench.report.hdr import log

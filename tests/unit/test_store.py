@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from building import answer, header, observation, record, rig, suite
@@ -145,6 +146,22 @@ def test_an_unknown_field_is_refused(store: Store) -> None:
     (store.folder / "plan.json").write_text('{"seed": 1, "runs": [], "surprise": 1}')
     with pytest.raises(SessionError, match=r"plan\.json: surprise: "):
         store.plan()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"suite": suite(contenders=("flask",))},
+        {"suite": suite(endpoints=("json",))},
+        {"rigs": (rig("another"),)},
+    ],
+    ids=["another contender", "another setting", "another rig"],
+)
+def test_a_plan_of_another_session_is_refused(store: Store, changes: dict[str, Any]) -> None:
+    assert store.begun() == (header(), PLAN)
+    store.write_header(header(**changes))
+    with pytest.raises(SessionError, match=r"plan\.json has run r1-\d+-\S+, which session\.json"):
+        store.begun()
 
 
 @pytest.mark.parametrize("read", ["header", "plan", "records"])
