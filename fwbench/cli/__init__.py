@@ -1,8 +1,8 @@
 """The command line: flags, exit codes, printing. Nothing heavy is imported before its use."""
 
-import errno
 import signal
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 import click
 
@@ -32,6 +32,19 @@ Exit codes:
 class _Commands(click.Group):
     """Turns every error that a user or a network can cause into one sentence and an exit code."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise  # of whoever calls this without click's own ending
+        except FwbenchError as error:
+            _end(error)
+        except OSError as error:
+            said = f"{error.strerror or error}: {error.filename or 'a file'}"
+            _end(FwbenchError(said))
+        except Exception as error:
+            _end(sentence(error))
+
     def invoke(self, context: click.Context) -> Any:
         # Whoever ends the program gently gets the same cleaning up as with Ctrl-C.
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -39,24 +52,14 @@ class _Commands(click.Group):
                 signal.signal(number, signal.default_int_handler)
         try:
             return super().invoke(context)
-        except FwbenchError as error:
-            click.echo(f"fwbench: {error}", err=True)
-            context.exit(error.exit_code)
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # click ends quietly when the reader of a pipe has gone
-            said = FwbenchError(f"{error.strerror or error}: {error.filename or 'a file'}")
-            click.echo(f"fwbench: {said}", err=True)
-            context.exit(1)
         except KeyboardInterrupt:
             click.echo("fwbench: interrupted", err=True)
             context.exit(INTERRUPTED)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except Exception as error:
-            defect = sentence(error)
-            click.echo(f"fwbench: {defect}", err=True)
-            context.exit(defect.exit_code)
+
+
+def _end(error: FwbenchError) -> NoReturn:
+    click.echo(f"fwbench: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 @click.group(
