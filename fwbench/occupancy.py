@@ -4,7 +4,6 @@ The lease is a file in the session's folder on the host. Whoever comes while it 
 once it is over, the session is dead, and what it left is anybody's to take away.
 """
 
-import getpass
 import os
 import socket
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fwbench import places
 from fwbench.agent.archive import archive
 from fwbench.errors import FwbenchError, HostError, NotReadyError
 from fwbench.remote import Remote
@@ -48,7 +48,7 @@ def folder_of(session: str) -> PurePosixPath:
 
 def owner() -> str:
     """Who executes sessions here, for whoever finds a host taken."""
-    return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()})"
+    return f"{places.user()} on {socket.gethostname()} (process {os.getpid()})"
 
 
 def arrive(remote: Remote, folder: PurePosixPath, instead_of: PurePosixPath | None = None) -> None:

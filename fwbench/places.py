@@ -1,7 +1,10 @@
 """Where fwbench's own files are, in a checkout as in a wheel, and where it keeps state."""
 
+import getpass
 import os
 from pathlib import Path
+
+from fwbench.errors import FwbenchError
 
 _PACKAGE = Path(__file__).parent
 
@@ -14,10 +17,26 @@ def data() -> Path:
 
 def state() -> Path:
     """The user's folder for what outlives a command: host keys of first contacts, the lab."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    base = os.environ.get("XDG_STATE_HOME") or home() / ".local" / "state"
     return Path(base) / "fwbench"
+
+
+def home() -> Path:
+    """The user's own folder; `FwbenchError` where nobody knows of one."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise FwbenchError("you have no home folder: set HOME to a folder of yours") from error
 
 
 def known_hosts() -> Path:
     """Host keys that fwbench recorded at first contact, beside the user's own."""
     return state() / "known_hosts"
+
+
+def user() -> str:
+    """The name of the user at work; `FwbenchError` where nobody knows of one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # as in a container with a user id of its own
+        raise FwbenchError("nobody has your user id: set USER to a name") from error

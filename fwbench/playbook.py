@@ -53,6 +53,8 @@ def list_inventory(path: Path) -> Mapping[str, Any]:
             f"{path}: no such inventory; copy {places.data() / 'inventory' / 'example.yml'} "
             "and fill in your hosts"
         )
+    if not (path.is_file() or path.is_dir()):
+        raise InventoryError(f"{path}: neither a file nor a folder, which Ansible would wait for")
     try:
         done = subprocess.run(
             ["ansible-inventory", "--inventory", str(path.absolute()), "--list"],

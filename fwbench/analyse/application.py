@@ -1,5 +1,6 @@
 """What a ratio of serving means to a whole application, of which serving is a part."""
 
+import math
 import re
 
 from pydantic import Field
@@ -80,6 +81,8 @@ def parse_serving(text: str) -> Serving:
     if match is None:
         raise ValueError(f"{text!r} is no part of a request: say 20%, 0.2 or 10ms")
     number = float(match["number"])
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]}… is too large a number: say 20%, 0.2 or 10ms")
     if not number:
         raise ValueError(f"{text!r} leaves serving no time: nothing would change")
     if match["unit"] == "ms":

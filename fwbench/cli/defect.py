@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fwbench import __version__, places
-from fwbench.errors import DefectError
+from fwbench.errors import DefectError, FwbenchError
 
 _LONGEST = 200
 
@@ -28,7 +28,7 @@ def _kept(error: Exception) -> str:
         folder = places.state()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, path = tempfile.mkstemp(".txt", "traceback-", folder)
-    except (OSError, RuntimeError):  # of a user without a home
+    except (OSError, FwbenchError):  # of a user without a home
         descriptor, path = tempfile.mkstemp(".txt", "fwbench-traceback-")
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(_lines(error))

@@ -30,7 +30,7 @@ OUTPUT_LIMIT_BYTES = 16 << 20
 def known_hosts_files(host: Host) -> list[Path]:
     """The files that may know a host's key: the user's own, fwbench's, and the inventory's."""
     named = [host.known_hosts] if host.known_hosts else []
-    return [*named, Path.home() / ".ssh" / "known_hosts", places.known_hosts()]
+    return [*named, places.home() / ".ssh" / "known_hosts", places.known_hosts()]
 
 
 class _Bounded(fabric.runners.Remote):  # type: ignore[misc]
@@ -85,7 +85,7 @@ class Connection(fabric.Connection):  # type: ignore[misc]
             gateway=gateway,
             connect_timeout=CONNECT_TIMEOUT_S,
             connect_kwargs=kwargs,
-            config=fabric.Config(overrides={"runners": {"remote": _Bounded}}),
+            config=_config(host),
         )
         _pin(self.client, host)
 
@@ -150,6 +150,19 @@ class Connection(fabric.Connection):  # type: ignore[misc]
             each.transport = None
 
 
+def _config(host: Host) -> fabric.Config:
+    """What the user's own files say of connections; `HostError` where one cannot be read."""
+    places.user()  # a line of theirs may be for some users alone
+    try:
+        return fabric.Config(overrides={"runners": {"remote": _Bounded}})
+    except Exception as error:  # of the files' several readers, each with errors of its own
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise HostError(
+            f"{host.name}: your SSH configuration (~/.ssh/config, /etc/ssh/ssh_config, fabric.yml)"
+            f" cannot be read: {why}"
+        ) from error
+
+
 def _chain(host: Host, found: Sequence[Hop]) -> Connection | None:
     gateway = None
     for hop in found:
@@ -203,6 +216,8 @@ def _pin(client: paramiko.SSHClient, host: Host) -> None:
     client.set_missing_host_key_policy(_RecordFirstContact())
     for path in known_hosts_files(host):
         try:
+            if path.is_fifo():
+                raise HostError(f"{host.name}: {path} is a pipe; put a file in its place")
             if path.exists():
                 client.get_host_keys().load(str(path))
         except OSError as error:

@@ -379,6 +379,33 @@ def test_a_broken_line_of_known_hosts_is_an_error_that_names_it(
         SshRemote(host(known_hosts=file))
 
 
+def test_a_pipe_in_the_place_of_known_hosts_is_not_waited_for(host: HostOf, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "known")
+    opener = threading.Timer(5, lambda: (tmp_path / "known").open("w").close())
+    opener.start()  # what is waited for comes to an end, and the test fails
+    with pytest.raises(HostError, match=f"box: {tmp_path / 'known'} is a pipe; put a file in"):
+        SshRemote(host(known_hosts=tmp_path / "known"))
+    opener.cancel()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".ssh/config", b"Host\n"),
+        (".ssh/config", b"\xff\n"),
+        (".fabric.yml", b"x: [\n"),
+    ],
+    ids=["no host", "no text", "no YAML"],
+)
+def test_a_configuration_of_the_user_that_cannot_be_read_is_one_sentence(
+    host: HostOf, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(HostError, match=r"^box: your SSH configuration \(~/.ssh/config, .*\Z"):
+        SshRemote(host())
+
+
 def test_known_hosts_that_cannot_be_read_are_an_error_that_names_them(
     host: HostOf, tmp_path: Path
 ) -> None:

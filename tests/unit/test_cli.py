@@ -1,5 +1,6 @@
 import errno
 import os
+import pwd
 import re
 import signal
 import socket
@@ -299,6 +300,48 @@ def test_a_session_that_a_defect_ends_says_how_it_goes_on(
     kept, defect = done.stderr.splitlines()
     assert kept == f"what was measured is kept; go on with: fwbench resume {session.folder}"
     assert "ValueError: nobody thought of it" in defect
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("words", [("--help",), ("doctor", "--help"), ("report", "session")])
+def test_a_full_disk_behind_the_output_is_one_sentence(
+    session: Store, words: tuple[str, ...]
+) -> None:
+    assert session.folder.name == "session"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*PROCESS, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert_one_sentence(done.stderr, "No space left on device")
+
+
+@pytest.mark.parametrize("lacking", ["HOME", "USER"])
+def test_a_user_whom_nobody_knows_is_told_what_to_set(
+    lacking: str, inventory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container with a user id of its own."""
+
+    def unknown(_: int) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    for name in ("XDG_STATE_HOME", "HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("USER" if lacking == "HOME" else "HOME", "somebody")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    done = fwbench("doctor", "-i", inventory)
+    assert done.exit_code == errors.HostError.exit_code
+    for line in done.stderr.splitlines():
+        assert line.startswith("fwbench: ")
+        assert f": set {lacking} to a " in line
+
+
+@pytest.mark.parametrize("command", ["doctor", "provision", "verify", "teardown"])
+def test_an_inventory_that_is_a_pipe_is_not_waited_for(command: str) -> None:
+    os.mkfifo("pipe.yml")
+    done = subprocess.run(
+        [*PROCESS, command, "-i", "pipe.yml"], capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == errors.InventoryError.exit_code
+    assert_one_sentence(done.stderr, "pipe.yml: neither a file nor a folder")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def test_a_part_is_read_as_people_write_it(text: str, serving: Serving) -> None:
         ("-20%", "'-20%' is no part of a request: say 20%, 0.2 or 10ms"),
         ("10s", "'10s' is no part of a request: say 20%, 0.2 or 10ms"),
         ("nan", "'nan' is no part of a request: say 20%, 0.2 or 10ms"),
+        ("9" * 400 + "ms", f"{'9' * 20}… is too large a number: say 20%, 0.2 or 10ms"),
         ("", "'' is no part of a request: say 20%, 0.2 or 10ms"),
     ],
 )
