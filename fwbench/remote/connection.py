@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 10
 SILENCE_TIMEOUT_S = 30
 KEEPALIVE_S = 10
+_SSH_PORT = 22  # known_hosts has the port beside the name where it is another
 OUTPUT_LIMIT_BYTES = 16 << 20
 
 
@@ -85,9 +86,14 @@ class Connection(fabric.Connection):  # type: ignore[misc]
             gateway=gateway,
             connect_timeout=CONNECT_TIMEOUT_S,
             connect_kwargs=kwargs,
+            forward_agent=False,  # whatever the user's own SSH configuration says
             config=_config(host),
         )
-        _pin(self.client, host)
+        alias = self.ssh_config.get("hostkeyalias")
+        _pin(self.client, host, alias)
+        if alias:
+            name = self.host if self.port == _SSH_PORT else f"[{self.host}]:{self.port}"
+            _use_keys_of(alias, self.client.get_host_keys(), name)
 
     @property
     def place(self) -> str:
@@ -171,32 +177,39 @@ def _chain(host: Host, found: Sequence[Hop]) -> Connection | None:
 
 
 class _RecordFirstContact(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
-    """Records the key of a host never met before; one met with another kind of key is refused."""
+    """Records the key of a host never met before; one met with another kind of key is refused.
+
+    The key is recorded under the host's alias where the user's SSH configuration has one.
+    """
 
     _lock = threading.Lock()
+
+    def __init__(self, alias: str | None = None) -> None:
+        self._alias = alias
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
+        recorded_as = self._alias or hostname
         known = client.get_host_keys().lookup(hostname)
         if known:
             raise paramiko.BadHostKeyException(hostname, key, next(iter(known.values())))
-        if not _can_be_written(hostname):
-            raise HostError(f"{hostname!r:.80} is no name for known_hosts; use ansible_host")
+        if not _can_be_written(recorded_as):
+            raise HostError(f"{recorded_as!r:.80} is no name for known_hosts; use ansible_host")
         path = places.known_hosts()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock, path.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # Somebody else may have met it since the files were read, and may have met another.
-            if (known := _read(path).lookup(hostname)) is None:
-                file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+            if (known := _read(path).lookup(recorded_as)) is None:
+                file.write(f"{recorded_as} {key.get_name()} {key.get_base64()}\n")
             elif known.get(key.get_name()) != key:
                 raise paramiko.BadHostKeyException(hostname, key, next(iter(known.values())))
         client.get_host_keys().add(hostname, key.get_name(), key)
         if known is None:
             logger.warning(
                 "first contact with %s: its key %s %s is recorded in %s",
-                hostname,
+                recorded_as,
                 key.get_name(),
                 key.fingerprint,
                 path,
@@ -211,9 +224,18 @@ def _read(path: Path) -> paramiko.HostKeys:
     return paramiko.HostKeys(str(path))
 
 
-def _pin(client: paramiko.SSHClient, host: Host) -> None:
+def _use_keys_of(alias: str, keys: paramiko.HostKeys, name: str) -> None:
+    """Know a host by its HostKeyAlias alone, as OpenSSH does."""
+    found = keys.lookup(alias)
+    known = list(found.values()) if found else []
+    keys.clear()
+    for key in known:
+        keys.add(name, key.get_name(), key)
+
+
+def _pin(client: paramiko.SSHClient, host: Host, alias: str | None) -> None:
     """Let a client accept only what the files know, or what no file knows."""
-    client.set_missing_host_key_policy(_RecordFirstContact())
+    client.set_missing_host_key_policy(_RecordFirstContact(alias))
     for path in known_hosts_files(host):
         try:
             if path.is_fifo():

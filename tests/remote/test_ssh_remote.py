@@ -834,6 +834,29 @@ def test_the_inventory_goes_before_the_users_configuration(host: HostOf, tmp_pat
         box.check(["true"])
 
 
+def test_an_alias_of_the_users_configuration_is_the_name_of_the_key(
+    sshd: Server, host: HostOf, tmp_path: Path
+) -> None:
+    write_ssh_config(tmp_path, "Host 127.0.0.1\n  HostKeyAlias machine-7\n")
+    for _ in range(2):  # the second time it is known
+        with SshRemote(host()) as box:
+            box.check(["true"])
+        assert names_met() == ["machine-7"]
+    kind, data = Path(f"{sshd.user_key}.pub").read_text().split()[:2]
+    places.known_hosts().write_text(f"machine-7 {kind} {data}\n")
+    assert "shows another host key than before" in refusal(host())
+
+
+@pytest.mark.parametrize("value", ["yes", "/tmp/agent"])
+def test_no_agent_is_forwarded_whatever_the_users_configuration_says(
+    host: HostOf, tmp_path: Path, value: str
+) -> None:
+    write_ssh_config(tmp_path, f"Host *\n  ForwardAgent {value}\n")
+    with SshRemote(host()) as box:
+        box.check(["sh", "-c", 'test -z "$SSH_AUTH_SOCK"'])
+        assert not box._connection.forward_agent
+
+
 @pytest.mark.parametrize("value", ["none", "None"])
 def test_a_jump_of_none_in_the_users_configuration_is_none(
     host: HostOf, tmp_path: Path, value: str
