@@ -106,6 +106,10 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
     left = iter(words)
     for word in left:
         if _FLAGS.fullmatch(word):
+            if "A" in word:  # no option that comes before it undoes it
+                raise ValueError(
+                    "forwards your ssh-agent to the host, which fwbench never does: leave -A out"
+                )
             continue
         if not word.startswith("-"):
             yield "", word
