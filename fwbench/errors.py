@@ -36,6 +36,10 @@ class HostError(FwbenchError):
     exit_code = 5
 
 
+class HostKeyError(HostError):
+    """A host, or one on the way to it, shows another host key than before."""
+
+
 class LostError(HostError):
     """A host does not answer, or the connection to it broke: what was asked may be asked again."""
 

@@ -3,7 +3,6 @@
 import json
 import locale
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -15,11 +14,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fwbench import places
+from fwbench import openssh, places
 from fwbench.errors import InventoryError, ProvisionError
 from fwbench.model.base import Frozen
 
 FORKS = 50  # each is a process of its own on the controller
+
+# What the environment says of Ansible's connections: the driver's would not heed it. ansible-runner
+# turns the check of host keys off wherever the environment does not say.
+_OVERRULED = {
+    "ANSIBLE_HOST_KEY_CHECKING": "True",
+    "ANSIBLE_SSH_HOST_KEY_CHECKING": "True",
+    "ANSIBLE_TRANSPORT": "ssh",
+    "ANSIBLE_SSH_EXECUTABLE": "ssh",
+    "ANSIBLE_SFTP_EXECUTABLE": "sftp",
+    "ANSIBLE_SCP_EXECUTABLE": "scp",
+    "ANSIBLE_SSH_COMMON_ARGS": "",
+    "ANSIBLE_SSH_EXTRA_ARGS": "",
+    "ANSIBLE_SFTP_EXTRA_ARGS": "",
+    "ANSIBLE_SCP_EXTRA_ARGS": "",
+}
 
 
 class HostResult(Frozen):
@@ -30,6 +44,8 @@ class HostResult(Frozen):
     trouble: str | None = None
     left_out: bool = False  # the playbook was not played on it, for its trouble
     keeps_engine_for: tuple[str, ...] = ()  # what others have in an engine that a teardown left
+    unreachable: bool = False  # Ansible's ssh did not come to it, or lost it
+    key_refused: bool = False  # its trouble is its host key, or that of a host on the way
 
 
 class Played(Frozen):
@@ -62,7 +78,7 @@ def list_inventory(path: Path) -> Mapping[str, Any]:
             encoding="utf-8",
             errors="backslashreplace",
             stdin=subprocess.DEVNULL,
-            env={**_environment(None), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
+            env={**_environment(), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
         )
     except OSError as error:
         raise InventoryError(
@@ -83,14 +99,15 @@ def play(
     inventory: Path | str,
     expected: Iterable[str],
     *,
-    ssh_config: str = "",
+    ssh_config: str | None = None,
     variables: Mapping[str, Any] | None = None,
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
 ) -> Played:
     """Run a playbook of `playbooks/` on the expected hosts, all at once; each is in the result.
 
-    `ssh_config` is what OpenSSH is told before the user's own configuration.
+    `ssh_config` is what OpenSSH is told before the user's own configuration; without it, keys are
+    looked for in the user's own known_hosts.
     `on_task` is called with the name of each task as it starts. Raises `ProvisionError` where
     Ansible itself fails, and `KeyboardInterrupt` once Ansible has ended after Ctrl-C; what fails on
     a host is in that host's result.
@@ -121,26 +138,28 @@ def play(
     root = places.data()
     with (
         tempfile.TemporaryDirectory(prefix="fwbench-") as private,
+        openssh.control_sockets() as sockets,
         _deferred_interrupt() as cancelled,
     ):
         # A file, since in an option a name with a comma or a colon would be a pattern.
         limit = Path(private, "expected-hosts")
         limit.write_text("\n".join(hosts))
         config = Path(private, "ssh_config")
-        config.write_text(ssh_config)
+        config.write_text(text := ssh_config or openssh.configuration())
         try:
             runner = ansible_runner.run(
                 private_data_dir=private,
                 project_dir=str(root),
                 playbook=str(root / "playbooks" / name),
                 inventory=str(inventory.absolute()) if isinstance(inventory, Path) else inventory,
-                extravars=dict(variables or {}),
+                extravars={**(variables or {}), **_ssh_variables(sockets)},
                 limit=f"@{limit}",
                 forks=min(FORKS, len(hosts)),
                 cmdline="--check" if check else None,
                 envvars={
-                    **_environment(config if ssh_config else None),
-                    "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{private}/cp",
+                    **_environment(),
+                    **_OVERRULED,
+                    "ANSIBLE_SSH_ARGS": openssh.arguments(text, config),
                     # What roles leave on the controller goes too, whatever becomes of a host.
                     "TMPDIR": private,
                 },
@@ -197,6 +216,7 @@ def _result(
         changed=stats.get("changed", {}).get(host, 0),
         trouble=why,
         keeps_engine_for=tuple(keeps_engine_for),
+        unreachable=host in stats.get("dark", {}),
     )
 
 
@@ -212,7 +232,21 @@ def _why(data: Mapping[str, Any]) -> str:
     return f"{data.get('task', 'a task')}: {' '.join(' '.join(words).split())[:1200]}"
 
 
-def _environment(ssh_config: Path | None) -> dict[str, str]:
+def _ssh_variables(sockets: Path) -> dict[str, Any]:
+    """Variables that overrule those of an inventory, as extra variables do.
+
+    The arguments are looked up, since text in a variable would be taken for a template. A socket
+    has its host's name beside the address, which two hosts behind two bastions may share.
+    """
+    return {
+        "ansible_host_key_checking": True,
+        "ansible_ssh_host_key_checking": True,
+        "ansible_ssh_args": "{{ lookup('ansible.builtin.env', 'ANSIBLE_SSH_ARGS') }}"
+        f" -oControlPath={sockets}/{{{{ (inventory_hostname | hash('sha1'))[:8] }}}}-%C",
+    }
+
+
+def _environment() -> dict[str, str]:
     """The environment Ansible needs: its programs of this very installation, and UTF-8."""
     scripts = sysconfig.get_path("scripts") or str(Path(sys.executable).parent)
     environment = {
@@ -222,8 +256,4 @@ def _environment(ssh_config: Path | None) -> dict[str, str]:
     }
     if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
         environment["LC_ALL"] = "C.UTF-8"
-    if ssh_config is not None:
-        environment["ANSIBLE_SSH_ARGS"] = shlex.join(
-            ["-oControlMaster=auto", "-oControlPersist=30s", "-F", str(ssh_config)]
-        )
     return environment

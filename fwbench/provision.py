@@ -5,7 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fwbench.errors import EngineKeptError, FwbenchError, HostError, ProvisionError, RigError
+from fwbench.errors import (
+    EngineKeptError,
+    FwbenchError,
+    HostError,
+    HostKeyError,
+    ProvisionError,
+    RigError,
+)
 from fwbench.model.host import Host, Rig
 from fwbench.playbook import HostResult, Played, play
 from fwbench.remote import SshRemote
@@ -65,8 +72,25 @@ def provision(
             check=check,
             on_task=on_task,
         )
-        done |= {result.host: result for result in played.hosts}
+        done |= {result.host: result for result in _explained(played.hosts, met)}
     return Played(hosts=tuple(done[host.name] for host in hosts))
+
+
+def _explained(results: Sequence[HostResult], hosts: Sequence[Host]) -> list[HostResult]:
+    """The results, with the sentence of a refused host key where that is why ssh did not arrive.
+
+    It is asked for anew, since ssh does not say why it did not come past a jump host.
+    """
+    unreachable = {result.host for result in results if result.unreachable}
+    asked = [host for host in hosts if host.name in unreachable]
+    with ThreadPoolExecutor(min(50, len(asked) or 1)) as threads:
+        troubles = dict(filter(None, threads.map(_meet, asked)))
+    refused = {
+        name: {"trouble": str(error), "key_refused": True}
+        for name, error in troubles.items()
+        if isinstance(error, HostKeyError)
+    }
+    return [result.model_copy(update=refused.get(result.host, {})) for result in results]
 
 
 def shortfall(
@@ -74,8 +98,9 @@ def shortfall(
 ) -> FwbenchError | None:
     """What falls short of ready hosts, as the error to end with, or None where all are well.
 
-    A `ProvisionError` names every host in trouble. Where it was to keep going and a whole rig is
-    well, a `RigError` names the rigs that are not, and why. Where all is well but for engines that
+    A `ProvisionError` names every host in trouble, and so does a `HostError` where each of them
+    showed another host key than before. Where it was to keep going and a whole rig is well, a
+    `RigError` names the rigs that are not, and why. Where all is well but for engines that
     a teardown left, an `EngineKeptError` names them.
     """
     troubles = {result.host: _sentence(result) for result in played.failed}
@@ -88,7 +113,8 @@ def shortfall(
     if keep_going and not all(out.values()):
         whys = [f"{rig} ({'; '.join(why)})" for rig, why in out.items() if why]
         return RigError(f"left out: {', '.join(whys)}")
-    return ProvisionError("; ".join(troubles.values()))
+    family = HostError if all(host.key_refused for host in played.failed) else ProvisionError
+    return family("; ".join(troubles.values()))
 
 
 def _kept(played: Played) -> EngineKeptError | None:

@@ -5,7 +5,7 @@ import struct
 import invoke
 import paramiko
 
-from fwbench.errors import HostError, LostError
+from fwbench.errors import HostError, HostKeyError, LostError
 from fwbench.remote.connection import Connection, known_hosts_files
 
 _NOT_SFTP = (paramiko.SFTPError, struct.error)
@@ -36,7 +36,7 @@ def sentence(error: BaseException, at: Connection, path: str | None) -> HostErro
     reason = strerror or str(error) or type(error).__name__
     if isinstance(error, paramiko.BadHostKeyException):
         files = " or ".join(str(path) for path in known_hosts_files(host) if path.exists())
-        return HostError(
+        return HostKeyError(
             f"{name}: {where} shows another host key than before "
             f"({error.key.get_name()} {error.key.fingerprint}); "
             f"if the host was really made anew, remove its line from {files}"

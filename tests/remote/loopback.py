@@ -100,6 +100,11 @@ class Server:
             if made:
                 PRIVILEGE_SEPARATION.rmdir()
 
+    def change_host_key(self) -> None:
+        """Show another host key from the next start on, as a machine that was made anew does."""
+        self.host_key.unlink()
+        keygen(self.host_key)
+
     def kill_sessions(self, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to what serves the connections that there are; how many processes."""
         found = _descendants(self._pid)

@@ -1,5 +1,4 @@
 import os
-import shlex
 import signal
 import socket
 import stat
@@ -35,6 +34,11 @@ def test_a_host_that_a_pattern_did_not_match_is_trouble() -> None:
 def test_a_host_that_failed_has_its_tasks_words() -> None:
     failed = result(trouble="Install: no network", processed={"box": 1}, failures={"box": 1})
     assert failed.trouble == "Install: no network"
+
+
+def test_a_host_to_which_ssh_did_not_come_is_unreachable() -> None:
+    assert result(processed={"box": 1}, dark={"box": 1}).unreachable
+    assert not result(processed={"box": 1}, failures={"box": 1}).unreachable
 
 
 @pytest.mark.parametrize("count", ["dark", "failures"])
@@ -342,19 +346,13 @@ def test_an_inventory_that_ansible_cannot_read_is_an_error_in_one_line(
 def test_ansible_finds_its_programs_beside_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that is not activated is not on the PATH."""
     monkeypatch.setenv("PATH", "/usr/bin")
-    first = playbook._environment(None)["PATH"].split(os.pathsep)[0]
+    first = playbook._environment()["PATH"].split(os.pathsep)[0]
     assert (Path(first) / "ansible-playbook").exists()
-
-
-def test_ssh_is_told_by_a_file_which_goes_to_the_hosts_in_between_too() -> None:
-    arguments = playbook._environment(Path("/a b/ssh_config"))["ANSIBLE_SSH_ARGS"]
-    assert shlex.split(arguments)[-2:] == ["-F", "/a b/ssh_config"]
-    assert "ANSIBLE_SSH_ARGS" not in playbook._environment(None)
 
 
 def test_without_utf_8_ansible_is_given_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LC_ALL", raising=False)
     monkeypatch.setattr(playbook.locale, "getpreferredencoding", lambda _: "ANSI_X3.4-1968")
-    assert playbook._environment(None)["LC_ALL"] == "C.UTF-8"
+    assert playbook._environment()["LC_ALL"] == "C.UTF-8"
     monkeypatch.setattr(playbook.locale, "getpreferredencoding", lambda _: "UTF-8")
-    assert "LC_ALL" not in playbook._environment(None)
+    assert "LC_ALL" not in playbook._environment()
