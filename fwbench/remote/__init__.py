@@ -12,6 +12,7 @@ from fwbench.errors import HostError, LostError, SessionError
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host
 from fwbench.remote import connection
+from fwbench.remote import sudo as under_sudo
 from fwbench.remote.connection import Connection, known_hosts_files
 from fwbench.remote.trouble import RAISED, sentence
 
@@ -85,15 +86,15 @@ class SshRemote:
     ) -> Completed:
         """Run a command, bounded on the host itself, since a lost connection leaves it running."""
         words = ["timeout", "--kill-after=5", f"{timeout_s:g}", *argv]
-        if sudo and self._host.become:
-            words = ["sudo", "-n", "--", *words]
+        becomes = sudo and self._host.become
+        if becomes:
+            words = under_sudo.argv_of(words)
         with self._clear_errors(), self._unless_silent(timeout_s):
             result = self._connection.run(shlex.join(words), hide=True, warn=True, in_stream=False)
             if result.exited == -1:
                 self._check_still_there(argv)
-        if sudo and self._host.become:
-            self._check_sudo(result.exited, result.stderr)
-        return Completed(argv=tuple(argv), exit_status=result.exited, stderr=result.stderr[-4000:])
+        stderr = self._past_sudo(result.exited, result.stderr) if becomes else result.stderr
+        return Completed(argv=tuple(argv), exit_status=result.exited, stderr=stderr[-4000:])
 
     def check(self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False) -> None:
         """Run a command that must succeed."""
@@ -170,17 +171,21 @@ class SshRemote:
             raise HostError(f"{self.name}: `{shlex.join(argv)}` was killed on the host")
         raise LostError(f"{self.name}: the connection was lost during `{shlex.join(argv)}`")
 
-    def _check_sudo(self, exited: int, stderr: str) -> None:
-        if exited == 127 and "sudo" in stderr:
+    def _past_sudo(self, exited: int, stderr: str) -> str:
+        """What the command printed, without sudo's warnings; an error where sudo refused."""
+        said, of_command = under_sudo.split(stderr)
+        if of_command is not None:
+            return of_command
+        if exited == 127:
             raise HostError(
                 f"{self.name}: there is no sudo; install it, or log in as root with"
                 " ansible_become: false"
             )
-        if exited == 1 and stderr.startswith("sudo: "):
-            raise HostError(
-                f"{self.name}: sudo does not let {self._connection.user} in without a password "
-                f"({stderr.strip()}); give that user NOPASSWD or log in as another"
-            )
+        raise HostError(
+            f"{self.name}: sudo does not let {self._connection.user} in without a password "
+            f"({' '.join(said.split())[-300:] or 'it said nothing'}); "
+            "give that user NOPASSWD or log in as another"
+        )
 
     @contextmanager
     def _unless_silent(self, takes_s: float) -> Iterator[None]:

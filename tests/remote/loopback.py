@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,15 +30,15 @@ def free_port() -> int:
         return port
 
 
-def program() -> str:
-    """The path of sshd, which has to be started by a whole path; root gets it installed."""
+def program(name: str = "sshd", package: str = "openssh-server") -> str:
+    """The whole path of a program, as sshd has to be started by; root gets it installed."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-    if (found := shutil.which("sshd", path=path)) is None and os.geteuid() == 0:
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", "openssh-server"]
+    if (found := shutil.which(name, path=path)) is None and os.geteuid() == 0:
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", package]
         subprocess.run(install, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-        found = shutil.which("sshd", path=path)
+        found = shutil.which(name, path=path)
     if found is None:
-        pytest.fail("sshd is missing: install openssh-server")
+        pytest.fail(f"{name} is missing: install {package}")
     return found
 
 
@@ -84,8 +84,9 @@ class Server:
         return f"[127.0.0.1]:{self.port}"
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        argv = [program(), "-D", "-f", str(self._settings), "-E", str(self.log)]
+    def running(self, *, prefix: Sequence[str] = ()) -> Iterator[None]:
+        """Answer meanwhile; `prefix` is a command that executes the one that follows it."""
+        argv = [*prefix, program(), "-D", "-f", str(self._settings), "-E", str(self.log)]
         made = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
         if made:
             PRIVILEGE_SEPARATION.mkdir(mode=0o755)

@@ -167,29 +167,107 @@ def programs(sshd: Server) -> Iterator[Path]:
         program.unlink()
 
 
+# What sudo says where a host does not know its own name, in two languages
+WARNINGS = (
+    "sudo: unable to resolve host vm: Name or service not known",
+    "sudo: kann Host vm nicht auflösen: Der Name oder der Dienst ist nicht bekannt",
+)
+LETS_IN = 'shift 2; exec "$@"'  # what sudo -n -- does
+
+
 def test_sudo_never_asks_and_takes_the_command_for_no_option(
     box: SshRemote, programs: Path, tmp_path: Path
 ) -> None:
     there = tmp_path / "arguments"
-    sudo(programs, f'printf "%s\\n" "$@" > {there}')
-    box.check(["touch", "here"], timeout_s=7, sudo=True)
-    expected = ["-n", "--", "timeout", "--kill-after=5", "7", "touch", "here"]
-    assert there.read_text().splitlines() == expected
+    sudo(programs, f'printf "%s\\n" "$1" "$2" > {there}; {LETS_IN}')
+    box.check(["true", "-n"], timeout_s=7, sudo=True)
+    assert there.read_text().splitlines() == ["-n", "--"]
 
 
-def test_sudo_that_wants_a_password_is_an_error_that_says_what_to_do(
-    box: SshRemote, programs: Path, host: HostOf
+@pytest.mark.parametrize("argument", HOSTILE)
+def test_an_argument_arrives_under_sudo_as_it_was_given(
+    box: SshRemote, programs: Path, tmp_path: Path, argument: str
 ) -> None:
-    sudo(programs, "echo 'sudo: a password is required' >&2; exit 1")
-    with pytest.raises(HostError, match=f"box: sudo does not let {host().user} in.*NOPASSWD"):
+    sudo(programs, LETS_IN)
+    there = tmp_path / "arguments.json"
+    box.check(["python3", "-c", ECHO, str(there), argument], sudo=True)
+    assert json.loads(there.read_text()) == [argument]
+
+
+@pytest.mark.parametrize("words", ["sudo: a password is required", "sudo: ein Passwort ist nötig"])
+@pytest.mark.parametrize("status", [1, 2])
+def test_sudo_that_wants_a_password_is_an_error_that_says_what_to_do(
+    box: SshRemote, programs: Path, host: HostOf, words: str, status: int
+) -> None:
+    sudo(programs, f"echo '{WARNINGS[0]}' >&2; echo '{words}' >&2; exit {status}")
+    with pytest.raises(
+        HostError, match=f"box: sudo does not let {host().user} in .*{words}.*NOPASSWD"
+    ) as refused:
+        box.execute(["true"], sudo=True)
+    assert "\n" not in str(refused.value)
+
+
+def test_sudo_that_executes_nothing_is_an_error_whatever_its_exit_status(
+    box: SshRemote, programs: Path
+) -> None:
+    sudo(programs, "exit 0")
+    with pytest.raises(HostError, match=r"box: sudo does not let .* in .*it said nothing"):
         box.execute(["true"], sudo=True)
 
 
-def test_a_command_that_fails_under_sudo_is_not_blamed_on_sudo(
+@pytest.mark.parametrize("warning", WARNINGS)
+def test_what_sudo_warns_of_is_not_taken_for_the_commands_words(
+    box: SshRemote, programs: Path, warning: str
+) -> None:
+    sudo(programs, f"echo '{warning}' >&2; {LETS_IN}")
+    for status in (0, 1):
+        done = box.execute(["sh", "-c", f"echo mine >&2; exit {status}"], sudo=True)
+        assert (done.exit_status, done.stderr) == (status, "mine\n")
+    with pytest.raises(HostError, match="`false` exited 1: it said nothing"):
+        box.check(["false"], sudo=True)
+
+
+def test_a_warning_without_the_end_of_its_line_is_told_apart_too(
     box: SshRemote, programs: Path
 ) -> None:
-    sudo(programs, "echo 'no space left' >&2; exit 1")
-    assert box.execute(["true"], sudo=True).exit_status == 1
+    sudo(programs, f"printf warning >&2; {LETS_IN}")
+    assert box.execute(["sh", "-c", "echo mine >&2"], sudo=True).stderr == "mine\n"
+
+
+def test_a_command_that_says_what_sudo_says_is_not_blamed_on_sudo(
+    box: SshRemote, programs: Path
+) -> None:
+    sudo(programs, LETS_IN)
+    script = "echo 'sudo: a password is required' >&2; exit 1"
+    done = box.execute(["sh", "-c", script], sudo=True)
+    assert (done.exit_status, done.stderr) == (1, "sudo: a password is required\n")
+
+
+def test_a_program_that_is_missing_is_not_blamed_on_sudo(box: SshRemote, programs: Path) -> None:
+    sudo(programs, f"echo '{WARNINGS[0]}' >&2; {LETS_IN}")
+    done = box.execute(["no-such-program"], sudo=True)
+    assert done.exit_status == 127
+    assert "no-such-program" in done.stderr
+    assert "resolve" not in done.stderr
+
+
+def test_a_command_over_its_time_under_sudo_is_ended_on_the_host_itself(
+    box: SshRemote, programs: Path, tmp_path: Path
+) -> None:
+    sudo(programs, f"echo '{WARNINGS[0]}' >&2; {LETS_IN}")
+    pid_file = tmp_path / "pid"
+    hang = f"echo $$ > {shlex.quote(str(pid_file))}; exec sleep 60"
+    with pytest.raises(HostError, match=r"took over 0\.5 s"):
+        box.check(["sh", "-c", hang], timeout_s=0.5, sudo=True)
+    assert not is_alive(int(pid_file.read_text()))
+
+
+def test_a_command_that_is_killed_under_sudo_is_said_to_be(box: SshRemote, programs: Path) -> None:
+    sudo(programs, LETS_IN)
+    kill = "kill -KILL $PPID"  # `timeout`, which sudo started
+    with pytest.raises(HostError, match="was killed on the host") as killed:
+        box.execute(["sh", "-c", kill], sudo=True)
+    assert not isinstance(killed.value, LostError)
 
 
 def test_a_login_of_root_does_without_sudo(host: HostOf, programs: Path, tmp_path: Path) -> None:
