@@ -29,11 +29,17 @@ class Swept(Frozen):
 
 
 class Told(Frozen):
-    """What a host says of its cleaning; `orphans` are containers of sessions without a folder."""
+    """What a host says of its cleaning.
+
+    `orphans` are containers of no session, `abandoned` folders of no session that were removed, and
+    `stuck` those that could not be.
+    """
 
     swept: tuple[Swept, ...]
     living: tuple[Lease, ...]
     orphans: int = Field(ge=0)
+    abandoned: int = Field(ge=0)
+    stuck: int = Field(ge=0)
 
 
 class Cleaned(Frozen):

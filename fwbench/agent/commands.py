@@ -9,7 +9,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fwbench.agent.files import write
+from fwbench.agent.files import UntrustedError, check_private, our_users, write
+from fwbench.agent.lease import PREFIX
 
 HELD_BY_ANOTHER = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -21,10 +22,23 @@ def main(arguments: Sequence[str]) -> None:
     for add in (_facts, _begin, _leave, _clean, _ask, _load, _reduce, _stop_load, _settle, _finish):
         command = subcommands.add_parser(add.__name__.strip("_").replace("_", "-"))
         command.add_argument("folder", type=Path)
+        command.set_defaults(works_in_it=add is not _leave)
         add(command)
     given = parser.parse_args(arguments)
     os.umask(0o077)
-    given.do(given)
+    try:
+        if given.works_in_it:
+            _check(given.folder)
+        given.do(given)
+    except (OSError, UntrustedError) as error:
+        raise SystemExit(f"{error}") from error
+
+
+def _check(folder: Path) -> None:
+    """See that a session's folder, or a run's in it, is nobody else's."""
+    folders = [folder, *(each for each in folder.parents if each.name.startswith(PREFIX))]
+    for each in folders:
+        check_private(each, our_users())
 
 
 def _facts(command: argparse.ArgumentParser) -> None:
@@ -58,9 +72,12 @@ def _begin(command: argparse.ArgumentParser) -> None:
 
 def _leave(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
+        from fwbench.agent import state
         from fwbench.agent.sweeping import sweep
 
-        if not sweep(given.folder)["gone"]:
+        with state.alone():
+            gone = sweep(given.folder)["gone"]
+        if not gone:
             raise SystemExit(f"{given.folder} is still there")
 
     command.set_defaults(do=do)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fwbench.agent.cgroup import cgroup_of
-from fwbench.agent.files import hand_over, write
+from fwbench.agent.files import create, write
 from fwbench.agent.watching import stop_watching
 
 LOG_TAIL_LINES = 500
@@ -65,14 +65,13 @@ def finish(folder: Path, container: str) -> None:
     stop_watching(folder)
     write(folder / "container-after.json", state(container))
     log = folder / "container.log"
-    with log.open("wb") as out:
+    with create(log) as out:
         subprocess.run(
             ["docker", "logs", f"--tail={LOG_TAIL_LINES}", "--timestamps", container],
             check=True,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-    hand_over(log)
     remove(container)
 
 

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from fwbench.agent.files import read
+
 
 def detach() -> bool:
     """Go on in a session of our own, which no broken connection ends; True in the child."""
@@ -17,13 +19,13 @@ def detach() -> bool:
     return True
 
 
-def still_there(folder: Path, name: str) -> int | None:
-    """The process whose id is in such a file of a run's folder, if it works for that run.
+def still_there(pid_file: Path, folder: Path) -> int | None:
+    """The process whose id is in a file, if it works for the run that has this folder.
 
     Ids are used again: it does if the folder is among its arguments.
     """
     try:
-        pid = int((folder / name).read_text())
+        pid = int(read(pid_file))
         started = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None

@@ -1,15 +1,52 @@
-"""Files that the agent leaves: whole or not at all, and the user's own."""
+"""Files that the agent reads and leaves, in folders that no other user of the host can steer."""
 
+import errno
 import json
 import os
+import stat
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
+
+LIMIT_BYTES = 64 << 10
+
+
+class UntrustedError(Exception):
+    """A folder or file that somebody else on this host could have made or changed."""
+
+
+def read(path: Path, limit_bytes: int = LIMIT_BYTES) -> bytes:
+    """Return the content of a small regular file.
+
+    Raises `OSError` for anything else: a link, a FIFO, a device, a larger file. None of these is
+    waited for.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        content = file.read(limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise OSError(errno.EFBIG, f"more than {limit_bytes} bytes", str(path))
+    return content
+
+
+def create(path: Path) -> BinaryIO:
+    """Open a new file that belongs to the owner of its folder; what had its name is removed."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    hand_over(path)
+    return os.fdopen(descriptor, "wb")
 
 
 def write(path: Path, value: object) -> None:
     """Leave `value` as JSON at `path`, whole or not at all, for the owner of the folder."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value))
-    hand_over(partial)
+    with create(partial) as file:
+        file.write(json.dumps(value).encode())
     partial.rename(path)
 
 
@@ -17,4 +54,24 @@ def hand_over(path: Path) -> None:
     """Give a file that root made to the user in whose folder it lies."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def check_private(folder: Path, owners: Collection[int]) -> None:
+    """Raise `UntrustedError` unless only root and `owners` (user ids) can change a folder."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise UntrustedError(f"{folder} is no folder; remove it")
+    if found.st_uid not in owners:
+        raise UntrustedError(
+            f"{folder} belongs to user {found.st_uid} of this host, not to fwbench; remove it"
+        )
+    if found.st_mode & 0o077:
+        mode = stat.S_IMODE(found.st_mode)
+        raise UntrustedError(f"{folder} has mode {mode:04o} instead of 0700; remove it")
+
+
+def our_users() -> set[int]:
+    """Return the ids of the user who runs the agent, and of the one who became root by sudo."""
+    user = os.geteuid()
+    return {user, int(os.environ.get("SUDO_UID", user))} if user == 0 else {user}

@@ -73,7 +73,7 @@ def load(
 
 def stop_load(folder: Path) -> None:
     """End a load that is still running, after a look whether the pid is really its."""
-    pid = still_there(folder, "load.pid")
+    pid = still_there(folder / "load.pid", folder)
     if pid is not None:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)

@@ -3,17 +3,24 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fwbench.agent import lease
+from fwbench.agent import lease, state
+from fwbench.agent.files import hand_over, our_users
+from fwbench.agent.removal import remove, remove_each
 
 LABEL = "fwbench.session"
 ENGINE_TIMEOUT_S = 60
 ENDING_S = 5.0
+REMOVAL_S = 60.0
+ABANDONED_S = 5.0  # what the folders of others may cost a session that begins
+GRACE_S = 600.0  # a session that begins has its folder before it has a lease
 
 
 def enter(folder: Path, owner: str, for_s: float, run: str | None) -> dict[str, Any] | None:
@@ -23,66 +30,108 @@ def enter(folder: Path, owner: str, for_s: float, run: str | None) -> dict[str, 
     is no container of fwbench's, and no process of this session's but its warden. With `run` there
     is a folder for it; without, the session comes anew, and an older warden goes too.
     """
-    with lease.alone(folder.parent):
-        for other in lease.folders(folder.parent):
-            if other != folder and lease.left_s(other) > 0 and lease.read(other) is not None:
-                return lease.read(other)
+    with state.alone():
+        others = [each for each in lease.sessions() if each.name != folder.name]
+        for other in others:
+            if lease.left_s(other) > 0:
+                return lease.of(other)
         lease.take(folder, owner, for_s)
-    for other in lease.folders(folder.parent):
-        if other != folder and lease.left_s(other) <= 0:
+        for other in others:
             sweep(other)
-    if run is None:
-        end_processes_of(folder)
-    for inside in sorted(path for path in folder.iterdir() if path.is_dir()):
-        end_processes_of(inside)
-        shutil.rmtree(inside, ignore_errors=True)
+        if run is None:
+            remove_abandoned(folder.parent, ABANDONED_S)
+            end_processes_of(folder, _users(folder))
+            (state.of(folder) / state.WARDEN).unlink(missing_ok=True)
+    runs = [path for path in folder.iterdir() if path.is_dir()]
+    for each in runs:
+        end_processes_of(each, _users(folder))
+    remove(runs, REMOVAL_S)
     remove_containers(containers(None))
     if run is not None:
         made = folder / run
         made.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            owned = folder.stat()
-            os.chown(made, owned.st_uid, owned.st_gid)
+        hand_over(made)
     return None
 
 
 def sweep(folder: Path) -> dict[str, Any]:
-    """Take away all that one session left here, and tell how much that was."""
-    ended = end_processes_of(folder)
-    left = containers(lease.session_of(folder))
-    remove_containers(left)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Take away all that one session left here, and tell how much that was.
+
+    For whoever is `alone`. Nothing but the folder goes where the session has no lease: anybody may
+    have given it its name.
+    """
+    processes, left = 0, []
+    if lease.of(folder) is not None:
+        processes = end_processes_of(folder, _users(folder))
+        left = containers(lease.session_of(folder))
+        remove_containers(left)
+    remove([folder], REMOVAL_S)
+    state.forget(folder)
     return {
         "session": lease.session_of(folder),
-        "processes": ended,
+        "processes": processes,
         "containers": len(left),
-        "gone": not folder.exists(),
+        "gone": not os.path.lexists(folder),
     }
 
 
 def sweep_all(mine: Path, *, force: bool) -> dict[str, Any]:
     """Take away what every dead session left, with `force` every other one; `mine` is the asker's.
 
-    Containers of sessions whose folders are gone go too, unless a living session has the host.
+    Containers of no session go too, unless a living session has the host. Of folders of no session
+    it is told only how many there are: anybody may have given them their names.
     """
     swept, living = [], []
-    with lease.alone(mine.parent):
-        for folder in lease.folders(mine.parent):
-            if folder == mine:
-                continue
+    grace_s = 0 if force else GRACE_S
+    with state.alone():
+        for folder in lease.sessions():
             if force or lease.left_s(folder) <= 0:
                 swept.append(sweep(folder))
             else:
-                living.append(lease.read(folder) or {"session": lease.session_of(folder)})
+                living.append(lease.of(folder))
+        abandoned, stuck = remove_abandoned(mine.parent, REMOVAL_S, but=mine, grace_s=grace_s)
         orphans = [] if living else containers(None)
         remove_containers(orphans)
-    return {"swept": swept, "living": living, "orphans": len(orphans)}
+    return {
+        "swept": swept,
+        "living": living,
+        "orphans": len(orphans),
+        "abandoned": abandoned,
+        "stuck": stuck,
+    }
 
 
-def end_processes_of(folder: Path) -> int:
-    """Kill every process that names a folder among its arguments, but for us; how many there were.
+def remove_abandoned(
+    place: Path, within_s: float, *, but: Path | None = None, grace_s: float = GRACE_S
+) -> tuple[int, int]:
+    """Remove folders that are named like a session's but are no session's, except `but`.
 
-    What was started for a session has its folder there: the agent itself, and the load generator.
+    A reboot leaves them, and anybody may make one. Returns how many were removed and how many are
+    still there. Nothing else goes with them: neither a process nor a container.
+    """
+    known = {each.name for each in lease.sessions()} | ({but.name} if but else set())
+    now, found = time.time(), []
+    with os.scandir(place) as entries:
+        for entry in entries:
+            if entry.name.startswith(lease.PREFIX) and entry.name not in known:
+                with suppress(OSError):
+                    about = entry.stat(follow_symlinks=False)
+                    ours = about.st_uid in our_users()
+                    if (
+                        stat.S_ISDIR(about.st_mode)
+                        and now - about.st_mtime >= grace_s
+                        and (ours or os.geteuid() == 0)
+                    ):
+                        found.append((not ours, place / entry.name))
+    gone = remove_each([folder for _, folder in sorted(found)], within_s)
+    return gone, len(found) - gone
+
+
+def end_processes_of(folder: Path, users: Collection[int]) -> int:
+    """Kill every process of these users that names a folder among its arguments, but for us.
+
+    Returns how many there were. What was started for a session has its folder there: the agent
+    itself, and the load generator.
     """
     ours, named = _ancestors(), os.fsencode(str(folder))
     found = []
@@ -90,12 +139,12 @@ def end_processes_of(folder: Path) -> int:
         if not entry.name.isdecimal() or int(entry.name) in ours:
             continue
         with suppress(OSError):
+            if entry.stat().st_uid not in users:
+                continue
             arguments = (entry / "cmdline").read_bytes().split(b"\0")
             if any(_names(argument, named) for argument in arguments):
+                os.kill(int(entry.name), signal.SIGKILL)
                 found.append(int(entry.name))
-    for pid in found:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + ENDING_S
     while any(_is_alive(pid) for pid in found) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -124,6 +173,11 @@ def remove_containers(ids: list[str]) -> None:
             capture_output=True,
             timeout=ENGINE_TIMEOUT_S,
         )
+
+
+def _users(folder: Path) -> set[int]:
+    """Whose processes work for a session: root's, and those of the user who logs in for it."""
+    return {0, (lease.of(folder) or {}).get("user", 0)}
 
 
 def _names(argument: bytes, folder: bytes) -> bool:

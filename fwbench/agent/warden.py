@@ -8,26 +8,25 @@ import os
 import time
 from pathlib import Path
 
-from fwbench.agent import lease
+from fwbench.agent import lease, state
 from fwbench.agent.detached import still_there
 from fwbench.agent.sweeping import sweep
 
-PID = "warden.pid"
 NAP_S = 60.0
 
 
 def is_on_duty(folder: Path) -> bool:
     """Whether a session has its warden here already."""
-    return still_there(folder, PID) is not None
+    return still_there(state.of(folder) / state.WARDEN, folder) is not None
 
 
 def keep_watch(folder: Path) -> None:
-    """Wait until the folder is gone or its lease over, and then take the session away."""
-    (folder / PID).write_text(str(os.getpid()))
-    while folder.exists():
+    """Wait until a session's lease is given back, or over; then take the session away."""
+    (state.of(folder) / state.WARDEN).write_text(str(os.getpid()))
+    while lease.of(folder) is not None:
         left_s = lease.left_s(folder)
         if left_s <= 0:
-            with lease.alone(folder.parent):
+            with state.alone():
                 if lease.left_s(folder) <= 0:  # nobody renewed it meanwhile
                     sweep(folder)
             return

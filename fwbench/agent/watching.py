@@ -8,10 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fwbench.agent import state
 from fwbench.agent.detached import still_there
-from fwbench.agent.files import hand_over
 
-PID = "sampler.pid"
 TELEMETRY = "telemetry-target.json"
 STOPPING_S = 2.0
 
@@ -26,8 +25,7 @@ def watch(folder: Path, container: Sequence[dict[str, Any]], for_s: float) -> No
 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # it is asked for below
     try:
-        (folder / PID).write_text(str(os.getpid()))
-        hand_over(folder / PID)
+        _pid_file(folder).write_text(str(os.getpid()))
     except OSError:
         return
     first = min(container, key=lambda process: process["started_ticks"], default=None)
@@ -46,7 +44,7 @@ def watch(folder: Path, container: Sequence[dict[str, Any]], for_s: float) -> No
 
 def stop_watching(folder: Path) -> None:
     """End the sampler, after a look whether it is this run's, and wait for what it leaves."""
-    pid = still_there(folder, PID)
+    pid = still_there(_pid_file(folder), folder)
     if pid is None:
         return
     with suppress(ProcessLookupError):
@@ -54,3 +52,8 @@ def stop_watching(folder: Path) -> None:
     deadline = time.monotonic() + STOPPING_S
     while not (folder / TELEMETRY).exists() and time.monotonic() < deadline:
         time.sleep(0.005)
+
+
+def _pid_file(folder: Path) -> Path:
+    """A run's folder lies in its session's."""
+    return state.of(folder.parent) / state.SAMPLER

@@ -23,7 +23,14 @@ def _words(host: Cleaned) -> Iterator[str]:
         yield one_line(f"session {swept.session}: {done} ({what})")
     if told.orphans:
         yield f"{counted(told.orphans, 'container')} of no session removed"
+    if told.abandoned:
+        yield f"{counted(told.abandoned, 'folder')} of no session removed"
+    if told.stuck:
+        yield (
+            f"{counted(told.stuck, 'folder')} of no session could not be removed:"
+            " see /var/tmp/fwbench-session-* there"
+        )
     for lease in told.living:
         yield one_line(f"left alone: {lease.words}; --force takes it away")
-    if not (told.swept or told.orphans or told.living):
+    if not any((told.swept, told.orphans, told.abandoned, told.stuck, told.living)):
         yield "nothing"

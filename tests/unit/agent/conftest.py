@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import socket
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 from surroundings import PATIENCE_S, PID, Agent, Docker, H2load, Kernel, Passing, Serve, Sleeper
 
-from fwbench.agent import asking, cgroup, container
+from fwbench.agent import asking, cgroup, container, state
 from fwbench.agent.archive import archive
 
 
@@ -25,15 +27,45 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+ELSEWHERE = """import os, sys
+from pathlib import Path
+
+from fwbench.agent import state
+from fwbench.agent.commands import main
+
+state.place = lambda: Path(os.environ["PLACE_OF_STATE"])
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where agents keep who has the host, in place of what is this machine's own."""
+    place = tmp_path / "run"
+    monkeypatch.setattr(state, "place", lambda: place)
+    return place
+
+
 @pytest.fixture(scope="session")
-def agent(tmp_path_factory: pytest.TempPathFactory) -> Agent:
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive as hosts have it, but for the place where it keeps who has the host."""
+    path = tmp_path_factory.mktemp("agent") / "agent.pyz"
+    with (
+        zipfile.ZipFile(io.BytesIO(archive())) as original,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as changed,
+    ):
+        for name in original.namelist():
+            changed.writestr(name, ELSEWHERE if name == "__main__.py" else original.read(name))
+    return path
+
+
+@pytest.fixture
+def agent(packed: Path, kept: Path) -> Agent:
     """Runs the archive as the hosts do, with neither this project nor any other on its path."""
-    packed = tmp_path_factory.mktemp("agent") / "agent.pyz"
-    packed.write_bytes(archive())
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-I", "-S", str(packed), *arguments]
-        env = {"PATH": os.environ["PATH"], **environment}
+        env = {"PATH": os.environ["PATH"], "PLACE_OF_STATE": str(kept), **environment}
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
 
     return run

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from surroundings import Agent, Docker, Kernel, Sleeper, await_end, await_file
 
-from fwbench.agent.watching import PID, TELEMETRY, stop_watching, watch
+from fwbench.agent.watching import TELEMETRY, stop_watching, watch
 
 
 @pytest.fixture(autouse=True)
@@ -19,16 +19,24 @@ def _signals_as_they_were() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@pytest.fixture(autouse=True)
+def pid_file(kept: Path, tmp_path: Path) -> Path:
+    """What is kept of the session in whose folder the run's folder lies."""
+    of_session = kept / tmp_path.name
+    of_session.mkdir(parents=True, mode=0o700)
+    return of_session / "sampler.pid"
+
+
 def samples(folder: Path) -> int:
     return len(json.loads((folder / TELEMETRY).read_text())["series"]["time_s"])
 
 
-def test_a_sampler_ends_when_its_time_is_over(folder: Path) -> None:
+def test_a_sampler_ends_when_its_time_is_over(folder: Path, pid_file: Path) -> None:
     began = time.monotonic()
     watch(folder, (), 0.5)
     assert 0.4 < time.monotonic() - began < 3
     assert samples(folder) >= 3
-    assert int((folder / PID).read_text()) == os.getpid()
+    assert int(pid_file.read_text()) == os.getpid()
 
 
 def test_a_sampler_ends_when_it_is_told_to(folder: Path) -> None:
@@ -44,7 +52,6 @@ def test_a_sampler_ends_when_it_is_told_to(folder: Path) -> None:
 
 def test_a_sampler_ends_with_the_runs_folder(folder: Path) -> None:
     def remove() -> None:
-        (folder / PID).unlink()
         folder.rmdir()
 
     removing = threading.Timer(0.3, remove)
@@ -61,25 +68,29 @@ def test_a_folder_that_is_gone_already_is_not_sampled_for(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", [None, "", "99999999"])
-def test_stopping_a_sampler_that_there_is_not_does_nothing(folder: Path, text: str | None) -> None:
+def test_stopping_a_sampler_that_there_is_not_does_nothing(
+    folder: Path, pid_file: Path, text: str | None
+) -> None:
     if text is not None:
-        (folder / PID).write_text(text)
+        pid_file.write_text(text)
     stop_watching(folder)
 
 
-def test_a_process_that_got_the_pid_since_is_left_alone(folder: Path, sleeper: Sleeper) -> None:
+def test_a_process_that_got_the_pid_since_is_left_alone(
+    folder: Path, pid_file: Path, sleeper: Sleeper
+) -> None:
     pid = sleeper("/elsewhere")
-    (folder / PID).write_text(str(pid))
+    pid_file.write_text(str(pid))
     stop_watching(folder)
     os.kill(pid, 0)
 
 
 def test_a_sampler_that_leaves_nothing_is_not_waited_for_long(
-    folder: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+    folder: Path, pid_file: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fwbench.agent.watching.STOPPING_S", 0.1)
     pid = sleeper(str(folder))
-    (folder / PID).write_text(str(pid))
+    pid_file.write_text(str(pid))
     began = time.monotonic()
     stop_watching(folder)
     assert time.monotonic() - began < 2
@@ -87,7 +98,7 @@ def test_a_sampler_that_leaves_nothing_is_not_waited_for_long(
 
 
 def test_settling_leaves_a_sampler_behind_and_finishing_ends_it(
-    agent: Agent, folder: Path, docker: Docker, sleeper: Sleeper
+    agent: Agent, folder: Path, pid_file: Path, docker: Docker, sleeper: Sleeper
 ) -> None:
     """As the driver does it, but for the engine; the container's first process is a real one."""
     docker(Pid=sleeper())
@@ -96,8 +107,8 @@ def test_settling_leaves_a_sampler_behind_and_finishing_ends_it(
     done = agent("settle", *options, str(folder), PATH=path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (folder / "container-before.json").exists()
-    await_file(folder / PID)
-    pid = int((folder / PID).read_text())
+    await_file(pid_file)
+    pid = int(pid_file.read_text())
     assert os.getsid(pid) != os.getsid(0)
     time.sleep(0.5)
     assert not (folder / TELEMETRY).exists()
@@ -109,7 +120,7 @@ def test_settling_leaves_a_sampler_behind_and_finishing_ends_it(
 
 
 def test_settling_leaves_no_sampler_unless_it_is_asked_for(
-    agent: Agent, folder: Path, docker: Docker, kernel: Kernel
+    agent: Agent, folder: Path, pid_file: Path, docker: Docker, kernel: Kernel
 ) -> None:
     kernel({})
     docker(Running=False, Pid=0)
@@ -117,4 +128,4 @@ def test_settling_leaves_no_sampler_unless_it_is_asked_for(
     done = agent("settle", "--for=1", "--container=c", "--processes=1", str(folder), PATH=path)
     assert done.returncode == 0
     time.sleep(0.3)
-    assert not (folder / PID).exists()
+    assert not pid_file.exists()

@@ -1,0 +1,85 @@
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from fwbench.agent import removal
+from fwbench.agent.removal import remove, remove_each
+
+LONG_S = 30.0
+
+
+def test_a_folder_goes_with_all_that_is_in_it(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "file").write_text("text")
+    os.mkfifo(folder / "fifo")
+    (folder / "-rf").mkdir(mode=0o000)
+    (folder / "odd\nname").write_text("text")
+    remove([folder], LONG_S)
+    assert not folder.exists()
+
+
+def test_what_links_lead_to_stays(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("precious")
+    (folder / "link").symlink_to(tmp_path / "precious")
+    (tmp_path / "instead").symlink_to(tmp_path / "precious")
+    remove([folder, tmp_path / "instead"], LONG_S)
+    assert not folder.exists()
+    assert (tmp_path / "precious" / "file").exists()
+
+
+def test_folders_that_are_deeper_than_python_goes_are_removed(folder: Path) -> None:
+    before = os.open(".", os.O_RDONLY)
+    os.chdir(folder)
+    for _ in range(3000):
+        os.mkdir("d")  # noqa: PTH102 - no path to it could be given
+        os.chdir("d")
+    os.fchdir(before)
+    os.close(before)
+    remove([folder], LONG_S)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("inside", ["", "/sub", "/sub/a\\040b"])
+def test_a_folder_with_a_mount_stays_as_it_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    (folder / "file").write_text("text")
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 98:0 / {folder}{inside} rw,noatime - ext4 /dev/root rw\n")
+    monkeypatch.setattr(removal, "MOUNTS", mounts)
+    remove([folder], LONG_S)
+    assert (folder / "file").exists()
+
+
+def test_a_mount_elsewhere_does_not_keep_a_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 98:0 / {folder}-twin rw,noatime - ext4 /dev/root rw\n")
+    monkeypatch.setattr(removal, "MOUNTS", mounts)
+    remove([folder], LONG_S)
+    assert not folder.exists()
+
+
+def test_removing_takes_no_longer_than_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rm").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "rm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    folders = [tmp_path / f"folder-{number}" for number in range(100)]
+    for folder in folders:
+        folder.mkdir()
+    began = time.monotonic()
+    assert remove_each(folders, 0.5) == 0
+    assert time.monotonic() - began < 5
+
+
+def test_it_is_told_how_many_are_gone(tmp_path: Path) -> None:
+    folders = [tmp_path / f"folder-{number}" for number in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    assert remove_each(folders, LONG_S) == 3
