@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from fwbench.agent import archive
 from fwbench.errors import LostError
 from fwbench.remote import FILE_LIMIT_BYTES, Remote
 
@@ -50,7 +51,7 @@ class Bench:
     @property
     def agent(self) -> PurePosixPath:
         """Where the agent lies on every host."""
-        return self.folder / "agent.pyz"
+        return self.folder / archive.NAME
 
     def check_cancelled(self) -> None:
         """Raise `CancelledError` once somebody has asked to stop."""
@@ -88,8 +89,8 @@ class Desk:
         sudo: bool = False,
     ) -> None:
         """Let a host's agent do something, once."""
-        agent = ["python3", "-I", str(self.bench.agent), command, *options, str(self.folder)]
-        host.check([*agent, *argv], timeout_s=limit_s, sudo=sudo)
+        agent = archive.command(command, *options, str(self.folder), *argv)
+        host.check(agent, timeout_s=limit_s, sudo=sudo, within=self.bench.folder)
 
     def insist(self, host: Remote, ask: Callable[[], T], until: float = 0.0) -> T:
         """Ask again and again while the host is lost; what is asked may happen more than once.

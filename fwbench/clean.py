@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from fwbench import occupancy
-from fwbench.agent.archive import archive
+from fwbench.agent.archive import command
 from fwbench.errors import FwbenchError, HostError
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host, Rig
@@ -67,12 +67,10 @@ def _clean(host: Host, *, force: bool) -> Cleaned:
 
 def _told(remote: Remote, *, force: bool) -> Told:
     folder = occupancy.folder_of(f"clean-{uuid.uuid4().hex}")
-    remote.check(["mkdir", "-m", "700", str(folder)])
+    occupancy.make_folder(remote, folder)
     try:
-        agent = str(folder / occupancy.AGENT)
-        remote.put(archive(), agent)
-        argv = ["python3", "-I", agent, "clean", *(["--force"] if force else []), str(folder)]
-        remote.check(argv, timeout_s=TIMEOUT_S, sudo=True)
+        argv = command("clean", *(["--force"] if force else []), str(folder))
+        remote.check(argv, timeout_s=TIMEOUT_S, sudo=True, within=folder)
         with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
             to = Path(private) / "cleaned.json"
             remote.get(str(folder / "cleaned.json"), to)

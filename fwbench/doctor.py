@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
 from fwbench import ready
-from fwbench.agent.archive import archive
+from fwbench.agent.archive import NAME, archive
 from fwbench.errors import FwbenchError, HostError, InventoryError
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host, Rig, Target
@@ -60,7 +60,7 @@ def _facts(remote: Remote, host: Host, to: str | None) -> HostFacts:
     folder = PurePosixPath("/var/tmp") / f"fwbench-doctor-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
     remote.check(["mkdir", "-m", "700", str(folder)])
     try:
-        remote.put(archive(), str(folder / "agent.pyz"))
+        remote.put(archive(), str(folder / NAME))
         return ready.facts(remote, host, folder, to)
     finally:
         remote.check(["rm", "-rf", str(folder)])

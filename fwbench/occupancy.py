@@ -1,7 +1,7 @@
 """A host while a session has it: entered with a lease, left as it was.
 
-The lease is a file in the session's folder on the host. Whoever comes while it runs is refused;
-once it is over, the session is dead, and what it left is anybody's to take away.
+The host's agent keeps the lease where no other user of the host can write. Whoever comes while it
+runs is refused; once it is over, the session is dead, and what it left is anybody's to take away.
 """
 
 import os
@@ -13,11 +13,10 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fwbench import places
-from fwbench.agent.archive import archive
+from fwbench.agent.archive import NAME, archive, command
 from fwbench.errors import FwbenchError, HostError, NotReadyError
-from fwbench.remote import Remote
+from fwbench.remote import Completed, Remote
 
-AGENT = "agent.pyz"
 ARRIVAL_S = 180.0
 BEGIN_TIMEOUT_S = 90.0
 _HELD_BY_ANOTHER = 75  # as `fwbench.agent.commands` has it
@@ -57,13 +56,26 @@ def arrive(remote: Remote, folder: PurePosixPath, instead_of: PurePosixPath | No
     `instead_of` is the folder of a session that is known to be dead, whatever its lease says.
     Raises `NotReadyError` where another session has the host.
     """
-    remote.check(["rm", "-rf", str(folder)])
-    remote.check(["mkdir", "-m", "700", str(folder)])
-    remote.put(archive(), str(folder / AGENT))
+    make_folder(remote, folder)
     if instead_of is not None:
-        argv = ["python3", "-I", str(folder / AGENT), "leave", str(instead_of)]
-        remote.check(argv, timeout_s=BEGIN_TIMEOUT_S, sudo=True)
+        argv = command("leave", str(instead_of))
+        remote.check(argv, timeout_s=BEGIN_TIMEOUT_S, sudo=True, within=folder)
     begin(remote, folder, None, ARRIVAL_S)
+
+
+def make_folder(remote: Remote, folder: PurePosixPath) -> None:
+    """Make an empty folder for the login user alone, with the agent in it.
+
+    Raises `HostError` where another user of the host has taken the name: nothing of his is used.
+    """
+    remote.execute(["rm", "-rf", str(folder)], timeout_s=BEGIN_TIMEOUT_S)
+    made = remote.execute(["mkdir", "-m", "700", str(folder)])
+    if made.exit_status:
+        raise HostError(
+            f"{remote.name}: {folder} cannot be made ({_words(made)}); if it is there already,"
+            " another user of that host made it: remove it as root"
+        )
+    remote.put(archive(), str(folder / NAME))
 
 
 def begin(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float) -> None:
@@ -71,29 +83,40 @@ def begin(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float) 
 
     Raises `NotReadyError` where another session has the host.
     """
-    argv = ["python3", "-I", str(folder / AGENT), "begin", f"--owner={owner()}", f"--for={for_s:g}"]
+    options = [f"--owner={owner()}", f"--for={for_s:g}"]
     if run is not None:
-        argv.append(f"--run={run}")
-    done = remote.execute([*argv, str(folder)], timeout_s=BEGIN_TIMEOUT_S, sudo=True)
+        options.append(f"--run={run}")
+    argv = command("begin", *options, str(folder))
+    done = remote.execute(argv, timeout_s=BEGIN_TIMEOUT_S, sudo=True, within=folder)
     if done.exit_status == _HELD_BY_ANOTHER:
         raise NotReadyError(
             f"{remote.name}: is in use by {_holder(remote, folder).words};"
             " wait for its end, or take it away with `fwbench clean --force`"
         )
     if done.exit_status:
-        raise HostError(
-            f"{remote.name}: cannot be prepared: {done.stderr.strip()[-300:] or 'it said nothing'}"
-        )
+        raise HostError(f"{remote.name}: cannot be prepared: {_words(done)}")
 
 
 def leave(remote: Remote, folder: PurePosixPath) -> None:
     """Take the session off a host; from one that cannot be reached its warden does that, later."""
-    agent = ["python3", "-I", str(folder / AGENT), "leave", str(folder)]
+    argv = command("leave", str(folder))
     try:
-        if remote.execute(agent, timeout_s=BEGIN_TIMEOUT_S, sudo=True).exit_status:
+        if remote.execute(argv, timeout_s=BEGIN_TIMEOUT_S, sudo=True, within=folder).exit_status:
             remote.check(["rm", "-rf", str(folder)])
     except FwbenchError:
         return
+
+
+def has(remote: Remote, folder: PurePosixPath) -> bool:
+    """Whether a session's folder is still there, and nobody else's.
+
+    Raises `LostError` where the host does not answer.
+    """
+    return remote.execute(["test", "-f", NAME], within=folder).exit_status == 0
+
+
+def _words(done: Completed) -> str:
+    return done.stderr.strip()[-300:] or "it said nothing"
 
 
 def _holder(remote: Remote, folder: PurePosixPath) -> Lease:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from fwbench.agent import archive
 from fwbench.errors import HostError, InventoryError, NotReadyError, ParseError
 from fwbench.loadgen.h2load import parse_version
 from fwbench.model.contender import Contender
@@ -48,8 +49,8 @@ def facts(remote: Remote, host: Host, folder: PurePosixPath, to: str | None = No
     """
     root = isinstance(host, Target)  # the engine answers root alone
     path = [] if to is None else [f"--to={to}"]
-    argv = ["python3", "-I", str(folder / "agent.pyz"), "facts", *path, str(folder)]
-    remote.check(argv, timeout_s=60, sudo=root)
+    argv = archive.command("facts", *path, str(folder))
+    remote.check(argv, timeout_s=60, sudo=root, within=folder)
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
         saved = Path(private) / "facts.json"
         remote.get(str(folder / "facts.json"), saved)

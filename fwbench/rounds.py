@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from fwbench import execute
+from fwbench import execute, occupancy
 from fwbench.analyse.search import held, next_rate
 from fwbench.analyse.summarise import narrow_enough
 from fwbench.bench import Bench, CancelledError
@@ -150,7 +150,7 @@ class Rounds:
         The controller's machine slept, say, with a load under way.
         """
         try:
-            return not all(host.exists(str(self.bench.agent)) for host in self.bench.hosts)
+            return not all(occupancy.has(host, self.bench.folder) for host in self.bench.hosts)
         except LostError:
             return True
         except FwbenchError:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 from building import SAMPLES, answer, container
 from sampled import telemetry
 
+from fwbench.agent.archive import NAME
 from fwbench.agent.reduce import ends, reduce_log, reduce_window
 from fwbench.agent.rows import Window
 from fwbench.errors import HostError, LostError
@@ -132,15 +133,30 @@ class FakeHost:
     # What a Remote does
 
     def execute(
-        self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30,
+        sudo: bool = False,
+        within: PurePosixPath | None = None,
     ) -> Completed:
+        argv = [f"{within}/{word}" if word == NAME else word for word in argv]
         self._hear(shlex.join(argv))
+        if within is not None and str(within) not in self.folders:
+            return Completed(argv=tuple(argv), exit_status=77, stderr=f"{within} is gone")
         status, stderr = self._perform(list(argv), sudo)
         assert timeout_s > 0
         return Completed(argv=tuple(argv), exit_status=status, stderr=stderr)
 
-    def check(self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False) -> None:
-        done = self.execute(argv, timeout_s=timeout_s, sudo=sudo)
+    def check(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30,
+        sudo: bool = False,
+        within: PurePosixPath | None = None,
+    ) -> None:
+        done = self.execute(argv, timeout_s=timeout_s, sudo=sudo, within=within)
         if done.exit_status:
             raise HostError(f"{self.name}: `{shlex.join(argv)}` exited: {done.stderr}")
 
@@ -200,6 +216,8 @@ class FakeHost:
             case ["docker", "rm", "--force", "--volumes", name]:
                 assert sudo, "the engine answers root alone"
                 self.containers.discard(name)
+            case ["test", "-f", path]:
+                return (0 if path in self.files else 1), ""
             case ["python3", "-I", agent, command, *rest]:
                 if agent not in self.files:
                     return 2, f"can't open file {agent!r}"

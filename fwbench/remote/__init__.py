@@ -4,7 +4,7 @@ import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -20,6 +20,13 @@ __all__ = ["Completed", "Remote", "SshRemote", "known_hosts_files"]
 
 FILE_LIMIT_BYTES = 16 << 20  # of what is read as a whole
 _CHUNK_BYTES = 1 << 20
+# Whoever has entered a folder of his own that only he can write to stays in it, whatever is done
+# to its name meanwhile.
+_WITHIN = (
+    'cd "$0" 2>/dev/null && case "$(stat -c %u:%a .)" in'
+    ' "${SUDO_UID:-$(id -u)}":*700) exec "$@";; esac;'
+    ' echo "$0 is not the folder that fwbench made, or no longer there" >&2; exit 77'
+)
 _TRANSPORT_ENDS_S = 1
 
 
@@ -39,11 +46,27 @@ class Remote(Protocol):
         """The host's name in the inventory."""
 
     def execute(
-        self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30,
+        sudo: bool = False,
+        within: PurePosixPath | None = None,
     ) -> Completed:
-        """Run a command; its exit status is the caller's to judge."""
+        """Run a command; its exit status is the caller's to judge.
 
-    def check(self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False) -> None:
+        `within` is the folder to run it in. It is not run where that is not the login user's own,
+        with mode 0700: another user of the host may have made one of the same name since.
+        """
+
+    def check(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30,
+        sudo: bool = False,
+        within: PurePosixPath | None = None,
+    ) -> None:
         """Run a command that must succeed, else raise `HostError` with the end of its stderr."""
 
     def put(self, content: bytes, path: str) -> None:
@@ -82,10 +105,17 @@ class SshRemote:
         self._connection.close()
 
     def execute(
-        self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30,
+        sudo: bool = False,
+        within: PurePosixPath | None = None,
     ) -> Completed:
         """Run a command, bounded on the host itself, since a lost connection leaves it running."""
         words = ["timeout", "--kill-after=5", f"{timeout_s:g}", *argv]
+        if within is not None:
+            words = ["sh", "-c", _WITHIN, str(within), *words]
         becomes = sudo and self._host.become
         if becomes:
             words = under_sudo.argv_of(words)
@@ -96,9 +126,16 @@ class SshRemote:
         stderr = self._past_sudo(result.exited, result.stderr) if becomes else result.stderr
         return Completed(argv=tuple(argv), exit_status=result.exited, stderr=stderr[-4000:])
 
-    def check(self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False) -> None:
+    def check(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30,
+        sudo: bool = False,
+        within: PurePosixPath | None = None,
+    ) -> None:
         """Run a command that must succeed."""
-        done = self.execute(argv, timeout_s=timeout_s, sudo=sudo)
+        done = self.execute(argv, timeout_s=timeout_s, sudo=sudo, within=within)
         if done.exit_status == 124:
             raise HostError(f"{self.name}: `{shlex.join(argv)}` took over {timeout_s:g} s")
         if done.exit_status:

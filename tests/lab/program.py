@@ -107,7 +107,8 @@ class Lab:
     def leftovers(self) -> dict[str, str]:
         """What a session may have forgotten on each host: containers, folders, load."""
         look = (
-            "sudo docker ps --all --quiet 2>/dev/null; ls -d /var/tmp/fwbench-* 2>/dev/null;"
+            "sudo docker ps --all --quiet 2>/dev/null;"
+            " ls -d /var/tmp/fwbench-* /run/fwbench 2>/dev/null;"
             " pgrep -a h2load; pgrep -af 'agent[.]pyz'; true"
         )
         found = {host: self.ask(host, look).strip() for host in self.hosts}

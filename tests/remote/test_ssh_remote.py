@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from loopback import Relay, Server, free_port, keygen
@@ -116,6 +116,38 @@ def test_all_hostile_arguments_arrive_together_and_none_is_executed(
     box.check(["env", f"--chdir={tmp_path}", "python3", "-c", ECHO, str(there), *HOSTILE])
     assert json.loads(there.read_text()) == list(HOSTILE)
     assert not (tmp_path / "pwned").exists()
+
+
+def test_a_command_is_run_within_a_folder_of_its_users_own(box: SshRemote, tmp_path: Path) -> None:
+    folder = tmp_path / "it's mine"
+    folder.mkdir(mode=0o700)
+    box.check(["touch", "here"], within=PurePosixPath(folder))
+    assert (folder / "here").exists()
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o777])
+def test_no_command_is_run_within_a_folder_that_others_can_enter(
+    box: SshRemote, tmp_path: Path, mode: int
+) -> None:
+    tmp_path.chmod(mode)
+    with pytest.raises(HostError, match=f"{tmp_path} is not the folder that fwbench made"):
+        box.check(["touch", "here"], within=PurePosixPath(tmp_path))
+    assert list(tmp_path.glob("here")) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_no_command_is_run_within_a_folder_of_another_user(box: SshRemote, tmp_path: Path) -> None:
+    folder = tmp_path / "his"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 65534, 65534)
+    with pytest.raises(HostError, match=f"{folder} is not the folder that fwbench made"):
+        box.check(["touch", "here"], within=PurePosixPath(folder))
+    assert list(folder.iterdir()) == []
+
+
+def test_no_command_is_run_within_a_folder_that_is_gone(box: SshRemote, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="or no longer there"):
+        box.check(["true"], within=PurePosixPath(tmp_path / "gone"))
 
 
 def test_a_command_over_its_time_is_ended_on_the_host_itself(

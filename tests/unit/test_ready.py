@@ -231,9 +231,9 @@ def test_only_a_target_is_asked_as_root(number: int, as_root: bool) -> None:
     asked = []
 
     class Asked(FakeHost):
-        def check(self, argv: Sequence[str], *, timeout_s: float = 30, sudo: bool = False) -> None:
+        def check(self, argv: Sequence[str], *, sudo: bool = False, **given: Any) -> None:
             asked.append(sudo)
-            super().check(argv, timeout_s=timeout_s, sudo=sudo)
+            super().check(argv, sudo=sudo, **given)
 
     host = rig().hosts[number]
     remote = Asked(host.name)

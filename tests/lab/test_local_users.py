@@ -1,0 +1,137 @@
+"""Another user of a host, without any rights, steers nothing that fwbench does there as root."""
+
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import pytest
+from program import Lab
+
+from fwbench import occupancy
+from fwbench.errors import HostError
+from fwbench.inventory import rigs
+from fwbench.playbook import list_inventory
+from fwbench.remote import SshRemote
+
+HOST = "client-1"
+USER = "mallory"
+FALSE_LEASE = (
+    '{"session": "x", "owner": "y", "until_s": 1e12,'
+    ' "boot_id": "\'$(cat /proc/sys/kernel/random/boot_id)\'"}'
+)
+
+
+class Mallory:
+    """A second, unprivileged user of a real host."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        lab.ask(HOST, f"sudo useradd --create-home --shell /bin/sh {USER}")
+
+    def does(self, script: str) -> str:
+        return self.lab.ask(HOST, f"sudo -u {USER} sh -c {shlex.quote(f'cd /var/tmp; {script}')}")
+
+    def tries(self, script: str) -> str:
+        """What a command complains of."""
+        return self.does(f"{script} 2>&1 >/dev/null; true")
+
+    def goes(self) -> None:
+        self.lab.ask(
+            HOST,
+            f"sudo pkill -KILL -u {USER}; sudo rm -rf /tmp/owned; sudo find /var/tmp -maxdepth 1"
+            f" -user {USER} -exec rm -rf {{}} +; sudo userdel --remove {USER} 2>/dev/null; true",
+        )
+
+
+@pytest.fixture
+def mallory(ready: Lab) -> Iterator[Mallory]:
+    user = Mallory(ready)
+    try:
+        yield user
+    finally:
+        user.goes()
+    assert ready.leftovers() == {}
+
+
+@pytest.fixture
+def remote(ready: Lab) -> Iterator[SshRemote]:
+    found = rigs(list_inventory(ready.inventory), "the lab")
+    (host,) = [host for rig in found for host in rig.hosts if host.name == HOST]
+    with SshRemote(host) as remote:
+        yield remote
+
+
+@pytest.fixture
+def folder() -> PurePosixPath:
+    return occupancy.folder_of(f"local-users-{time.time_ns()}")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        f"echo '{FALSE_LEASE}' >lease.json",
+        "mkfifo lease.json",
+        "ln -s /dev/zero lease.json",
+        f"echo '{FALSE_LEASE}' >lease.json; truncate --size=1T lease.json",
+    ],
+    ids=["false", "a FIFO", "a link to /dev/zero", "huge"],
+)
+def test_a_lease_of_his_keeps_no_session_from_the_host(
+    mallory: Mallory, remote: SshRemote, folder: PurePosixPath, make: str
+) -> None:
+    mallory.does(f"mkdir -m 755 fwbench-session-his; cd fwbench-session-his; {make}")
+    began = time.monotonic()
+    occupancy.arrive(remote, folder)
+    occupancy.leave(remote, folder)
+    assert time.monotonic() - began < 20
+
+
+def test_a_lock_of_his_holds_nobody_up(
+    mallory: Mallory, remote: SshRemote, folder: PurePosixPath
+) -> None:
+    mallory.does("setsid flock /var/tmp sleep 300 >/dev/null 2>&1 &")
+    began = time.monotonic()
+    occupancy.arrive(remote, folder)
+    assert "Permission denied" in mallory.tries("flock --nonblock /run/fwbench true")
+    assert "Permission denied" in mallory.tries("ls /run/fwbench")
+    occupancy.leave(remote, folder)
+    assert time.monotonic() - began < 20
+    assert "Permission denied" in mallory.tries("mkdir /run/fwbench")
+
+
+def test_nothing_but_his_own_folder_goes_by_what_he_puts_into_it(
+    mallory: Mallory, remote: SshRemote, folder: PurePosixPath, ready: Lab
+) -> None:
+    ready.ask(HOST, "sudo install -d /var/tmp/precious && sudo touch /var/tmp/precious/file")
+    mallory.does(
+        "mkdir fwbench-session-his; cd fwbench-session-his; ln -s /var/tmp/precious link;"
+        " mkfifo fifo; mkdir -m 0 closed; touch -- -rf; seq 3000 | xargs touch;"
+        " touch --date='1 hour ago' ."
+    )
+    his = "/var/tmp/fwbench-session-his"
+    ready.ask(HOST, f"setsid sh -c 'sleep 300; :' {his}/file >/dev/null 2>&1 &")
+    try:
+        occupancy.arrive(remote, folder)
+        occupancy.leave(remote, folder)
+        assert ready.ssh(HOST, f"test -e {his}").returncode == 1
+        assert ready.ask(HOST, "ls /var/tmp/precious").split() == ["file"]
+        ready.ask(HOST, f"pgrep -f '^sh -c sleep 300; : {his}/file'")
+    finally:
+        ready.ask(HOST, f"sudo rm -r /var/tmp/precious; pkill -f '^sh -c sleep 300; : {his}'; true")
+
+
+def test_no_code_of_his_is_executed_when_he_takes_the_name_of_a_session_that_is_over(
+    mallory: Mallory, remote: SshRemote, folder: PurePosixPath, ready: Lab
+) -> None:
+    occupancy.arrive(remote, folder)
+    ready.ask(HOST, f"sudo rm -rf {folder} /run/fwbench; sudo pkill -KILL -f [a]gent.pyz; true")
+    code = 'open("/tmp/owned", "w")'
+    mallory.does(f"mkdir -m 755 {folder}; echo '{code}' >{folder}/agent.pyz")
+    with pytest.raises(HostError, match="is not the folder that fwbench made, or no longer there"):
+        occupancy.begin(remote, folder, "r1-0001-flask", 60)
+    assert not occupancy.has(remote, folder)
+    occupancy.leave(remote, folder)
+    assert ready.ssh(HOST, "test -e /tmp/owned").returncode == 1
+    with pytest.raises(HostError, match="another user of that host made it: remove it as root"):
+        occupancy.arrive(remote, folder)
