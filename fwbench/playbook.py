@@ -100,6 +100,7 @@ def play(
     expected: Iterable[str],
     *,
     ssh_config: str | None = None,
+    jumps: Mapping[str, str] | None = None,
     variables: Mapping[str, Any] | None = None,
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
@@ -107,7 +108,8 @@ def play(
     """Run a playbook of `playbooks/` on the expected hosts, all at once; each is in the result.
 
     `ssh_config` is what OpenSSH is told before the user's own configuration; without it, keys are
-    looked for in the user's own known_hosts.
+    looked for in the user's own known_hosts. `jumps` is the ProxyJump of each host that has one: it
+    takes the place of a ProxyCommand, whose ssh would be told nothing.
     `on_task` is called with the name of each task as it starts. Raises `ProvisionError` where
     Ansible itself fails, and `KeyboardInterrupt` once Ansible has ended after Ctrl-C; what fails on
     a host is in that host's result.
@@ -152,7 +154,7 @@ def play(
                 project_dir=str(root),
                 playbook=str(root / "playbooks" / name),
                 inventory=str(inventory.absolute()) if isinstance(inventory, Path) else inventory,
-                extravars={**(variables or {}), **_ssh_variables(sockets)},
+                extravars={**(variables or {}), **_ssh_variables(sockets, jumps or {})},
                 limit=f"@{limit}",
                 forks=min(FORKS, len(hosts)),
                 cmdline="--check" if check else None,
@@ -232,7 +234,12 @@ def _why(data: Mapping[str, Any]) -> str:
     return f"{data.get('task', 'a task')}: {' '.join(' '.join(words).split())[:1200]}"
 
 
-def _ssh_variables(sockets: Path) -> dict[str, Any]:
+# For the templates of `_ssh_variables`. ssh wants only one -J.
+_HAS_PROXY_COMMAND = "'proxycommand' in (arguments | lower) and '-J' not in arguments"
+_ARGUMENTS = "(ansible_ssh_common_args | default('')) ~ (ansible_ssh_extra_args | default(''))"
+
+
+def _ssh_variables(sockets: Path, jumps: Mapping[str, str]) -> dict[str, Any]:
     """Variables that overrule those of an inventory, as extra variables do.
 
     The arguments are looked up, since text in a variable would be taken for a template. A socket
@@ -242,7 +249,11 @@ def _ssh_variables(sockets: Path) -> dict[str, Any]:
         "ansible_host_key_checking": True,
         "ansible_ssh_host_key_checking": True,
         "ansible_ssh_args": "{{ lookup('ansible.builtin.env', 'ANSIBLE_SSH_ARGS') }}"
-        f" -oControlPath={sockets}/{{{{ (inventory_hostname | hash('sha1'))[:8] }}}}-%C",
+        f" -oControlPath={sockets}/{{{{ (inventory_hostname | hash('sha1'))[:8] }}}}-%C"
+        f"{{% set arguments = {_ARGUMENTS} %}}"
+        f"{{% if {_HAS_PROXY_COMMAND} and inventory_hostname in fwbench_jumps %}}"
+        " -oProxyJump={{ fwbench_jumps[inventory_hostname] }}{% endif %}",
+        "fwbench_jumps": dict(jumps),
     }
 
 

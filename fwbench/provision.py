@@ -16,7 +16,7 @@ from fwbench.errors import (
 from fwbench.model.host import Host, Rig
 from fwbench.playbook import HostResult, Played, play
 from fwbench.remote import SshRemote
-from fwbench.remote.ssh_config import ssh_config
+from fwbench.remote.ssh_config import proxy_jump, ssh_config
 
 
 def meet(hosts: Sequence[Host], *, keep_going: bool = False) -> Mapping[str, str]:
@@ -68,6 +68,7 @@ def provision(
             inventory,
             [host.name for host in met],
             ssh_config=ssh_config(met),
+            jumps={host.name: proxy_jump(host.jump) for host in met if host.jump},
             variables=variables,
             check=check,
             on_task=on_task,

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from fwbench import openssh
 from fwbench.model.host import Host
+from fwbench.model.way import Hop
 from fwbench.remote.connection import known_hosts_files
 
 
@@ -19,3 +20,14 @@ def ssh_config(hosts: Iterable[Host]) -> str:
             if (key := hop.key_file or host.key_file)
         },
     )
+
+
+def proxy_jump(hops: Iterable[Hop]) -> str:
+    """Return the hops as ssh's ProxyJump takes them, the nearest first."""
+    return ",".join(map(_hop, hops))
+
+
+def _hop(hop: Hop) -> str:
+    user = f"{hop.user}@" if hop.user else ""
+    port = f":{hop.port}" if hop.port else ""
+    return f"{user}[{hop.address}]{port}" if ":" in hop.address else f"{user}{hop.address}{port}"

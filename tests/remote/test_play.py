@@ -255,6 +255,25 @@ def test_no_ssh_configuration_of_the_user_turns_the_check_of_a_bastion_off(
     assert trouble.startswith(f"box: localhost:{sshd.port} (on the way there) {CHANGED}")
 
 
+def test_the_ssh_of_a_proxy_command_checks_keys_too(
+    sshd: Server, machine: Server, host: HostOf, known: Known, plays: Plays, tmp_path: Path
+) -> None:
+    """It is started as a jump: by itself it would heed the user's own configuration alone."""
+    key = machine.user_key
+    box = host(jump=(Hop(address="localhost", port=machine.port, user=ME, key_file=key),))
+    command = f"ssh -oStrictHostKeyChecking=no -i {key} -p {machine.port} -W %h:%p {ME}@localhost"
+    arguments = f'-o ProxyCommand="{command}"'
+    path = known(f"[localhost]:{machine.port}", keygen(tmp_path / "key-before"))
+    with path.open("a") as file:
+        file.write(known_now(sshd, tmp_path).read_text())
+    with machine.running():
+        trouble = plays.trouble(box, ansible_ssh_common_args=arguments)
+        assert trouble.startswith(f"box: localhost:{machine.port} (on the way there) {CHANGED}")
+        path.unlink()
+        meet([box])
+        assert plays(box, ansible_ssh_common_args=arguments).failed == ()
+
+
 def known_now(server: Server, folder: Path) -> Path:
     """A file with the key that the server shows, under the name that ssh looks for."""
     kind, data = Path(f"{server.host_key}.pub").read_text().split()[:2]

@@ -14,10 +14,10 @@ from loopback import Server, keygen
 from fwbench import places
 from fwbench.inventory import rigs
 from fwbench.model.host import Host
-from fwbench.model.way import Hop
+from fwbench.model.way import Hop, hops
 from fwbench.playbook import list_inventory
 from fwbench.remote import SshRemote
-from fwbench.remote.ssh_config import ssh_config
+from fwbench.remote.ssh_config import proxy_jump, ssh_config
 
 ANSIBLE = Path(sysconfig.get_path("scripts")) / "ansible"
 
@@ -96,3 +96,8 @@ def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) 
     (files,) = [line for line in told if line.startswith("userknownhostsfile ")]
     assert str(places.known_hosts()) in files
     assert not any("a b" in line for line in effective(config, "x") if "identity" in line)
+
+
+@pytest.mark.parametrize("text", ["bastion", "me@one:2222,[fd00::1]:22,me@fd00", "[fd00::1]"])
+def test_hops_are_written_as_they_are_read(text: str) -> None:
+    assert proxy_jump(hops(text)) == text
