@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fwbench.agent import lease, state
 from fwbench.agent.detached import still_there
+from fwbench.agent.files import write
 from fwbench.agent.sweeping import sweep
 
 NAP_S = 60.0
@@ -22,7 +23,7 @@ def is_on_duty(folder: Path) -> bool:
 
 def keep_watch(folder: Path) -> None:
     """Wait until a session's lease is given back, or over; then take the session away."""
-    (state.of(folder) / state.WARDEN).write_text(str(os.getpid()))
+    write(state.of(folder) / state.WARDEN, os.getpid())
     while lease.of(folder) is not None:
         left_s = lease.left_s(folder)
         if left_s <= 0:

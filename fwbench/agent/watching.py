@@ -10,6 +10,7 @@ from typing import Any
 
 from fwbench.agent import state
 from fwbench.agent.detached import still_there
+from fwbench.agent.files import write
 
 TELEMETRY = "telemetry-target.json"
 STOPPING_S = 2.0
@@ -25,7 +26,7 @@ def watch(folder: Path, container: Sequence[dict[str, Any]], for_s: float) -> No
 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # it is asked for below
     try:
-        _pid_file(folder).write_text(str(os.getpid()))
+        write(_pid_file(folder), os.getpid())
     except OSError:
         return
     first = min(container, key=lambda process: process["started_ticks"], default=None)

@@ -85,7 +85,7 @@ def host(tmp_path: Path, kept: Path, agent: Agent) -> Iterator[Host]:
 def warden_of(folder: Path) -> int:
     pid_file = state.of(folder) / "warden.pid"
     await_file(pid_file)
-    return int(pid_file.read_text() or "0")
+    return int(pid_file.read_text())
 
 
 def make_old(folder: Path) -> Path:
