@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint types layers unit remote-test lab-test benchmarks clean-lab clean
+.PHONY: help demo test test-long lint types layers unit remote-test lab-test selfbench clean-lab clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,11 +39,11 @@ test-long: $(VENV)/developer ## what takes too long for every change; docs/relia
 	$(BIN)/pytest tests/unit/test_mutated.py --hypothesis-profile=long
 	$(BIN)/pytest tests/faults/test_nothing_lost.py -m 'long or not long' -rP
 
-benchmarks: $(VENV)/installed ## what fwbench itself costs, in figures; needs a lab that is up
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/sampler.py
-	$(BIN)/python benchmarks/reduce.py
-	$(BIN)/python benchmarks/resume.py
+selfbench: $(VENV)/installed ## what fwbench itself costs, in figures; needs a lab that is up
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python selfbench/overhead.py
+	$(BIN)/python selfbench/sampler.py
+	$(BIN)/python selfbench/reduce.py
+	$(BIN)/python selfbench/resume.py
 
 clean-lab: $(VENV)/installed ## no container, network, volume, process or image of the lab stays
 	$(BIN)/fwbench lab down --all

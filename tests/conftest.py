@@ -1,8 +1,8 @@
 import pytest
-from expected import Golden
+from golden import Golden
 from hypothesis import settings
 
-pytest_plugins = ["rented"]
+pytest_plugins = ["lab_fixture"]
 
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None)

@@ -53,9 +53,9 @@ def _facts(command: argparse.ArgumentParser) -> None:
 
 def _begin(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
+        from fwbench.agent.cleanup import enter
         from fwbench.agent.detached import detach
-        from fwbench.agent.sweeping import enter
-        from fwbench.agent.warden import is_on_duty, keep_watch
+        from fwbench.agent.watchdog import is_on_duty, keep_watch
 
         other = enter(given.folder, given.owner, given.for_s, given.run)
         if other is not None:
@@ -73,7 +73,7 @@ def _begin(command: argparse.ArgumentParser) -> None:
 def _leave(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
         from fwbench.agent import state
-        from fwbench.agent.sweeping import sweep
+        from fwbench.agent.cleanup import sweep
 
         with state.alone():
             gone = sweep(given.folder)["gone"]
@@ -85,7 +85,7 @@ def _leave(command: argparse.ArgumentParser) -> None:
 
 def _clean(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.sweeping import sweep_all
+        from fwbench.agent.cleanup import sweep_all
 
         write(given.folder / "cleaned.json", sweep_all(given.folder, force=given.force))
 
@@ -95,7 +95,7 @@ def _clean(command: argparse.ArgumentParser) -> None:
 
 def _ask(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.asking import ask_until_answered
+        from fwbench.agent.http_probe import ask_until_answered
 
         write(given.folder / "answer.json", ask_until_answered(given.url, given.for_s))
 
@@ -133,8 +133,8 @@ def _load(command: argparse.ArgumentParser) -> None:
 
 def _reduce(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
+        from fwbench.agent.h2load_log import Window
         from fwbench.agent.reduce import reduce_window
-        from fwbench.agent.rows import Window
 
         window = Window(given.from_us, given.until_us, given.whole)
         reduce_window(given.folder / "h2load.log", given.folder, window, given.ahead_us)
@@ -159,7 +159,7 @@ def _settle(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
         from fwbench.agent.container import settle
         from fwbench.agent.detached import detach
-        from fwbench.agent.watching import watch
+        from fwbench.agent.target_sampler import watch
 
         settled = settle(given.container, given.processes, given.for_s)
         write(given.folder / "container-before.json", settled)

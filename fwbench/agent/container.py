@@ -8,7 +8,7 @@ from typing import Any
 
 from fwbench.agent.cgroup import cgroup_of
 from fwbench.agent.files import create, write
-from fwbench.agent.watching import stop_watching
+from fwbench.agent.target_sampler import stop_watching
 
 LOG_TAIL_LINES = 500
 

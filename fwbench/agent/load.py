@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fwbench.agent.asking import ask
 from fwbench.agent.detached import still_there
 from fwbench.agent.files import write
+from fwbench.agent.http_probe import ask
 from fwbench.agent.sampler import Sampler, sample_until_ended
 
 LONGEST_WAIT_S = 60.0
@@ -34,8 +34,8 @@ def load(
     reduced: only its first start and its last end are told, in µs, if it has any.
     """
     # after the fork, so that nobody waits for it
+    from fwbench.agent.h2load_log import UnreadableError
     from fwbench.agent.reduce import ends, reduce_log
-    from fwbench.agent.rows import UnreadableError
 
     sampler = Sampler()
     if at is not None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fwbench.agent.files import hand_over, write
-from fwbench.agent.rows import Log, Rows, UnreadableError, Window
+from fwbench.agent.h2load_log import Log, Rows, UnreadableError, Window
 
 COUNTS = "counts.gz"
 SUMMARY = "log.json"

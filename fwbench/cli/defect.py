@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fwbench import __version__, places
+from fwbench import __version__, paths
 from fwbench.errors import DefectError, FwbenchError
 
 _LONGEST = 200
@@ -25,7 +25,7 @@ def _kept(error: Exception) -> str:
     import tempfile
 
     try:
-        folder = places.state()
+        folder = paths.state()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, path = tempfile.mkstemp(".txt", "traceback-", folder)
     except (OSError, FwbenchError):  # of a user without a home

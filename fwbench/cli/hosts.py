@@ -18,7 +18,7 @@ def doctor(inventory: Path) -> None:
     \b
     Example: fwbench doctor -i hosts.yml
     """
-    from fwbench import doctor as doctors
+    from fwbench.hosts import doctor as doctors
     from fwbench.report import hosts as table
 
     examined = doctors.examine(rigs_of(inventory))
@@ -97,11 +97,11 @@ def clean(inventory: Path, force: bool) -> None:
     \b
     Example: fwbench clean -i hosts.yml
     """
-    from fwbench.clean import clean as take_away
-    from fwbench.report import cleaned
+    from fwbench.hosts.cleanup import clean as take_away
+    from fwbench.report import cleanup
 
     hosts = take_away(rigs_of(inventory), force=force)
-    click.echo(cleaned.table(hosts))
+    click.echo(cleanup.table(hosts))
     if troubles := [host.trouble for host in hosts if host.trouble]:
         raise HostError("; ".join(troubles))
 
@@ -114,8 +114,8 @@ def _play(
     check: bool = False,
     variables: Mapping[str, object] | None = None,
 ) -> None:
-    from fwbench.progress import TaskProgress
-    from fwbench.provision import meet, provision, shortfall
+    from fwbench.cli.progress import TaskProgress
+    from fwbench.provisioning.provision import meet, provision, shortfall
     from fwbench.report import hosts as table
 
     rigs = rigs_of(inventory)

@@ -26,7 +26,7 @@ class _Size(click.ParamType[Any]):
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> Any:
-        from fwbench.lab.size import parse_size
+        from fwbench.providers.lab.size import parse_size
 
         try:
             return parse_size(value)
@@ -85,8 +85,8 @@ def up(
       fwbench lab up --targets 2 --clients 2 --os debian:13 --os debian:12
       fwbench lab up --target small=0.5,512m --target large=1,1g
     """
-    from fwbench.lab.hosts import AUTHORITIES, Lab
-    from fwbench.lab.image import SYSTEMS
+    from fwbench.providers.lab.hosts import AUTHORITIES, Lab
+    from fwbench.providers.lab.image import SYSTEMS
 
     for system in systems:
         if system not in SYSTEMS:
@@ -108,7 +108,7 @@ def status(name: str) -> None:
     \b
     Example: fwbench lab status
     """
-    from fwbench.lab.hosts import Lab
+    from fwbench.providers.lab.hosts import Lab
     from fwbench.report import hosts as table
 
     click.echo(table.lab(Lab(name).hosts()))
@@ -123,7 +123,7 @@ def inventory(name: str) -> None:
     Example: fwbench lab inventory
     """
     from fwbench.errors import LabError
-    from fwbench.lab.hosts import Lab
+    from fwbench.providers.lab.hosts import Lab
 
     path = Lab(name).inventory
     if not path.exists():
@@ -140,6 +140,6 @@ def down(name: str, everything: bool) -> None:
     \b
     Example: fwbench lab down
     """
-    from fwbench.lab.hosts import Lab
+    from fwbench.providers.lab.hosts import Lab
 
     Lab(name).down(say, everything=everything)

@@ -23,8 +23,8 @@ keep_going_option = click.option(
 
 def rigs_of(inventory: Path) -> Any:
     """The rigs of an inventory."""
-    from fwbench.inventory import rigs
-    from fwbench.playbook import list_inventory
+    from fwbench.inventory.rigs import rigs
+    from fwbench.provisioning.playbook import list_inventory
 
     return rigs(list_inventory(inventory), str(inventory))
 

@@ -21,7 +21,7 @@ class _Serving(click.ParamType[Any]):
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> Any:
-        from fwbench.analyse.application import parse_serving
+        from fwbench.stats.application import parse_serving
 
         try:
             return parse_serving(value)
@@ -77,12 +77,12 @@ def run(
       fwbench run flask-vs-fastapi -i hosts.yml --dry-run
       fwbench run flask-vs-fastapi -i hosts.yml --preset smoke
     """
-    from fwbench import places
-    from fwbench.progress import ProgressWatcher
-    from fwbench.session import Session
-    from fwbench.suite_file import load_contenders, load_suite
+    from fwbench import paths
+    from fwbench.cli.progress import ProgressWatcher
+    from fwbench.config.suites import load_contenders, load_suite
+    from fwbench.execution.session import Session
 
-    contenders = load_contenders(places.data() / "contenders")
+    contenders = load_contenders(paths.data() / "contenders")
     path = _suite_path(suite)
     asked = load_suite(path, contenders)
     if preset is not None:
@@ -131,13 +131,13 @@ def resume(session: Path, new: bool, keep_going: bool, serving: Any, quiet: bool
       fwbench resume sessions/smoke-20261123t101500123 --keep-going
       fwbench resume sessions/smoke-20261123t101500123 --new
     """
-    from fwbench import places
-    from fwbench.progress import ProgressWatcher
-    from fwbench.session import Session
-    from fwbench.store import Store
-    from fwbench.suite_file import load_contenders
+    from fwbench import paths
+    from fwbench.cli.progress import ProgressWatcher
+    from fwbench.config.suites import load_contenders
+    from fwbench.execution.session import Session
+    from fwbench.storage.store import Store
 
-    contenders = load_contenders(places.data() / "contenders")
+    contenders = load_contenders(paths.data() / "contenders")
     with ProgressWatcher(quiet=quiet) as watcher:
         take_up = Session.rest_of if new else Session.resumed
         going_on = take_up(Store(session), contenders, watcher, keep_going=keep_going)
@@ -182,12 +182,12 @@ def report(session: Path, form: str, serving: Any) -> None:
 
 def _suite_path(suite: Path) -> Path:
     """A file as it is named; a bare name stands for a suite that comes with fwbench."""
-    from fwbench import places
+    from fwbench import paths
     from fwbench.errors import SuiteError
 
     if suite.exists():
         return suite
-    shipped = {path.stem: path for path in sorted((places.data() / "suites").glob("*.yml"))}
+    shipped = {path.stem: path for path in sorted((paths.data() / "suites").glob("*.yml"))}
     name = suite.name.removesuffix(".yml")
     if suite.parent in (Path(), Path("suites")) and name in shipped:
         return shipped[name]
@@ -197,20 +197,20 @@ def _suite_path(suite: Path) -> Path:
 def _print_report(
     folder: Path, serving: Any, form: str = "text", left_out: Mapping[str, str] | None = None
 ) -> None:
-    from fwbench.store import Store
+    from fwbench.storage.store import Store
 
     store = Store(folder)
     records = store.records()
     if form == "text":
-        from fwbench.analyse.summarise import summarise
         from fwbench.report.text import render
+        from fwbench.stats.summarise import summarise
 
         header, plan = store.begun()
         summary = summarise(header, plan, records, store.lost(), store.events())
         click.echo(render(header, summary, records, serving))
         click.echo(f"Session: {folder}")
     elif form == "json":
-        from fwbench.analyse.summarise import summarise
+        from fwbench.stats.summarise import summarise
 
         told = summarise(*store.begun(), records, store.lost(), store.events())
         click.echo(told.model_dump_json(indent=1))
@@ -219,7 +219,7 @@ def _print_report(
 
         for line in log(store, records):
             click.echo(line)
-    from fwbench.analyse.samples import tells
+    from fwbench.stats.samples import tells
 
     if left_out:
         raise RigError(

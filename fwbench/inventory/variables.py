@@ -9,9 +9,8 @@ from pathlib import Path
 
 from fwbench.errors import InventoryError
 from fwbench.inventory import refused
-from fwbench.inventory.arguments import Way, way
-from fwbench.model.host import Host
-from fwbench.model.way import Hop
+from fwbench.inventory.ssh_arguments import Way, way
+from fwbench.model.host import Hop, Host
 
 OWN_VARIABLES = (
     "fwbench_instance_type",

@@ -3,7 +3,15 @@ from pathlib import Path
 from pydantic import Field
 
 from fwbench.model.base import Frozen
-from fwbench.model.way import Hop
+
+
+class Hop(Frozen):
+    """A host on the way to another. What is None is left to the user's own SSH configuration."""
+
+    address: str
+    port: int | None = Field(default=None, ge=1, le=65535)
+    user: str | None = None
+    key_file: Path | None = Field(default=None, description="None: that of the host behind it")
 
 
 class Host(Frozen):

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from fwbench.analyse.application import Milliseconds, Serving, of_milliseconds, of_share
-from fwbench.analyse.compare import Comparison, NoComparison, Paired, Unit, Word
-from fwbench.analyse.estimate import Interval
-from fwbench.analyse.samples import Metric
-from fwbench.analyse.summary import Compared, Group
 from fwbench.model.suite import Preset, Suite
-from fwbench.report.quantities import counted, wrapped
+from fwbench.report.formatting import counted, wrapped
+from fwbench.stats.application import Milliseconds, Serving, of_milliseconds, of_share
+from fwbench.stats.compare import Comparison, NoComparison, Paired, Unit, Word
+from fwbench.stats.estimate import Interval
+from fwbench.stats.samples import Metric
+from fwbench.stats.summary import Compared, Group
 
 
 def claims(suite: Suite, group: Group, serving: Serving | None) -> Iterator[str]:

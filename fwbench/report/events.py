@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from fwbench.analyse.summary import LostAttempt, Summary
 from fwbench.model.event import Event
-from fwbench.report.quantities import counted, wrapped
+from fwbench.report.formatting import counted, wrapped
+from fwbench.stats.summary import LostAttempt, Summary
 
 
 def listed(summary: Summary) -> Iterator[str]:

@@ -2,7 +2,7 @@ import re
 from collections.abc import Iterator
 
 from fwbench.model.record import Header, HostFacts
-from fwbench.report.quantities import gibibytes, wrapped
+from fwbench.report.formatting import gibibytes, wrapped
 
 
 def hosts(header: Header) -> str:

@@ -1,9 +1,9 @@
 from collections.abc import Iterator
 
-from fwbench.analyse.doubts import Doubt
-from fwbench.analyse.saturation import Saturated
-from fwbench.analyse.summary import Summary
-from fwbench.report.quantities import counted, wrapped
+from fwbench.report.formatting import counted, wrapped
+from fwbench.stats.finding_summary import Doubt
+from fwbench.stats.saturation import Saturated
+from fwbench.stats.summary import Summary
 
 
 def listed(summary: Summary) -> Iterator[str]:

@@ -3,12 +3,12 @@
 import statistics
 from collections.abc import Callable, Sequence
 
-from fwbench.analyse.samples import is_believed
 from fwbench.model.figures import Figures, Spread
 from fwbench.model.record import Record
 from fwbench.model.setting import Setting
-from fwbench.report.quantities import NONE, duration, percent, rate
+from fwbench.report.formatting import NONE, duration, percent, rate
 from fwbench.report.tables import name_of, table
+from fwbench.stats.samples import is_believed
 
 
 def as_h2load_gives_them(

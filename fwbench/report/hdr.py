@@ -1,10 +1,10 @@
 from collections.abc import Iterator, Sequence
 
-from fwbench import raw
-from fwbench.analyse.samples import is_believed
-from fwbench.latency import hdr_log
+from fwbench.collection import artifacts
+from fwbench.collection.histogram import hdr_log
 from fwbench.model.record import Record
-from fwbench.store import Store
+from fwbench.stats.samples import is_believed
+from fwbench.storage.store import Store
 
 
 def log(store: Store, records: Sequence[Record]) -> Iterator[str]:
@@ -15,7 +15,7 @@ def log(store: Store, records: Sequence[Record]) -> Iterator[str]:
     """
     counts = {}
     for record in records:
-        read = raw.counts(store.run_folder(record.run.id)) if is_believed(record) else None
+        read = artifacts.counts(store.run_folder(record.run.id)) if is_believed(record) else None
         if read is not None:
             interval_us = record.load.expected_interval_us
             counts[record.run.id] = read if interval_us is None else read.corrected(interval_us)

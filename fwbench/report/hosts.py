@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from fwbench.doctor import Examined
-from fwbench.lab.listing import LabHost
+from fwbench.hosts.doctor import Examined
 from fwbench.model.host import Rig
-from fwbench.playbook import Played
-from fwbench.report.quantities import one_line
+from fwbench.providers.lab.listing import LabHost
+from fwbench.provisioning.playbook import Played
+from fwbench.report.formatting import one_line
 
 
 def examined(hosts: Sequence[Examined]) -> str:

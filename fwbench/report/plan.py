@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from fwbench.analyse.power import expected_detectable
 from fwbench.model.run import Plan, Trial
 from fwbench.model.suite import Suite
 from fwbench.plan import estimated_s
 from fwbench.plan import trials as trials_of
-from fwbench.report.quantities import counted, wrapped
+from fwbench.report.formatting import counted, wrapped
+from fwbench.stats.power import expected_detectable
 
 # How much blocks were seen to vary: on quiet hosts, and on shared ones.
 _QUIET, _SHARED = 0.02, 0.05

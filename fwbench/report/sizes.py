@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from fwbench.analyse.cells import Cell, Figure
-from fwbench.analyse.compare import NoComparison, Unit, Word
-from fwbench.analyse.kinds import Kind, besides_the_type
-from fwbench.analyse.samples import Metric
-from fwbench.analyse.size_ratios import JudgedSizeRatio
-from fwbench.analyse.sizes import SizeComparison, SizeTable
-from fwbench.analyse.summary import Summary
 from fwbench.model.fingerprint import Difference
 from fwbench.model.suite import Preset
-from fwbench.report.quantities import NONE, WIDTH, counted, duration, one_line, rounded, wrapped
+from fwbench.report.formatting import NONE, WIDTH, counted, duration, one_line, rounded, wrapped
 from fwbench.report.tables import NAME_WIDTH, name_of, table
+from fwbench.stats.cells import Cell, Figure
+from fwbench.stats.compare import NoComparison, Unit, Word
+from fwbench.stats.hardware_groups import Kind, besides_the_type
+from fwbench.stats.samples import Metric
+from fwbench.stats.size_ratios import JudgedSizeRatio
+from fwbench.stats.sizes import SizeComparison, SizeTable
+from fwbench.stats.summary import Summary
 
 _VARIABLE = "fwbench_price_per_hour"
 

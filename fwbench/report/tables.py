@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from fwbench.analyse.estimate import Estimate, Interval
-from fwbench.analyse.search import HighestRate
-from fwbench.analyse.summary import Group, Latency, TrialSummary
 from fwbench.model.load import LoadKind
-from fwbench.report.quantities import NONE, duration, rounded
+from fwbench.report.formatting import NONE, duration, rounded
+from fwbench.stats.estimate import Estimate, Interval
+from fwbench.stats.search import HighestRate
+from fwbench.stats.summary import Group, Latency, TrialSummary
 
 NAME_WIDTH = 20
 

@@ -5,14 +5,14 @@ to believe.
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from fwbench.analyse.application import Serving
-from fwbench.analyse.summary import Group, Summary
 from fwbench.model.contender import Contender
 from fwbench.model.load import LoadKind
 from fwbench.model.record import Header, Record
 from fwbench.report import claims, events, facts, findings, sizes, tables
+from fwbench.report.formatting import counted, wrapped
 from fwbench.report.h2load_table import as_h2load_gives_them
-from fwbench.report.quantities import counted, wrapped
+from fwbench.stats.application import Serving
+from fwbench.stats.summary import Group, Summary
 
 
 def render(

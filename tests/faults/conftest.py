@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from breaking import Broken, Oracle
-from program import Lab
+from fault_injection import Broken, Oracle
+from lab_program import Lab
 
-from fwbench.inventory import rigs
-from fwbench.playbook import list_inventory
+from fwbench.inventory.rigs import rigs
+from fwbench.provisioning.playbook import list_inventory
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,7 +28,7 @@ def lab(request: pytest.FixtureRequest) -> Lab:
 
 @pytest.fixture(scope="session")
 def oracle(lab: Lab) -> Iterator[Oracle]:
-    """Makes contenders of `tests/oracle/server.py`, each with other arguments."""
+    """Makes contenders of `tests/support/oracle_server.py`, each with other arguments."""
     oracle = Oracle(lab)
     yield oracle
     oracle.remove()

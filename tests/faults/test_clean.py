@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from breaking import CONTENDERS, LIMITS, Broken, codes
-from program import OF_SHARED_CPUS
+from fault_injection import CONTENDERS, LIMITS, Broken, codes
+from lab_program import OF_SHARED_CPUS
 
 from fwbench.model.load import Load
 

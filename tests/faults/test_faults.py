@@ -3,7 +3,7 @@
 import shlex
 
 import pytest
-from breaking import LOAD_PID, Broken, Oracle, codes
+from fault_injection import LOAD_PID, Broken, Oracle, codes
 
 from fwbench.errors import NotReadyError
 from fwbench.model.load import Load

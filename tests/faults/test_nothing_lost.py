@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from befallen import Befallen, silence, small_disk, small_disk_of
-from program import SOUND, Lab, Program
+from interruptions import Befallen, silence, small_disk, small_disk_of
+from lab_program import SOUND, Lab, Program
 
-from fwbench.lab.docker import docker
-from fwbench.store import Store
+from fwbench.providers.lab.docker import docker
+from fwbench.storage.store import Store
 
 Befall = Callable[..., Befallen]
 LEFT_OUT = 11

@@ -1,12 +1,12 @@
-"""What only the whole way through a lab needs; the rest is in `rented`."""
+"""What only the whole way through a lab needs; the rest is in `lab_fixture`."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from program import Lab, Program
-from rented import lab_up
+from lab_fixture import lab_up
+from lab_program import Lab, Program
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from program import SOUND, Lab, Program
+from lab_program import SOUND, Lab, Program
 
-from fwbench.inventory import rigs
+from fwbench.execution.session import Session
+from fwbench.inventory.rigs import rigs
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.host import Rig
 from fwbench.model.load import Load
@@ -20,8 +21,7 @@ from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.model.setting import Limits
 from fwbench.model.suite import Preset, Suite
-from fwbench.playbook import list_inventory
-from fwbench.session import Session
+from fwbench.provisioning.playbook import list_inventory
 
 
 def changed(lab: Lab, into: Path, **variables: object) -> Path:

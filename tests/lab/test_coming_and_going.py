@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from program import Lab, Program
+from lab_program import Lab, Program
 
 STATE = """
 dpkg-query -W -f '${Package} ${db:Status-Abbrev}\\n' | sort

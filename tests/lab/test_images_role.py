@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fwbench import places
-from fwbench.playbook import play
+from fwbench import paths
+from fwbench.provisioning.playbook import play
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role gives its records to root")
 
@@ -108,7 +108,7 @@ class Outcome:
                     },
                     {
                         "ansible.builtin.include_role": {
-                            "name": str(places.data() / "roles" / "contender_images")
+                            "name": str(paths.data() / "roles" / "contender_images")
                         },
                         "vars": {
                             "contender_images_dir": str(place / "contenders"),

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 import yaml
-from program import OF_SHARED_CPUS, SOUND, Lab, Program
+from lab_program import OF_SHARED_CPUS, SOUND, Lab, Program
 
-from fwbench import raw
-from fwbench.judge import judge
-from fwbench.latency import Counts
+from fwbench.checks.evaluate import judge
+from fwbench.collection import artifacts
+from fwbench.collection.histogram import Counts
 from fwbench.model.record import Record
 from fwbench.model.verdict import Level
-from fwbench.store import Store
+from fwbench.storage.store import Store
 
 SUITE = """\
 name: two-clients
@@ -87,7 +87,7 @@ def test_the_whole_is_the_sum_of_what_the_clients_counted_in_their_common_time(
         assert seen.load.log.window_s is not None
         assert seen.load.log.window_s <= seen.common_s + (1 if record.load.rate else 0)
         folder = store.run_folder(record.run.id)
-        each = [Counts.read(folder / f"client-{n}" / raw.COUNTS) for n in (1, 2)]
+        each = [Counts.read(folder / f"client-{n}" / artifacts.COUNTS) for n in (1, 2)]
         assert each[0].merge(each[1]).percentiles() == seen.load.log.latency
 
 
@@ -95,7 +95,7 @@ def test_the_load_is_divided(records: tuple[Store, Sequence[Record]]) -> None:
     store, executed = records
     for record in executed:
         folder = store.run_folder(record.run.id)
-        first, second = json.loads((folder / raw.COMMANDS).read_text())["load"]
+        first, second = json.loads((folder / artifacts.COMMANDS).read_text())["load"]
         assert (first["client"], second["client"]) == ("client-1", "client-2")
         assert "-c3" in first["argv"]
         assert "-c2" in second["argv"]
@@ -117,7 +117,7 @@ def test_every_figure_can_be_checked_from_the_folder(
     (contender,) = store.header().contenders
     for record in executed:
         seen = record.observation
-        left = raw.read(store.run_folder(record.run.id), record.load)
+        left = artifacts.read(store.run_folder(record.run.id), record.load)
         assert (left.load, left.clients) == (seen.load, seen.clients)
         assert (left.together, left.target) == (seen.together, seen.target)
         assert judge(record.run, contender, seen) == record.verdict

@@ -6,8 +6,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from program import SOUND, Lab, Program
-from rented import lab_up
+from lab_fixture import lab_up
+from lab_program import SOUND, Lab, Program
 
 SIZES = ["--target", "small=0.5,512m,0.01", "--target", "large=1,1g,0.02"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from program import Lab, Program
-from rented import lab_up
+from lab_fixture import lab_up
+from lab_program import Lab, Program
 
-from fwbench.inventory import rigs
-from fwbench.playbook import list_inventory, play
-from fwbench.remote.ssh_config import ssh_config
+from fwbench.inventory.rigs import rigs
+from fwbench.provisioning.playbook import list_inventory, play
+from fwbench.ssh.ssh_config import ssh_config
 
 INSTALL = (
     "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq;"

@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from program import OF_SHARED_CPUS, SOUND, Lab, Program
+from lab_program import OF_SHARED_CPUS, SOUND, Lab, Program
 
-from fwbench import raw
-from fwbench.analyse.summary import Summary
-from fwbench.judge import judge
+from fwbench.checks.evaluate import judge
+from fwbench.collection import artifacts
 from fwbench.model.record import Record
 from fwbench.model.verdict import Level
-from fwbench.store import Store
+from fwbench.stats.summary import Summary
+from fwbench.storage.store import Store
 
 RELEASES = {"target-1": "13", "client-1": "13", "target-2": "12", "client-2": "12"}
 
@@ -113,12 +113,12 @@ def test_the_record_says_what_everything_was_made_of(smoke: Store) -> None:
 def test_every_figure_can_be_checked_from_the_folder(smoke: Store) -> None:
     contenders = {contender.name: contender for contender in smoke.header().contenders}
     for record in smoke.records():
-        left = raw.read(smoke.run_folder(record.run.id), record.load)
+        left = artifacts.read(smoke.run_folder(record.run.id), record.load)
         assert left.load == record.observation.load
         assert left.container_after == record.observation.container_after
         contender = contenders[record.run.trial.contender]
         assert judge(record.run, contender, record.observation) == record.verdict
-        commands = json.loads((smoke.run_folder(record.run.id) / raw.COMMANDS).read_text())
+        commands = json.loads((smoke.run_folder(record.run.id) / artifacts.COMMANDS).read_text())
         assert "--memory=512m" in commands["contender"]
         assert commands["load"][0]["argv"][0] == "h2load"
 
@@ -146,7 +146,9 @@ def test_published_experiment_gets_no_ratio(program: Program, published: Store) 
 
 def test_published_experiment_is_loaded_as_published(published: Store) -> None:
     for record in published.records():
-        commands = json.loads((published.run_folder(record.run.id) / raw.COMMANDS).read_text())
+        commands = json.loads(
+            (published.run_folder(record.run.id) / artifacts.COMMANDS).read_text()
+        )
         assert commands["load"][0]["argv"][:4] == ["h2load", "--h1", "-n1000", "-c40"]
         assert {"--cpus=1", "--memory=100m"} <= set(commands["contender"])
 
@@ -183,7 +185,9 @@ def test_every_kind_of_load_and_setting_is_executed(every_kind: Store) -> None:
     for record in records:
         searched = {"rate-not-reached", "loadgen-timeout"} if record.run.step else set()
         assert invalid_codes(record) <= OF_SHARED_CPUS | searched
-        commands = json.loads((every_kind.run_folder(record.run.id) / raw.COMMANDS).read_text())
+        commands = json.loads(
+            (every_kind.run_folder(record.run.id) / artifacts.COMMANDS).read_text()
+        )
         words = commands["contender"]
         assert {"--env=FWBENCH_WORKERS=1", "--env=FWBENCH_THREADS=8", "--cpus=0.5"} <= set(words)
         assert ("--network=host" in words) is (record.run.trial.network == "host")

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Relay, Server
+from sshd import Relay, Server
 
-from fwbench import places
+from fwbench import paths
 from fwbench.model.host import Host
-from fwbench.remote import SshRemote, connection
+from fwbench.ssh import connection
+from fwbench.ssh.remote import SshRemote
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +64,7 @@ def known() -> Callable[[str, Path], Path]:
 
     def write(name: str, key: Path) -> Path:
         kind, data = Path(f"{key}.pub").read_text().split()[:2]
-        path = places.known_hosts()
+        path = paths.known_hosts()
         path.parent.mkdir(parents=True)
         path.write_text(f"{name} {kind} {data}\n")
         return path

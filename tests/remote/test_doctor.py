@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from loopback import Server, free_port
+from sshd import Server, free_port
 
-from fwbench.doctor import Examined, examine
+from fwbench.hosts.doctor import Examined, examine
 from fwbench.model.host import Client, Host, Rig, Target
 
 LEFT_BEHIND = Path("/var/tmp")

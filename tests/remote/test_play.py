@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Server, keygen
+from sshd import Server, keygen
 
-from fwbench import openssh, places
+from fwbench import paths
 from fwbench.errors import HostError
-from fwbench.model.host import Client, Host, Rig, Target
-from fwbench.model.way import Hop
-from fwbench.playbook import Played
-from fwbench.provision import meet, provision, shortfall
-from fwbench.remote import SshRemote
+from fwbench.model.host import Client, Hop, Host, Rig, Target
+from fwbench.provisioning.playbook import Played
+from fwbench.provisioning.provision import meet, provision, shortfall
+from fwbench.ssh import openssh
+from fwbench.ssh.remote import SshRemote
 
 HostOf = Callable[..., Host]
 Known = Callable[[str, Path], Path]
@@ -113,7 +113,7 @@ def test_a_host_that_shows_another_key_to_the_play_is_refused(
     with machine.running():
         trouble = plays.trouble(box)
     assert trouble.startswith(f"box: 127.0.0.1:{machine.port} {CHANGED}")
-    assert f"remove its line from {places.known_hosts()}" in trouble
+    assert f"remove its line from {paths.known_hosts()}" in trouble
 
 
 def test_a_bastion_that_shows_another_key_to_the_play_is_refused(
@@ -313,10 +313,10 @@ def test_an_alias_of_the_users_configuration_names_the_key(
 ) -> None:
     write_ssh_config(tmp_path, "Host 127.0.0.1\n  HostKeyAlias machine-7\n")
     meet([host()])
-    assert places.known_hosts().read_text().startswith("machine-7 ssh-ed25519 ")
+    assert paths.known_hosts().read_text().startswith("machine-7 ssh-ed25519 ")
     assert plays(host()).failed == ()
     meet([host()])  # it is known now, under that name
-    assert len(places.known_hosts().read_text().splitlines()) == 1
+    assert len(paths.known_hosts().read_text().splitlines()) == 1
 
 
 def test_another_key_under_an_alias_is_refused(
@@ -448,4 +448,4 @@ def test_a_path_with_spaces_and_braces_is_a_file_of_keys(
     folder.mkdir()
     path = known_now(sshd, folder)
     assert plays(host(known_hosts=path)).failed == ()
-    assert not places.known_hosts().exists()
+    assert not paths.known_hosts().exists()

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loopback import Server, keygen
+from sshd import Server, keygen
 
-from fwbench import places
-from fwbench.inventory import rigs
-from fwbench.model.host import Host
-from fwbench.model.way import Hop, hops
-from fwbench.playbook import list_inventory
-from fwbench.remote import SshRemote
-from fwbench.remote.ssh_config import proxy_jump, ssh_config
+from fwbench import paths
+from fwbench.inventory.rigs import rigs
+from fwbench.model.host import Hop, Host
+from fwbench.provisioning.playbook import list_inventory
+from fwbench.ssh.jump_hosts import hops
+from fwbench.ssh.remote import SshRemote
+from fwbench.ssh.ssh_config import proxy_jump, ssh_config
 
 ANSIBLE = Path(sysconfig.get_path("scripts")) / "ansible"
 
@@ -76,7 +76,7 @@ def test_ansible_refuses_a_hop_with_another_key(
     with SshRemote(rig.target) as box:
         box.check(["true"])
     other = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]
-    known = places.known_hosts()
+    known = paths.known_hosts()
     lines = [line for line in known.read_text().splitlines() if "localhost" not in line]
     known.write_text("\n".join([*lines, f"[localhost]:{sshd.port} {' '.join(other)}", ""]))
     config = tmp_path / "ssh_config"
@@ -94,7 +94,7 @@ def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) 
     assert "stricthostkeychecking true" in told
     assert any("a b" in line for line in told if line.startswith("identityfile "))
     (files,) = [line for line in told if line.startswith("userknownhostsfile ")]
-    assert str(places.known_hosts()) in files
+    assert str(paths.known_hosts()) in files
     assert not any("a b" in line for line in effective(config, "x") if "identity" in line)
 
 

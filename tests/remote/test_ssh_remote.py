@@ -16,13 +16,13 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import pytest
-from loopback import Relay, Server, free_port, keygen
+from sshd import Relay, Server, free_port, keygen
 
-from fwbench import places
+from fwbench import paths
 from fwbench.errors import HostError, LostError, SessionError
-from fwbench.model.host import Host
-from fwbench.model.way import Hop
-from fwbench.remote import SshRemote, connection
+from fwbench.model.host import Hop, Host
+from fwbench.ssh import connection
+from fwbench.ssh.remote import SshRemote
 
 HostOf = Callable[..., Host]
 Known = Callable[[str, Path], Path]
@@ -395,14 +395,14 @@ def test_the_first_contact_records_the_key(sshd: Server, host: HostOf) -> None:
     with SshRemote(host()) as box:
         box.check(["true"])
     kind, key = Path(f"{sshd.host_key}.pub").read_text().split()[:2]
-    assert places.known_hosts().read_text() == f"{sshd.name_in_known_hosts} {kind} {key}\n"
+    assert paths.known_hosts().read_text() == f"{sshd.name_in_known_hosts} {kind} {key}\n"
 
 
 def test_the_second_contact_records_nothing(host: HostOf) -> None:
     for _ in range(2):
         with SshRemote(host()) as box:
             box.check(["true"])
-    assert len(places.known_hosts().read_text().splitlines()) == 1
+    assert len(paths.known_hosts().read_text().splitlines()) == 1
 
 
 def test_a_key_that_the_inventory_knows_is_not_recorded(
@@ -411,7 +411,7 @@ def test_a_key_that_the_inventory_knows_is_not_recorded(
     named = known(sshd.name_in_known_hosts, sshd.host_key).rename(tmp_path / "known_hosts")
     with SshRemote(host(known_hosts=named)) as box:
         box.check(["true"])
-    assert not places.known_hosts().exists()
+    assert not paths.known_hosts().exists()
 
 
 def test_a_key_that_the_user_knows_is_not_recorded(
@@ -421,7 +421,7 @@ def test_a_key_that_the_user_knows_is_not_recorded(
     known(sshd.name_in_known_hosts, sshd.host_key).rename(tmp_path / ".ssh" / "known_hosts")
     with SshRemote(host()) as box:
         box.check(["true"])
-    assert not places.known_hosts().exists()
+    assert not paths.known_hosts().exists()
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
@@ -443,7 +443,7 @@ def test_a_host_keeps_its_key_for_as_long_as_the_session_whatever_becomes_of_the
     with SshRemote(host()) as box:
         box.check(["true"])
         other = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]
-        places.known_hosts().write_text(f"{sshd.name_in_known_hosts} {' '.join(other)}\n")
+        paths.known_hosts().write_text(f"{sshd.name_in_known_hosts} {' '.join(other)}\n")
         sshd.kill_sessions()
         with suppress(LostError):
             box.check(["true"])
@@ -461,7 +461,7 @@ def test_another_key_after_a_lost_connection_is_refused_though_nothing_is_record
             server.kill_sessions()
         with pytest.raises(LostError):
             box.check(["true"])
-        places.known_hosts().unlink()
+        paths.known_hosts().unlink()
         server.host_key.unlink()
         keygen(server.host_key)
         with server.running(), pytest.raises(HostError, match="shows another host key than before"):
@@ -475,7 +475,7 @@ def test_two_that_meet_a_host_at_once_must_meet_the_same(
         known(sshd.name_in_known_hosts, keygen(tmp_path / "other"))
         with pytest.raises(HostError, match="shows another host key than before"):
             box.check(["true"])
-    assert len(places.known_hosts().read_text().splitlines()) == 1
+    assert len(paths.known_hosts().read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("line", [b"elsewhere ssh-ed25519 A\n", b"\xff\xfe\n"])
@@ -817,7 +817,7 @@ def test_what_goes_wrong_is_printed_by_nobody_but_the_caller() -> None:
         "import sys\n"
         "from fwbench.errors import HostError\n"
         "from fwbench.model.host import Host\n"
-        "from fwbench.remote import SshRemote\n"
+        "from fwbench.ssh.remote import SshRemote\n"
         "with SshRemote(Host(name='box', address='127.0.0.1', port=int(sys.argv[1]))) as box:\n"
         "    try:\n"
         "        box.check(['true'])\n"
@@ -862,7 +862,7 @@ def test_a_host_behind_a_command_is_reached(sshd: Server, tmp_path: Path) -> Non
         "import sys\n"
         "from pathlib import Path\n"
         "from fwbench.model.host import Host\n"
-        "from fwbench.remote import SshRemote\n"
+        "from fwbench.ssh.remote import SshRemote\n"
         "with SshRemote(Host(name='box', address='behind', key_file=Path(sys.argv[1]))) as box:\n"
         "    box.check(['true'])\n"
     )
@@ -888,7 +888,7 @@ def test_a_host_behind_another_is_reached_and_both_keys_are_recorded(
     jump(sshd, tmp_path, sshd.port)
     with SshRemote(host(address="behind")) as box:
         box.check(["true"])
-    names = [line.split()[0] for line in places.known_hosts().read_text().splitlines()]
+    names = [line.split()[0] for line in paths.known_hosts().read_text().splitlines()]
     assert sorted(names) == [f"[127.0.0.1]:{sshd.port}", f"[localhost]:{sshd.port}"]
 
 
@@ -901,7 +901,7 @@ def test_another_key_of_the_host_in_between_is_refused(
 
 
 def names_met() -> list[str]:
-    return [line.split()[0] for line in places.known_hosts().read_text().splitlines()]
+    return [line.split()[0] for line in paths.known_hosts().read_text().splitlines()]
 
 
 def test_a_jump_that_the_inventory_names_is_taken_with_the_hosts_own_key(
@@ -927,7 +927,7 @@ def test_hops_are_taken_in_the_order_in_which_ssh_takes_them(
     with SshRemote(host(jump=two)) as box:
         box.check(["true"])
     assert names_met() == expected
-    places.known_hosts().unlink()
+    paths.known_hosts().unlink()
     write_ssh_config(
         tmp_path,
         f"Host behind\n  HostName 127.0.0.1\n  ProxyJump {me}@localhost:{port},{me}@127.1:{port}\n",
@@ -953,7 +953,7 @@ def test_an_alias_of_the_users_configuration_is_the_name_of_the_key(
             box.check(["true"])
         assert names_met() == ["machine-7"]
     kind, data = Path(f"{sshd.user_key}.pub").read_text().split()[:2]
-    places.known_hosts().write_text(f"machine-7 {kind} {data}\n")
+    paths.known_hosts().write_text(f"machine-7 {kind} {data}\n")
     assert "shows another host key than before" in refusal(host())
 
 
@@ -981,8 +981,8 @@ def test_a_hop_that_shows_another_key_or_lets_nobody_in_is_named(
 ) -> None:
     hop = Hop(address="localhost", port=sshd.port, key_file=keygen(tmp_path / "other"))
     assert f"box: localhost:{sshd.port} (on the way there) refuses" in refusal(host(jump=(hop,)))
-    places.known_hosts().unlink()
-    places.known_hosts().parent.rmdir()
+    paths.known_hosts().unlink()
+    paths.known_hosts().parent.rmdir()
     known(f"[localhost]:{sshd.port}", tmp_path / "other")
     sentence = refusal(host(jump=(hop.model_copy(update={"key_file": None}),)))
     assert f"box: localhost:{sshd.port} (on the way there) shows another host key" in sentence

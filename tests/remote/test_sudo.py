@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from loopback import Server, program
+from sshd import Server, program
 
 from fwbench.errors import HostError
 from fwbench.model.host import Host
-from fwbench.remote import SshRemote
+from fwbench.ssh.remote import SshRemote
 
 NAMELESS = ("unshare", "--uts", "sh", "-c", 'hostname nobody-knows-me && exec "$@"', "sh")
 WARNING = "nobody-knows-me"

@@ -1,21 +1,20 @@
 """What users can type and get is documented."""
 
 import inspect
-from pathlib import Path
 
 import click
 import pytest
 from pydantic import BaseModel
+from repository import ROOT
 
 from fwbench import errors
-from fwbench.cli import main
+from fwbench.cli.main import main
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.load import Load, Search
 from fwbench.model.setting import Concurrency, Limits
 from fwbench.model.suite import StoppingRule, Suite
 from fwbench.model.thresholds import Thresholds
 
-ROOT = Path(__file__).parents[2]
 DOCS = "\n".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 

@@ -14,16 +14,22 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from building import FASTAPI, FLASK, container, header, suite
+from builders import FASTAPI, FLASK, container, header, suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repository import ROOT
 from rich.console import Console
 
-from fwbench import progress, raw, ready
-from fwbench.contender import run_argv, url
-from fwbench.doctor import Examined
+from fwbench.cli import progress
+from fwbench.collection import artifacts
+from fwbench.collection.telemetry import ClockReading
+from fwbench.config.suites import load_contenders, load_suite
 from fwbench.errors import HostError, InventoryError, RunError, SessionError, SuiteError
-from fwbench.inventory import rigs
+from fwbench.execution.contender import run_argv, url
+from fwbench.execution.session import Session
+from fwbench.hosts import preflight
+from fwbench.hosts.doctor import Examined
+from fwbench.inventory.rigs import rigs
 from fwbench.loadgen import h2load
 from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender
@@ -33,16 +39,12 @@ from fwbench.model.record import Header
 from fwbench.model.setting import Network
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
-from fwbench.playbook import HostResult, Played
-from fwbench.remote import Completed
+from fwbench.provisioning.playbook import HostResult, Played
 from fwbench.report.facts import hosts as facts_of_hosts
 from fwbench.report.hosts import examined, played
-from fwbench.session import Session
-from fwbench.store import Store
-from fwbench.suite_file import load_contenders, load_suite
-from fwbench.telemetry import ClockReading
+from fwbench.ssh.remote import Completed
+from fwbench.storage.store import Store
 
-ROOT = Path(__file__).parents[2]
 HOSTILE = [
     *["; touch pwned", "$(touch pwned)", "`touch pwned`", "| touch pwned", "& touch pwned", "> x"],
     *[
@@ -436,7 +438,7 @@ def test_facts_of_a_liar_are_facts_or_one_line_of_error(
         content = content.replace(b"null", b"[" * deep + b"]" * deep, 1)
     target = Target(name="t", address="t", load_address="t")
     try:
-        facts = ready.facts(Liar(content), target, PurePosixPath("/x"))
+        facts = preflight.facts(Liar(content), target, PurePosixPath("/x"))
     except HostError as error:
         assert_one_line(error, Path("t: "))
     else:
@@ -454,7 +456,7 @@ def test_a_number_that_could_not_be_kept_is_refused(kind: type[Frozen], number: 
     key = "waited_s" if kind is ContainerState else "told_s"
     lying = json.dumps(json.loads(honest.model_dump_json()) | {key: "x"}).replace('"x"', number)
     with pytest.raises(RunError):
-        raw.model(kind, lying, Path("x.json"))
+        artifacts.model(kind, lying, Path("x.json"))
 
 
 def test_the_log_and_the_processes_of_a_container_are_bounded() -> None:

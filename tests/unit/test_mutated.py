@@ -15,15 +15,15 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from repository import ROOT
 
-from fwbench import playbook
+from fwbench.config.suites import load_contenders, load_suite
 from fwbench.errors import FwbenchError, InventoryError, SuiteError
-from fwbench.inventory import rigs
+from fwbench.inventory.rigs import rigs
 from fwbench.model.host import Rig
 from fwbench.model.suite import Suite
-from fwbench.suite_file import load_contenders, load_suite
+from fwbench.provisioning import playbook
 
-ROOT = Path(__file__).parents[2]
 CONTENDERS = load_contenders(ROOT / "contenders")
 SUITES = [path.read_bytes() for path in sorted((ROOT / "suites").glob("*.yml"))]
 FEW_SUITES_AND_ALL_THAT_THEY_CAN_HOLD = [

@@ -2,7 +2,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from building import COUNTED, TIMED, rig, suite
+from builders import COUNTED, TIMED, rig, suite
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,9 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from surroundings import PATIENCE_S, PID, Agent, Docker, H2load, Kernel, Passing, Serve, Sleeper
+from agent_environment import (
+    PATIENCE_S,
+    PID,
+    Agent,
+    Docker,
+    H2load,
+    Kernel,
+    Passing,
+    Serve,
+    Sleeper,
+)
 
-from fwbench.agent import asking, cgroup, container, state
+from fwbench.agent import cgroup, container, http_probe, state
 from fwbench.agent.archive import archive
 
 
@@ -126,7 +136,7 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture
 def passing(monkeypatch: pytest.MonkeyPatch) -> Passing:
     clock = Passing()
-    for module in (asking, container):
+    for module in (http_probe, container):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

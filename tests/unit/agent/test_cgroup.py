@@ -1,5 +1,5 @@
 import pytest
-from surroundings import FOUND, PID, VERSION_1, VERSION_2, Kernel
+from agent_environment import FOUND, PID, VERSION_1, VERSION_2, Kernel
 
 from fwbench.agent import cgroup as groups
 

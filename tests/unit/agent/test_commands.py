@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from surroundings import Agent, Sleeper, await_end, refused_url
+from agent_environment import Agent, Sleeper, await_end, refused_url
 
 from fwbench.model.record import HostFacts
 

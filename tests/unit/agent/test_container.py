@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from surroundings import FOUND, VERSION_2, Docker, Kernel
+from agent_environment import FOUND, VERSION_2, Docker, Kernel
 
 from fwbench.agent import container
 from fwbench.agent.cgroup import Cgroup

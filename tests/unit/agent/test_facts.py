@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from surroundings import Kernel
+from agent_environment import Kernel
 
 from fwbench.agent import facts
 from fwbench.model.record import HostFacts

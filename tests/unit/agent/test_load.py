@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from surroundings import Agent, H2load, Sleeper, await_end, await_file, refused_url
+from agent_environment import Agent, H2load, Sleeper, await_end, await_file, refused_url
 
 from fwbench.agent import load
 

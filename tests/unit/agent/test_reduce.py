@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from building import SAMPLES, reduced
+from builders import SAMPLES, reduced
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fwbench.agent import h2load_log as rows_of_log
 from fwbench.agent import reduce
-from fwbench.agent import rows as rows_of_log
-from fwbench.latency import HEAD, Counts
+from fwbench.collection.histogram import HEAD, Counts
 
 START_US = 1_795_340_656_695_560
 Row = tuple[int, int, int]  # start after START_US, status, latency

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from surroundings import PID, VERSION_1, VERSION_2, Kernel, stat_of
+from agent_environment import PID, VERSION_1, VERSION_2, Kernel, stat_of
 
-from fwbench import telemetry
 from fwbench.agent import counters, network, processes, sampler, threads
 from fwbench.agent.cgroup import Cgroup, cpu_ns, throttling, whole_host
 from fwbench.agent.sampler import INTERVAL_S, Sampler, next_due, sample_until_ended
-from fwbench.telemetry import Window
+from fwbench.collection import telemetry
+from fwbench.collection.telemetry import Window
 
 V1_STAT = "nr_periods 50\nnr_throttled 20\nthrottled_time 3000000\n"
 V2_STAT = (

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fwbench.inventory import rigs
-from fwbench.model.host import Rig
-from fwbench.model.way import Hop
-from fwbench.playbook import list_inventory
+from fwbench.inventory.rigs import rigs
+from fwbench.model.host import Hop, Rig
+from fwbench.provisioning.playbook import list_inventory
 
 YAML = """
 all:

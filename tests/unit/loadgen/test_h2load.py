@@ -6,13 +6,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from repository import FIXTURES
 
 from fwbench.errors import ParseError
 from fwbench.loadgen import h2load
 from fwbench.model.figures import Figures, Spread
 from fwbench.model.load import Load
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "h2load"
+RECORDED = FIXTURES / "h2load"
 VERSIONS = ["1.40", "1.43", "1.52", "1.59", "1.64", "1.68", "1.69", "1.70"]
 BEFORE_1_69 = VERSIONS[:6]
 SINCE_1_69 = VERSIONS[6:]
@@ -21,7 +22,7 @@ URL = "http://127.0.0.1:8001/"
 
 
 def recorded(version: str, case: str) -> str:
-    return (FIXTURES / version / case).read_text()
+    return (RECORDED / version / case).read_text()
 
 
 def meta(out: Path) -> dict[str, str]:
@@ -29,7 +30,7 @@ def meta(out: Path) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines)
 
 
-OUTPUTS = sorted(FIXTURES.glob("*/*.out"))
+OUTPUTS = sorted(RECORDED.glob("*/*.out"))
 
 
 def named(path: Path) -> str:
@@ -134,7 +135,7 @@ def test_anything_else_is_no_version(stdout: str) -> None:
 
 
 def test_every_version_named_has_been_recorded() -> None:
-    assert sorted(path.name for path in FIXTURES.iterdir() if path.is_dir()) == VERSIONS
+    assert sorted(path.name for path in RECORDED.iterdir() if path.is_dir()) == VERSIONS
 
 
 @pytest.mark.parametrize("out", OUTPUTS, ids=named)
@@ -220,7 +221,7 @@ def test_a_closed_port_is_all_errors_and_exit_status_0(version: str) -> None:
     assert (figures.requests_started, figures.requests_done) == (0, 0)
     assert (figures.requests_failed, figures.requests_errored) == (100, 100)
     assert figures.elapsed_s > 0
-    assert meta(FIXTURES / version / "refused.out")["exit"] == "0"
+    assert meta(RECORDED / version / "refused.out")["exit"] == "0"
 
 
 @pytest.mark.parametrize("version", VERSIONS[:-1])
@@ -228,7 +229,7 @@ def test_a_server_killed_within_a_duration_fails_nothing_in_h2loads_words(versio
     figures = h2load.parse_text(recorded(version, "killed-duration.out"))
     assert figures.requests_failed == figures.requests_errored == 0
     assert figures.requests_started - figures.requests_done == 10
-    assert meta(FIXTURES / version / "killed-duration.out")["exit"] == "0"
+    assert meta(RECORDED / version / "killed-duration.out")["exit"] == "0"
 
 
 @pytest.mark.parametrize("version", VERSIONS[:-1])
@@ -236,7 +237,7 @@ def test_a_server_killed_within_the_warm_up_leaves_a_run_of_nothing(version: str
     figures = h2load.parse_text(recorded(version, "killed-warm-up.out"))
     assert figures.requests_total == figures.requests_failed == figures.requests_done == 0
     assert h2load.connection_rate_ratio(figures, 10) is None
-    assert meta(FIXTURES / version / "killed-warm-up.out")["exit"] == "0"
+    assert meta(RECORDED / version / "killed-warm-up.out")["exit"] == "0"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,5 +1,5 @@
 import pytest
-from building import figures
+from builders import figures
 
 from fwbench.loadgen.merge import merged
 from fwbench.model.figures import Spread

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from building import client_facts, rig, target_facts
+from builders import client_facts, rig, target_facts
 from hypothesis import given
 from hypothesis import strategies as st
 

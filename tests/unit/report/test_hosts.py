@@ -1,10 +1,10 @@
-from building import client_facts, rig, target_facts
+from builders import client_facts, rig, target_facts
 
-from fwbench.doctor import Examined
-from fwbench.lab.listing import LabHost
-from fwbench.lab.size import parse_size
+from fwbench.hosts.doctor import Examined
 from fwbench.model.record import HostFacts
-from fwbench.playbook import HostResult, Played
+from fwbench.providers.lab.listing import LabHost
+from fwbench.providers.lab.size import parse_size
+from fwbench.provisioning.playbook import HostResult, Played
 from fwbench.report import hosts
 
 

@@ -3,18 +3,18 @@
 from typing import Any
 
 import pytest
-from building import client_facts, finding, header, record, rig, suite, target_facts
-from expected import Golden
+from builders import client_facts, finding, header, record, rig, suite, target_facts
+from golden import Golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwbench.analyse.summarise import summarise
 from fwbench.model.event import Event
 from fwbench.model.load import Load
 from fwbench.model.record import Header, Record
 from fwbench.model.suite import Preset
 from fwbench.plan import make_plan
 from fwbench.report.text import render
+from fwbench.stats.summarise import summarise
 
 SMALL: dict[str, Any] = {
     "instance_type": "small",

@@ -2,7 +2,7 @@ import re
 from typing import Any
 
 import pytest
-from building import (
+from builders import (
     COUNTED,
     FASTAPI,
     FLASK,
@@ -22,13 +22,11 @@ from building import (
     run,
     suite,
 )
-from expected import Golden
+from golden import Golden
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.analyse.application import Serving, parse_serving
-from fwbench.analyse.summarise import summarise
-from fwbench.judge import judge
+from fwbench.checks.evaluate import judge
 from fwbench.model.contender import Contender
 from fwbench.model.host import Client
 from fwbench.model.load import Load, Search
@@ -40,6 +38,8 @@ from fwbench.model.telemetry import LoadThread
 from fwbench.model.verdict import Level, Verdict
 from fwbench.plan import make_plan
 from fwbench.report.text import render
+from fwbench.stats.application import Serving, parse_serving
+from fwbench.stats.summarise import summarise
 
 
 def executed(

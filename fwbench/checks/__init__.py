@@ -1,0 +1,5 @@
+"""From an observation to a verdict: may the numbers of this run be believed?
+
+In: a run, its contender and its observation. Out: findings, and the verdict that follows from
+them. Pure; no check changes a figure. `docs/findings.md` explains every code.
+"""

@@ -1,0 +1,154 @@
+"""Findings about how far a run came, and whether the contender gave the answer that it must."""
+
+from fwbench.checks.context import Case, Check, Share
+from fwbench.model.contender import Contract
+from fwbench.model.observation import Answer
+from fwbench.model.verdict import Level
+
+
+def _run_failed(case: Case) -> str | None:
+    failure = case.observation.failure
+    return None if failure is None else f"the run could not be executed to its end: {failure}"
+
+
+def _never_ready(case: Case) -> str | None:
+    state = case.observation.container_before
+    waited = _in(case.observation.phases.application_s)
+    if not _answers_before(case):
+        if state is None or state.settled is not False:
+            return None
+        return f"the application did not come to rest{_in(state.waited_s)}, and gave no answer"
+
+    def look(share: Share) -> str | None:
+        answer = share.side.answer_before
+        if answer is None or answer.error is None:
+            return None
+        return f"no answer before the load{waited}: {answer.error}"
+
+    return case.of_each(look)
+
+
+def _slow_settle(case: Case) -> str | None:
+    answers, state = _answers_before(case), case.observation.container_before
+    if not answers or any(answer.error is not None for answer in answers):
+        return None
+    if state is None or state.settled is not False:
+        return None
+    return (
+        f"the application answered, but its {case.contender.processes} processes did not come to"
+        f" rest{_in(state.waited_s)}; the load began all the same"
+    )
+
+
+def _answers_before(case: Case) -> list[Answer]:
+    """What the clients got; those that were not to ask any more have nothing."""
+    answers = (share.side.answer_before for share in case.shares)
+    return [answer for answer in answers if answer is not None]
+
+
+def _in(waited_s: float | None) -> str:
+    return "" if waited_s is None else f" in {waited_s:.1f} s"
+
+
+def _contract_broken(case: Case) -> str | None:
+    """No answer before the load is `never-ready`; none after it is a broken contract."""
+
+    def look(share: Share) -> str | None:
+        before, after = share.side.answer_before, share.side.answer_after
+        if before is not None and before.error is None:
+            difference = _difference(case.contract, before)
+            if difference is not None:
+                return f"before the load, {difference}"
+        if after is not None:
+            difference = _difference(case.contract, after)
+            if difference is not None:
+                return f"after the load, {difference}"
+        return None
+
+    return case.of_each(look)
+
+
+def _unobserved(case: Case) -> str | None:
+    """Unknown is not well: what was not looked at may have gone wrong unseen."""
+    seen = case.observation
+    if seen.failure is not None or seen.load is None:
+        return None
+    sides = [share.side for share in case.shares]
+    observed: dict[str, list[object]] = {
+        "the answer before the load": [side.answer_before for side in sides],
+        "the answer after the load": [side.answer_after for side in sides],
+        "the container before the load": [seen.container_before],
+        "the container after the load": [seen.container_after],
+    }
+    missing = [name for name, values in observed.items() if None in values]
+    if case.same_container and any(state.oom_kills is None for state in case.same_container):
+        missing.append("the kernel's count of OOM kills")
+    return f"not observed: {', '.join(missing)}" if missing else None
+
+
+def _difference(contract: Contract, answer: Answer) -> str | None:
+    if answer.error is not None:
+        return f"GET {contract.path} got no answer: {answer.error}"
+    wanted_and_got = (
+        ("status", contract.status, answer.status),
+        ("content type", contract.content_type, answer.content_type),
+    )
+    for what, wanted, got in wanted_and_got:
+        if wanted != got:
+            return f"GET {contract.path} gave the {what} {got!r:.80}, not {wanted!r:.80}"
+    if contract.body != answer.body:
+        return f"GET {contract.path} gave {_bodies(contract.body, answer.body)}"
+    return None
+
+
+def _bodies(wanted: str, got: str | None) -> str:
+    """Both bodies, from shortly before their first difference if that is far from the start."""
+    if got is None:
+        return f"no body, not {_shortened(wanted, 0)}"
+    pairs = enumerate(zip(wanted, got, strict=False))
+    differs = next((at for at, (a, b) in pairs if a != b), min(len(wanted), len(got)))
+    start = differs - 10 if differs > 30 else 0
+    where = f" from character {start + 1} on" if start else ""
+    return f"the body {_shortened(got, start)}, not {_shortened(wanted, start)}{where}"
+
+
+def _shortened(body: str, start: int) -> str:
+    text = repr(body[start : start + 40])
+    return f"{text}… ({len(body)} characters)" if start + 40 < len(body) else text
+
+
+CHECKS = (
+    Check(
+        "run-failed",
+        Level.INVALID,
+        _run_failed,
+        "Put right what the sentence above names, and look into the run's files, which are kept.",
+    ),
+    Check(
+        "never-ready",
+        Level.INVALID,
+        _never_ready,
+        "Read the container's log among the run's files. If the application only needs longer,"
+        " raise start_timeout_s in the suite; if its workers are being killed, the memory limit.",
+    ),
+    Check(
+        "contract-broken",
+        Level.INVALID,
+        _contract_broken,
+        "Correct the application, or the contract in its contender.yml: contenders that answer"
+        " something else cannot be compared.",
+    ),
+    Check(
+        "slow-settle",
+        Level.SUSPECT,
+        _slow_settle,
+        "Raise start_timeout_s in the suite: the start of workers may have been measured.",
+    ),
+    Check(
+        "unobserved",
+        Level.SUSPECT,
+        _unobserved,
+        "Find out why this could not be read on the host; until then nobody knows whether the run"
+        " was sound.",
+    ),
+)

@@ -1,0 +1,50 @@
+"""From an observation to a verdict: may this run's numbers be believed?
+
+Each finding has one function, which looks and says what it saw; none changes a figure.
+`docs/findings.md` explains every code.
+"""
+
+from fwbench.checks import (
+    answers,
+    clients,
+    container,
+    hosts,
+    load,
+    loadgen,
+    network,
+    rate,
+    stationarity,
+)
+from fwbench.checks.context import Case, Check
+from fwbench.model.contender import Contender
+from fwbench.model.observation import Observation
+from fwbench.model.run import Run
+from fwbench.model.thresholds import Thresholds
+from fwbench.model.verdict import Verdict
+
+__all__ = ["CHECKS", "DEFAULT_THRESHOLDS", "Check", "judge"]
+
+CHECKS: tuple[Check, ...] = (
+    *answers.CHECKS,
+    *container.CHECKS,
+    *loadgen.CHECKS,
+    *load.CHECKS,
+    *clients.CHECKS,
+    *rate.CHECKS,
+    *stationarity.CHECKS,
+    *hosts.CHECKS,
+    *network.CHECKS,
+)
+DEFAULT_THRESHOLDS = Thresholds()
+
+
+def judge(
+    run: Run,
+    contender: Contender,
+    observation: Observation,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> Verdict:
+    """Whether the run may be believed, with every finding that there is."""
+    case = Case(run, contender, observation, thresholds)
+    findings = (check.finding(case) for check in CHECKS)
+    return Verdict(findings=tuple(finding for finding in findings if finding is not None))

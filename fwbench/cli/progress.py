@@ -1,0 +1,158 @@
+"""What a person sees meanwhile: a live line on a terminal, plain lines elsewhere."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from fwbench.model.record import Record
+from fwbench.model.run import Plan, Run
+from fwbench.plan import estimated_s
+from fwbench.report.formatting import one_line
+from fwbench.stats.search import held
+
+MARKS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
+
+
+def line_of(record: Record) -> str:
+    """One run in a line: what it was, what came of it."""
+    run, verdict = record.run, record.verdict
+    if record.observation.lost:
+        why = one_line(record.observation.failure or "")
+        return f"{run.rig}  block {run.block}  {_what(record)}: lost, to be repeated ({why})"
+    codes = ", ".join(dict.fromkeys(finding.code for finding in verdict.findings))
+    because = f" ({codes})" if codes and verdict.word != "valid" else ""
+    return f"{run.rig}  block {run.block}  {_what(record)}: {_mark(record)}{because}"
+
+
+def _what(record: Record) -> str:
+    trial, rate = record.run.trial, record.observation.offered_rate
+    return f"{trial.name} {trial.endpoint}" + ("" if rate is None else f" at {rate:g}/s")
+
+
+def _mark(record: Record) -> str:
+    search = record.run.trial.load.search
+    if search is None:
+        return MARKS[record.verdict.word]
+    return {True: "held", False: "too high", None: MARKS["invalid"]}[held(record, search)]
+
+
+def duration(seconds: float) -> str:
+    """`75` as `1 min 15 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+class ProgressWatcher:
+    """Follows a session on standard error; `quiet` leaves only errors to be seen."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._live = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} runs"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self._console,
+            disable=quiet or not self._console.is_terminal,
+            transient=True,
+        )
+        self._lock = threading.Lock()
+        self._task: TaskID | None = None
+        self._began = 0.0
+        self._planned_s = 0.0
+        self._total = self._done = self._executed = 0
+        self._now: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A step that is being taken."""
+        self._console.print(text, markup=False)
+
+    def planned(self, plan: Plan, executed: int = 0) -> None:
+        """All runs are known now, and so is about how long those take that are left."""
+        self._total, self._done = len(plan.runs), executed
+        self._executed = executed
+        left = 1 - executed / self._total if self._total else 0
+        self._planned_s = left * estimated_s(plan)
+        self._began = time.monotonic()
+        done = f", {executed} of them executed" if executed else ""
+        self.say(f"{self._total} runs{done}, about {duration(self._planned_s)}")
+        self._task = self._live.add_task("", total=self._total, completed=executed, left="")
+
+    def started(self, run: Run) -> None:
+        """A run begins on its rig."""
+        with self._lock:
+            self._now[run.rig] = f"{run.rig}: {run.trial.name} {run.trial.endpoint}"
+            self._show()
+
+    def ended(self, record: Record) -> None:
+        """A run is recorded, or an attempt at one that was lost."""
+        with self._lock:
+            self._done += not record.observation.lost
+            self._now.pop(record.run.rig, None)
+            self.say(f"[{self._done}/{self._total}] {line_of(record)}; {self._left()}")
+            self._show()
+
+    def _left(self) -> str:
+        """What remains, by the pace so far; by the plan while there is none."""
+        if self._done == self._executed:
+            return f"about {duration(self._planned_s)} left"
+        pace = (time.monotonic() - self._began) / (self._done - self._executed)
+        left = pace * (self._total - self._done)
+        return f"about {duration(left)} left" if self._done < self._total else "done"
+
+    def _show(self) -> None:
+        if self._task is not None:
+            what = ", ".join(self._now.values())
+            self._live.update(self._task, completed=self._done, description=what, left=self._left())
+
+
+class TaskProgress:
+    """Follows a playbook. Nobody knows how many tasks are to come: a host says what it lacks."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._count = what, 0
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        said = f"{self._what}: seconds if nothing lacks, minutes the first time"
+        self._console.print(said, markup=False)
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._status.stop()
+
+    def task(self, name: str) -> None:
+        """A task begins; on a terminal it takes the place of the one before."""
+        self._count += 1
+        line = f"[{duration(time.monotonic() - self._began)}] task {self._count}: {name}"
+        if self._console.is_terminal:
+            self._status.update(escape(line))
+        else:
+            self._console.print(line, markup=False)

@@ -1,0 +1,66 @@
+"""Whether every host can be reached and used, in one sentence for each that cannot."""
+
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+
+from fwbench.agent.archive import NAME, archive
+from fwbench.errors import FwbenchError, HostError, InventoryError
+from fwbench.hosts import preflight
+from fwbench.model.base import Frozen
+from fwbench.model.host import Host, Rig, Target
+from fwbench.model.record import HostFacts
+from fwbench.ssh.remote import Remote, SshRemote
+
+
+class Examined(Frozen):
+    """One host: what it is made of, or what is wrong with it."""
+
+    host: Host
+    rig: str
+    serves: bool
+    facts: HostFacts | None = None
+    trouble: str | None = None
+
+
+def examine(rigs: Sequence[Rig]) -> tuple[Examined, ...]:
+    """Every host of the rigs, all at once; nothing stays on them."""
+    pairs = [(rig, host) for rig in rigs for host in rig.hosts]
+    with ThreadPoolExecutor(min(32, len(pairs))) as threads:
+        return tuple(threads.map(lambda pair: _examine(*pair), pairs))
+
+
+def _examine(rig: Rig, host: Host) -> Examined:
+    serves = isinstance(host, Target)
+    try:
+        to = _loaded(rig, host)
+        with SshRemote(host) as remote:
+            facts = _facts(remote, host, to)
+    except FwbenchError as error:
+        return Examined(host=host, rig=rig.name, serves=serves, trouble=str(error))
+    return Examined(host=host, rig=rig.name, serves=serves, facts=facts)
+
+
+def _loaded(rig: Rig, host: Host) -> str | None:
+    """What a client loads. An address that is none is its target's trouble, not the client's."""
+    try:
+        address = preflight.load_address(rig.target)
+    except InventoryError:
+        if isinstance(host, Target):
+            raise
+        return None
+    return None if isinstance(host, Target) else address
+
+
+def _facts(remote: Remote, host: Host, to: str | None) -> HostFacts:
+    remote.check(["true"], sudo=True)
+    if remote.execute(["python3", "-c", "pass"]).exit_status:
+        raise HostError(f"{host.name}: there is no python3; Ansible and fwbench need it there")
+    folder = PurePosixPath("/var/tmp") / f"fwbench-doctor-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
+    remote.check(["mkdir", "-m", "700", str(folder)])
+    try:
+        remote.put(archive(), str(folder / NAME))
+        return preflight.facts(remote, host, folder, to)
+    finally:
+        remote.check(["rm", "-rf", str(folder)])

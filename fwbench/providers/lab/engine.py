@@ -1,0 +1,53 @@
+"""An engine on the controller: the one that is there, or one by the project's own role."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from fwbench import paths
+from fwbench.errors import LabError
+from fwbench.providers.lab import docker
+from fwbench.provisioning.playbook import play
+
+HERE = "localhost ansible_connection=local"  # an inventory
+
+
+def ensure(say: Callable[[str], None]) -> None:
+    """See to it that an engine answers; root gets one installed and started where none does.
+
+    Raises `LabError` in one sentence where there is none and it cannot be had.
+    """
+    if docker.answers():
+        return
+    if os.geteuid() != 0:
+        raise LabError(
+            "no Docker engine answers you: start Docker, or join the group `docker`, "
+            "or run this once as root, which installs and starts one on Debian and Ubuntu"
+        )
+    say("no Docker engine answers: installing and starting one")
+    played = play("engine.yml", HERE, ["localhost"], on_task=lambda task: say(f"engine: {task}"))
+    if played.failed:
+        raise LabError(f"no Docker engine could be had: {played.failed[0].trouble}")
+    _ours().parent.mkdir(parents=True, exist_ok=True)
+    _ours().touch()
+    if not docker.answers():
+        raise LabError("the Docker engine was installed, but it does not answer")
+
+
+def release(say: Callable[[str], None]) -> None:
+    """Remove the engine if fwbench installed or started it and nobody else has anything in it."""
+    if not _ours().exists():
+        return
+    say("removing the Docker engine that fwbench installed")
+    played = play("engine_remove.yml", HERE, ["localhost"])
+    if played.failed:
+        raise LabError(f"the Docker engine could not be removed: {played.failed[0].trouble}")
+    (result,) = played.hosts
+    if result.keeps_engine_for:
+        say(f"the Docker engine stays: it holds {'; '.join(result.keeps_engine_for)}")
+        return
+    _ours().unlink()
+
+
+def _ours() -> Path:
+    return paths.state() / "engine-is-ours"

@@ -1,0 +1,241 @@
+"""Brings the lab's hosts up and down, and writes an ordinary inventory of them."""
+
+import ipaddress
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fwbench import paths
+from fwbench.errors import LabError
+from fwbench.providers.lab import engine
+from fwbench.providers.lab.docker import describe, docker, names
+from fwbench.providers.lab.image import host_image, remove_images
+from fwbench.providers.lab.listing import LabHost, listing
+from fwbench.providers.lab.size import Size, parse_size
+
+# RFC 2544 sets 198.18.0.0/15 aside for benchmarks. The upper half of the first /16 is for bridges
+# inside the hosts (host/daemon.json).
+NETWORKS = ipaddress.ip_network("198.18.0.0/17")
+AUTHORITIES = Path("/usr/local/share/ca-certificates")
+SSH_TIMEOUT_S = 60
+SIZE_LABEL = "fwbench.lab-size"
+
+# What an engine inside a container needs. Not --privileged: that asks for capabilities which the
+# machine itself may lack.
+NESTED_ENGINE = (
+    "--cgroupns=private",
+    "--security-opt=seccomp=unconfined",
+    "--security-opt=apparmor=unconfined",
+    "--security-opt=systempaths=unconfined",
+    "--cap-add=NET_ADMIN",
+    "--cap-add=SYS_ADMIN",
+    "--cap-add=SYS_PTRACE",
+    "--volume=/var/lib/docker",
+    "--env=LAB_NESTED_ENGINE=1",
+)
+
+
+class Lab:
+    """A lab by its name; several do not know of each other."""
+
+    def __init__(self, name: str = "lab") -> None:
+        self.name = name
+        self.folder = paths.state() / name
+        self.inventory = self.folder / "hosts.yml"
+        self._label = f"fwbench.lab={name}"
+        self._network = f"fwbench-{name}"
+
+    def up(
+        self,
+        targets: Sequence[Size | None],
+        clients: int,
+        systems: Sequence[str],
+        authorities: Sequence[Path],
+        say: Callable[[str], None],
+    ) -> Path:
+        """Bring up what is missing and write the inventory, whose path is returned.
+
+        There is one target for each of `targets`; for None a new one has no size, and one that is
+        there may have any. The n-th target and the n-th client have the n-th of `systems`, which
+        are taken in turn. Raises `LabError`, also where a target has another size already.
+        """
+        engine.ensure(say)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = self._key()
+        self._ensure_network()
+        wanted = [(f"target-{n + 1}", n, size) for n, size in enumerate(targets)]
+        wanted += [(f"client-{n + 1}", n, None) for n in range(clients)]
+        self._check_sizes({name: size for name, _, size in wanted if size})
+        for name, number, size in wanted:
+            self._ensure_host(name, systems[number % len(systems)], size, key, say)
+        hosts = self.hosts()
+        self._await_ssh(hosts)
+        self._write_inventory(hosts, authorities)
+        return self.inventory
+
+    def hosts(self) -> tuple[LabHost, ...]:
+        """The hosts that there are, in order of their names; none where no engine answers."""
+        found = names(["ps", "--all"], self._label, "{{.Names}}")
+        return tuple(self._host(name) for name in sorted(found, key=_numbered))
+
+    def down(self, say: Callable[[str], None], *, everything: bool = False) -> None:
+        """Remove hosts, volumes, network and inventory; with `everything` images and engine too."""
+        for name in names(["ps", "--all"], self._label, "{{.Names}}"):
+            say(f"removing {name}")
+            docker("rm", "--force", "--volumes", name)
+        if describe("network", self._network) is not None:
+            docker("network", "rm", self._network)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        if everything:
+            if names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
+                say("the images stay: another lab has hosts of them")
+                return
+            remove_images()
+            engine.release(say)
+
+    def _key(self) -> Path:
+        key = self.folder / "key"
+        if not key.exists():
+            argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "fwbench", "-f", str(key)]
+            try:
+                subprocess.run(argv, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+            except (OSError, subprocess.CalledProcessError) as error:
+                raise LabError(f"ssh-keygen failed; is OpenSSH installed? ({error})") from error
+        return key
+
+    def _ensure_network(self) -> None:
+        if describe("network", self._network) is not None:
+            return
+        taken = []
+        for network in docker("network", "ls", "--quiet").split():
+            described = describe("network", network) or {}
+            pools = described.get("IPAM", {}).get("Config") or []
+            taken += [ipaddress.ip_network(pool["Subnet"]) for pool in pools]
+        for subnet in NETWORKS.subnets(new_prefix=24):
+            if not any(subnet.version == t.version and subnet.overlaps(t) for t in taken):
+                docker(
+                    "network",
+                    "create",
+                    f"--label={self._label}",
+                    f"--subnet={subnet}",
+                    self._network,
+                )
+                return
+        raise LabError(f"every network in {NETWORKS} is taken; `docker network ls` shows by what")
+
+    def _check_sizes(self, wanted: Mapping[str, Size]) -> None:
+        """Nothing is changed where one host cannot have its size."""
+        for host in self.hosts():
+            size = wanted.get(host.name, host.size)
+            if size != host.size:
+                raise LabError(
+                    f"{host.name} is there as {host.size or 'a host without a size'} and cannot"
+                    f" become {size}; run `fwbench lab down --name {self.name}` first"
+                )
+
+    def _ensure_host(
+        self,
+        name: str,
+        system: str,
+        size: Size | None,
+        key: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        container = f"fwbench-{self.name}-{name}"
+        described = describe("container", container)
+        if described is None:
+            image = host_image(system, say)
+            say(f"starting {name} ({system}{f', {size}' if size else ''})")
+            docker(
+                "run",
+                "--detach",
+                "--init",
+                f"--name={container}",
+                f"--hostname={name}",
+                f"--network={self._network}",
+                f"--publish=127.0.0.1:{_free_port()}:22",
+                f"--label={self._label}",
+                f"--label=fwbench.lab-system={system}",
+                f"--env=LAB_AUTHORIZED_KEY={key.with_suffix('.pub').read_text().strip()}",
+                *(NESTED_ENGINE if name.startswith("target-") else ()),
+                *(_limits(size) if size else ()),
+                image,
+            )
+        elif not described["State"]["Running"]:
+            say(f"starting {name} again")
+            docker("start", container)
+
+    def _host(self, container: str) -> LabHost:
+        described = describe("container", container)
+        if described is None:
+            raise LabError(f"{container} is gone")
+        published: dict[str, Any] = described["HostConfig"]["PortBindings"]
+        labels = described["Config"]["Labels"]
+        return LabHost(
+            name=container.removeprefix(f"fwbench-{self.name}-"),
+            system=labels["fwbench.lab-system"],
+            running=described["State"]["Running"],
+            ssh_port=int(published["22/tcp"][0]["HostPort"]),
+            load_address=described["NetworkSettings"]["Networks"][self._network]["IPAddress"],
+            size=parse_size(labels[SIZE_LABEL]) if SIZE_LABEL in labels else None,
+        )
+
+    def _await_ssh(self, hosts: Sequence[LabHost]) -> None:
+        deadline = time.monotonic() + SSH_TIMEOUT_S
+        for host in hosts:
+            while not _greets(host.ssh_port):
+                if time.monotonic() > deadline:
+                    said = docker("logs", "--tail=5", f"fwbench-{self.name}-{host.name}")
+                    raise LabError(f"{host.name} does not answer SSH; its log ends: {said}")
+                time.sleep(0.1)
+
+    def _write_inventory(self, hosts: Sequence[LabHost], authorities: Sequence[Path]) -> None:
+        """Pin the hosts' keys, which the engine vouches for, and list the hosts."""
+        lines = []
+        for host in hosts:
+            container = f"fwbench-{self.name}-{host.name}"
+            key = docker("exec", container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
+            lines.append(f"[127.0.0.1]:{host.ssh_port} {key[0]} {key[1]}\n")
+        known_hosts = self.folder / "known_hosts"
+        known_hosts.write_text("".join(lines))
+        inventory = listing(hosts, self.folder / "key", known_hosts, authorities)
+        self.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False))
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    """Sorts `target-10` behind `target-9`."""
+    kind, _, number = name.rpartition("-")
+    return kind, int(number)
+
+
+def _limits(size: Size) -> tuple[str, ...]:
+    return (
+        f"--cpus={size.cpus:g}",
+        f"--memory={size.memory}",
+        f"--memory-swap={size.memory}",  # the same: no swap, as on a rented machine
+        f"--label={SIZE_LABEL}={size}",
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _greets(port: int) -> bool:
+    """Whether an SSH server says so; the engine's own proxy accepts connections before it does."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.settimeout(2)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

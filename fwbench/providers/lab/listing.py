@@ -1,0 +1,65 @@
+"""The lab's hosts as an ordinary inventory, such as a cloud's would be."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fwbench.model.base import Frozen
+from fwbench.providers.lab.size import Size
+
+
+class LabHost(Frozen):
+    """One host of the lab."""
+
+    name: str
+    system: str
+    running: bool
+    ssh_port: int
+    load_address: str
+    size: Size | None = None  # None: as large as the machine that the lab is on
+
+
+def listing(
+    hosts: Sequence[LabHost], key: Path, known_hosts: Path, authorities: Sequence[Path]
+) -> dict[str, object]:
+    """The inventory of these hosts; each target gets clients in turn."""
+    targets = [host for host in hosts if host.name.startswith("target-")]
+    clients = [host for host in hosts if host.name.startswith("client-")]
+    return {
+        "all": {
+            "vars": {
+                "ansible_user": "admin",
+                "ansible_ssh_private_key_file": str(key),
+                "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts}",
+                "fwbench_known_hosts": str(known_hosts),
+                "fwbench_extra_authorities": [str(path) for path in authorities],
+            },
+            "children": {
+                "targets": {"hosts": _members(targets, len(targets))},
+                "clients": {"hosts": _members(clients, len(targets))},
+            },
+        }
+    }
+
+
+def _members(hosts: Sequence[LabHost], rigs: int) -> dict[str, dict[str, object]]:
+    return {
+        host.name: {
+            "ansible_host": "127.0.0.1",
+            "ansible_port": host.ssh_port,
+            "fwbench_load_address": host.load_address,
+            "fwbench_rig": f"rig-{number % rigs + 1}",
+            **_instance(host.size),
+        }
+        for number, host in enumerate(hosts)
+    }
+
+
+def _instance(size: Size | None) -> dict[str, object]:
+    """A size as the inventory of a cloud would tell it."""
+    if size is None:
+        return {}
+    price = size.price_per_hour
+    return {
+        "fwbench_instance_type": size.name,
+        **({} if price is None else {"fwbench_price_per_hour": price}),
+    }

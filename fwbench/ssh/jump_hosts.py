@@ -1,0 +1,30 @@
+"""Jump hosts as OpenSSH writes them: the values of ProxyJump and of `ssh -J`."""
+
+import re
+
+from fwbench.model.host import Hop
+
+_HOP = re.compile(
+    r"(?:ssh://)?(?:(?P<user>[A-Za-z0-9_.][A-Za-z0-9_.+-]*)@)?"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.][A-Za-z0-9_.-]*))"
+    r"(?::(?P<port>[0-9]{1,5}))?/?"
+)
+
+
+def hops(text: str) -> tuple[Hop, ...]:
+    """The hosts in between, the nearest first, out of what ssh's ProxyJump takes.
+
+    Empty for `none`. Raises ValueError where it is not `[user@]host[:port]`, with commas between.
+    """
+    if text.lower() == "none":
+        return ()
+    return tuple(hop(part.strip()) for part in text.split(","))
+
+
+def hop(text: str) -> Hop:
+    """One hop out of `[user@]host[:port]`. Raises ValueError where it is anything else."""
+    found = _HOP.fullmatch(text)
+    port = int(found["port"]) if found and found["port"] else None
+    if found is None or (port is not None and not 1 <= port <= 65535):
+        raise ValueError(f"has {text!r:.80}, which is not [user@]host[:port]")
+    return Hop(address=found["v6"] or found["name"], port=port, user=found["user"])

@@ -1,0 +1,56 @@
+"""What each rig tells of a contender in a setting, in logarithms, so that sizes can be compared."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from fwbench.model.record import Record
+from fwbench.model.setting import Setting
+from fwbench.stats import samples
+from fwbench.stats.samples import Metric
+
+
+class OfRig(NamedTuple):
+    """One logarithm a block: of what held, and of what was too high.
+
+    But for a search both are the same. `upper` is None where a block held every rate tried, `lower`
+    where one held none.
+    """
+
+    lower: tuple[float, ...] | None
+    upper: tuple[float, ...] | None
+
+
+Told = Mapping[str, OfRig]
+"""By rig, of those that tell."""
+
+
+def of_rig(records: Sequence[Record], setting: Setting) -> OfRig | None:
+    """From the runs of one contender in one setting on one rig; None if these are too few."""
+    if setting.load.search is None:
+        values = samples.by_block(samples.believed(records), samples.metric(setting.load.kind))
+        logs = tuple(math.log(value) for value in values.values())
+        return OfRig(logs, logs) if logs else None
+    found = [] if samples.too_few(records) else samples.brackets(records)
+    if not found:
+        return None
+    return OfRig(
+        _all([one.held and math.log(one.held) for one in found]),
+        _all([one.too_high and math.log(one.too_high) for one in found]),
+    )
+
+
+def middles(told: Told, metric: Metric) -> OfRig:
+    """One number for each rig: of p99s the median of its runs, of everything else the mean."""
+    middle = statistics.median if metric is Metric.P99 else statistics.fmean
+    return OfRig(
+        _all([None if one.lower is None else middle(one.lower) for one in told.values()]),
+        _all([None if one.upper is None else middle(one.upper) for one in told.values()]),
+    )
+
+
+def _all(values: Sequence[float | None]) -> tuple[float, ...] | None:
+    """Every one of them; None where one is not known."""
+    known = tuple(value for value in values if value is not None)
+    return known if len(known) == len(values) else None

@@ -1,0 +1,83 @@
+"""Contender × size: all that the kinds of rigs of a session say, setting by setting."""
+
+from collections.abc import Sequence
+
+from fwbench.model.base import Frozen
+from fwbench.model.record import Record
+from fwbench.model.run import Trial
+from fwbench.model.setting import Setting
+from fwbench.model.suite import Preset, Suite
+from fwbench.stats import samples
+from fwbench.stats.cells import Cell, cells
+from fwbench.stats.compare import NoComparison
+from fwbench.stats.hardware_groups import Kind
+from fwbench.stats.rig_values import Told, of_rig
+from fwbench.stats.samples import Metric
+from fwbench.stats.size_ratios import JudgedSizeRatio, compared, judged
+
+
+class SizeComparison(Frozen):
+    """A contender on one size beside itself on the first."""
+
+    contender: str
+    size: str
+    beside: str
+    result: JudgedSizeRatio | NoComparison
+
+
+class SizeTable(Frozen):
+    """One setting on all sizes, which are the kinds of rigs by name."""
+
+    label: str
+    setting: Setting
+    metric: Metric
+    cells: tuple[Cell, ...]
+    comparisons: tuple[SizeComparison, ...]
+
+
+def by_size(
+    suite: Suite, kinds: Sequence[Kind], records: Sequence[Record]
+) -> tuple[SizeTable, ...]:
+    """Every contender on every kind of rig, in each setting; a smoke test compares nothing."""
+    own: dict[tuple[str, Trial], list[Record]] = {}
+    for record in records:
+        own.setdefault((record.run.rig, record.run.trial), []).append(record)
+
+    def told(setting: Setting, contender: str, kind: Kind) -> Told:
+        trial = Trial(contender=contender, **dict(setting))
+        found = ((rig, of_rig(own.get((rig, trial), []), setting)) for rig in kind.rigs)
+        return {rig: one for rig, one in found if one is not None}
+
+    sides = {
+        (setting, contender): [(kind, told(setting, contender, kind)) for kind in kinds]
+        for setting in suite.settings
+        for contender in suite.contenders
+    }
+    found = judged(
+        {
+            (setting, contender, side[0].name): (metric, compared(metric, side, all_sides[0]))
+            for (setting, contender), all_sides in sides.items()
+            for metric in [samples.metric(setting.load.kind)]
+            for side in all_sides[1:]
+            if suite.preset is not Preset.SMOKE
+        }
+    )
+    return tuple(
+        SizeTable(
+            label=setting.label,
+            setting=setting,
+            metric=samples.metric(setting.load.kind),
+            cells=tuple(
+                cell
+                for contender in suite.contenders
+                for kind, side in sides[setting, contender]
+                for cell in cells(contender, kind, samples.metric(setting.load.kind), side)
+            ),
+            comparisons=tuple(
+                SizeComparison(contender=contender, size=size, beside=kinds[0].name, result=result)
+                for (of, contender, size), result in found.items()
+                if of == setting
+            ),
+        )
+        for setting in suite.settings
+    )

@@ -1,0 +1,64 @@
+"""How long making 1, 4 and 8 targets ready takes, each with its client, in labs of its own.
+
+    python selfbench/provisioning.py
+
+One machine plays all hosts: what N hosts take here is the work of N hosts on its CPUs, so that the
+ratio to one is an upper bound of what as many machines of their own would show. A provisioning that
+finds nothing to do is nearly all waiting, here as there.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fwbench.providers.lab.hosts import AUTHORITIES, Lab
+
+
+def timed(inventory: Path) -> tuple[float, int]:
+    """Seconds, and how many tasks changed something on any host."""
+    argv = ["fwbench", "provision", "-i", str(inventory)]
+    began = time.perf_counter()
+    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    took = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    return took, sum(int(found) for found in re.findall(r" ok +(\d+)$", done.stdout, re.MULTILINE))
+
+
+def measured(targets: int, say: Callable[[str], None]) -> tuple[float, float]:
+    lab = Lab(f"provisioning-{os.getpid()}")
+    authorities = sorted(AUTHORITIES.glob("*.crt"))
+    try:
+        inventory = lab.up([None] * targets, targets, ["debian:13"], authorities, say)
+        first, changed = timed(inventory)
+        assert changed > 0
+        again, changed = timed(inventory)
+        assert changed == 0
+    finally:
+        lab.down(say)
+    return first, again
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--targets", type=int, nargs="+", default=[1, 4, 8])
+    print(f"{os.cpu_count()} CPUs play all hosts")
+    print(f"{'targets':>7} {'hosts':>6} {'first':>9} {'ratio':>7} {'again':>9} {'ratio':>7}")
+    single: tuple[float, float] | None = None
+    for targets in arguments.parse_args().targets:
+        first, again = measured(targets, lambda _: None)
+        single = single or (first, again)
+        print(
+            f"{targets:7} {2 * targets:6} {first:7.1f} s {first / single[0]:6.2f}×"
+            f" {again:7.1f} s {again / single[1]:6.2f}×",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,367 @@
+"""An honest run and everything around it; tests change the one thing that they are about."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from repository import FIXTURES
+
+from fwbench.agent.reduce import reduce_log
+from fwbench.loadgen.h2load import parse_text
+from fwbench.model.contender import Contender, Contract
+from fwbench.model.figures import Figures, LogSummary, Percentiles, Second
+from fwbench.model.host import Client, Rig, Target
+from fwbench.model.load import Load
+from fwbench.model.observation import (
+    Answer,
+    ClientSide,
+    ContainerState,
+    LoadResult,
+    Observation,
+    Phases,
+    Process,
+)
+from fwbench.model.record import Header, HostFacts, ImageFacts, Record
+from fwbench.model.run import Run, Trial
+from fwbench.model.setting import Limits
+from fwbench.model.suite import Suite
+from fwbench.model.telemetry import (
+    BusyProcess,
+    ClockOffset,
+    ContainerUsage,
+    CpuShares,
+    HostUsage,
+    LoadThread,
+    NetworkUsage,
+    Stalls,
+)
+from fwbench.model.verdict import Finding, Level, Verdict
+
+SAMPLES = FIXTURES / "h2load"
+
+# As in the recorded ok-duration and ok-n.
+TIMED = Load(connections=10, threads=2, warm_up_s=1, duration_s=3)
+COUNTED = Load(connections=40, requests=1000)
+
+HELLO = Contract(path="/", content_type="text/html; charset=utf-8", body="Hello, World!")
+HELLO_JSON = Contract(path="/", content_type="application/json", body='{"message":"Hello World"}')
+FLASK = Contender(
+    name="flask",
+    summary="Flask",
+    port=8001,
+    workers=4,
+    threads=32,
+    processes=5,
+    endpoints={"hello": HELLO},
+)
+FASTAPI = Contender(
+    name="fastapi",
+    summary="FastAPI",
+    port=8002,
+    workers=4,
+    processes=5,
+    endpoints={"hello": HELLO_JSON},
+)
+
+
+def figures(case: str = "ok-duration", version: str = "1.52", **changes: Any) -> Figures:
+    text = (SAMPLES / version / f"{case}.out").read_text()
+    return parse_text(text).model_copy(update=changes)
+
+
+def figures_at(per_s: float) -> Figures:
+    """What h2load says of a timed load of ten connections at such a rate, all else being well."""
+    rows = round(per_s * 3)
+    recorded = figures()
+    return figures(
+        rate_per_s=per_s,
+        requests_total=rows,
+        requests_started=rows,
+        requests_done=rows,
+        requests_succeeded=rows,
+        status_2xx=rows,
+        request_time_us=recorded.request_time_us.model_copy(update={"mean": 1e7 / per_s}),
+        rate_per_connection=recorded.rate_per_connection.model_copy(
+            update={"min": per_s / 10 - 1, "max": per_s / 10 + 1, "mean": per_s / 10}
+        ),
+    )
+
+
+def seconds_of(*completions: int) -> tuple[Second, ...]:
+    """One second after the other with so many successful answers."""
+    return tuple(
+        Second(at_s=at, completions=number, successful=number, p99_us=3_000)
+        for at, number in enumerate(completions)
+    )
+
+
+def percentiles(**changes: Any) -> Percentiles:
+    usual = Percentiles(
+        p50_us=2_100,
+        p75_us=2_200,
+        p90_us=2_300,
+        p95_us=2_500,
+        p99_us=3_000,
+        p999_us=5_000,
+        max_us=8_760,
+        mean_us=2_110.5,
+    )
+    return usual.model_copy(update=changes)
+
+
+def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> LogSummary:
+    """The log of an even load: as many rows in each second, all with status 200."""
+    each, of_tenth = rows // seconds, rows // (10 * seconds)
+    tenths = (*[of_tenth] * (10 * seconds - 1), rows - of_tenth * (10 * seconds - 1))
+    summary = LogSummary(
+        rows=rows,
+        rows_outside=0,
+        torn_rows=0,
+        successful_rows=rows,
+        rows_by_status={200: rows},
+        first_start_us=0,
+        last_end_us=seconds * 1_000_000 - 1_000,
+        window_s=seconds - 0.001,
+        per_second=seconds_of(*[each] * (seconds - 1), rows - each * (seconds - 1)),
+        completions_per_tenth=tenths,
+        longest_gap_us=10_000,
+        latency=percentiles(),
+        corrected=None,
+    )
+    return summary.model_copy(update=changes)
+
+
+def reduced(text: str | bytes, **window: float) -> dict[str, bytes]:
+    """The files that the agent leaves of a log with such a text."""
+    with TemporaryDirectory() as place:
+        log_file, left = Path(place) / "h2load.log", Path(place) / "left"
+        left.mkdir()
+        log_file.write_bytes(text.encode() if isinstance(text, str) else text)
+        reduce_log(log_file, left, **window)
+        return {path.name: path.read_bytes() for path in left.iterdir()}
+
+
+def load_result(**changes: Any) -> LoadResult:
+    result = LoadResult(exit_status=0, timed_out=False, stderr="", figures=figures(), log=log())
+    return result.model_copy(update=changes)
+
+
+def container(**changes: Any) -> ContainerState:
+    state = ContainerState(
+        running=True,
+        exit_code=None,
+        started_at="2026-11-23T10:00:00Z",
+        restarts=0,
+        oom_killed=False,
+        cgroup_version=2,
+        oom_kills=0,
+        memory_peak_bytes=90 * 2**20,
+        memory_limit_bytes=512 * 2**20,
+        processes=tuple(
+            Process(pid=100 + number, started_ticks=5000, command="gunicorn app")
+            for number in range(5)
+        ),
+        waited_s=1.5,
+        settled=True,
+    )
+    return state.model_copy(update=changes)
+
+
+def host_usage(**changes: Any) -> HostUsage:
+    """A host at rest but for what is measured, with all that a host can tell."""
+    usage = HostUsage(
+        window_s=2.8,
+        samples=15,
+        cpus=2,
+        cpu=CpuShares(user=0.4, nice=0, system=0.1, idle=0.5, iowait=0, irq=0, softirq=0, steal=0),
+        others_cores=0.001,
+        busiest_other=BusyProcess(command="containerd", cores=0.001),
+        docker_proxy_cores=0,
+        sampler_cores=0.002,
+        network=NetworkUsage(
+            listen_overflows=0,
+            listen_drops=0,
+            retransmits=0,
+            segments_sent=30_000,
+            connections_opened=11,
+            time_wait=2,
+            received_bytes=3_000_000,
+            sent_bytes=4_000_000,
+            packets=60_000,
+            errors=0,
+            drops=0,
+        ),
+        stalls=Stalls(cpu=0.5, memory=0, io=0),
+    )
+    return usage.model_copy(update=changes)
+
+
+def target_usage(**changes: Any) -> HostUsage:
+    used = ContainerUsage(
+        cores=1,
+        periods=0,
+        throttled_periods=0,
+        throttled_s=0,
+        memory_bytes=90 * 2**20,
+        memory_peak_bytes=90 * 2**20,
+        limit_hits=0,
+        oom_kills=0,
+    )
+    return host_usage(**({"container": used} | changes))
+
+
+def client_usage(**changes: Any) -> HostUsage:
+    threads = (
+        LoadThread(tid=200, command="h2load", cores=0, wait=0),
+        LoadThread(tid=201, command="h2load", cores=0.2, wait=0.02),
+    )
+    return host_usage(**({"threads": threads} | changes))
+
+
+def answer(contract: Contract = HELLO, **changes: Any) -> Answer:
+    given = Answer(status=contract.status, content_type=contract.content_type, body=contract.body)
+    return given.model_copy(update=changes)
+
+
+def client_side(contract: Contract = HELLO, **changes: Any) -> ClientSide:
+    side = ClientSide(
+        host="one-client",
+        answer_before=answer(contract),
+        answer_after=answer(contract),
+        usage=client_usage(),
+        clock=ClockOffset(client_minus_target_s=0.002, uncertainty_s=0.01),
+    )
+    return side.model_copy(update=changes)
+
+
+def observation(contract: Contract = HELLO, **changes: Any) -> Observation:
+    """Of a rig with one client, whose usage is `client`."""
+    if "client" in changes:
+        changes["usage"] = changes.pop("client")
+    of_client = {name: changes.pop(name) for name in ClientSide.model_fields if name in changes}
+    if "load" in of_client:
+        changes["load"] = of_client.pop("load")
+    honest = Observation(
+        started_at="2026-11-23T10:00:00.000+00:00",
+        phases=Phases(start_s=0.5, application_s=1.5, load_s=4.1, total_s=8.0),
+        container_before=container(),
+        container_after=container(),
+        load=load_result(),
+        target=target_usage(),
+        clients=(client_side(contract, **of_client),),
+    )
+    return honest.model_copy(update=changes)
+
+
+def run(
+    contender: str = "flask",
+    load: Load = TIMED,
+    *,
+    block: int = 1,
+    rig: str = "one",
+    number: int = 1,
+    twin: bool = False,
+) -> Run:
+    trial = Trial(
+        contender=contender,
+        twin=twin,
+        endpoint="hello",
+        load=load,
+        limits=Limits(cpus=1, memory="512m"),
+    )
+    return Run(id=f"r1-{number:04d}-{trial.name}"[:63], rig=rig, block=block, trial=trial)
+
+
+def finding(code: str = "oom-kill", level: Level = Level.INVALID) -> Finding:
+    return Finding(code=code, level=level, evidence=f"evidence of {code}", advice="Do something.")
+
+
+def record(
+    contender: str = "flask",
+    per_s: float = 1000.0,
+    *,
+    findings: tuple[Finding, ...] = (),
+    block: int = 1,
+    rig: str = "one",
+    twin: bool = False,
+) -> Record:
+    """A run of three seconds with so many successful answers a second."""
+    rows = round(per_s * 3)
+    return Record(
+        run=run(contender, block=block, rig=rig, number=block, twin=twin),
+        observation=observation(load=load_result(figures=figures_at(per_s), log=log(rows))),
+        verdict=Verdict(findings=findings),
+    )
+
+
+def rig(name: str = "one") -> Rig:
+    return Rig(
+        name=name,
+        target=Target(name=f"{name}-target", address="198.18.0.1", load_address="198.18.0.1"),
+        clients=(Client(name=f"{name}-client", address="198.18.0.2"),),
+    )
+
+
+def suite(**changes: Any) -> Suite:
+    values: dict[str, Any] = {
+        "name": "published",
+        "question": "Is FastAPI three times as fast as Flask?",
+        "contenders": ("flask", "fastapi"),
+        "baseline": "flask",
+        "loads": (TIMED,),
+        "limits": (Limits(cpus=1, memory="512m"),),
+        "blocks": 10,
+    }
+    return Suite(**(values | changes))
+
+
+def target_facts(host: str = "one-target", **changes: Any) -> HostFacts:
+    facts = HostFacts(
+        host=host,
+        system="Debian GNU/Linux 13",
+        kernel="6.12.57",
+        architecture="x86_64",
+        cpu_model="AMD EPYC 9R14",
+        cpus=2,
+        cpu_numbers=(0, 1),
+        memory_bytes=8 * 2**30,
+        cgroup_version=2,
+        engine="26.1.5",
+        images=(
+            ImageFacts(
+                name="flask",
+                image_id="sha256:0123456789abcdef0123456789abcdef",
+                base="python:3.13-slim@sha256:" + "0123456789abcdef" * 4,
+                base_origin="registry",
+                packages=("flask==3.1.2",),
+            ),
+        ),
+    )
+    return facts.model_copy(update=changes)
+
+
+def client_facts(host: str = "one-client", **changes: Any) -> HostFacts:
+    unlike_a_target = {"engine": None, "images": (), "h2load": "h2load nghttp2/1.64.0"}
+    return target_facts(host, **(unlike_a_target | changes))
+
+
+def header(**changes: Any) -> Header:
+    """Of a session; all its rigs are alike, unless `facts` says otherwise."""
+    values: dict[str, Any] = {
+        "fwbench": "0.1.0",
+        "created_at": "2026-11-23T10:00:00+00:00",
+        "suite": suite(),
+        "contenders": (FLASK, FASTAPI),
+        "rigs": (rig(),),
+    }
+    values |= changes
+    if "facts" not in values:
+        values["facts"] = tuple(
+            fact
+            for one in values["rigs"]
+            for fact in (
+                target_facts(one.target.name),
+                *(client_facts(client.name) for client in one.clients),
+            )
+        )
+    return Header(**values)

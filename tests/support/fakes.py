@@ -1,0 +1,326 @@
+"""Hosts in memory: what the driver asks of them happens at once, and can be made to go wrong."""
+
+import json
+import shlex
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from builders import SAMPLES, answer, container
+from telemetry_builders import telemetry
+
+from fwbench.agent.archive import NAME
+from fwbench.agent.h2load_log import Window
+from fwbench.agent.reduce import ends, reduce_log, reduce_window
+from fwbench.errors import HostError, LostError
+from fwbench.model.observation import Answer
+from fwbench.ssh.remote import Completed
+
+NO_ANSWER = Answer(error="ConnectionRefusedError: [Errno 111] Connection refused")
+BEGAN_US = 10**15
+
+
+@cache
+def log_of(began_us: int, rows: int = 1000) -> str:
+    """A request every millisecond, each answered after two."""
+    return "".join(f"{began_us + n * 1000}\t200\t2000\n" for n in range(rows))
+
+
+@cache
+def left_of(log: str, window: Window | None = None, ahead_us: int = 0) -> Mapping[str, bytes]:
+    """What the agent leaves of a log."""
+    with TemporaryDirectory() as place:
+        file, left = Path(place) / "h2load.log", Path(place) / "left"
+        left.mkdir()
+        file.write_text(log)
+        if window is None:
+            reduce_log(file, left)
+        else:
+            reduce_window(file, left, window, ahead_us)
+        return {path.name: path.read_bytes() for path in left.iterdir()}
+
+
+@cache
+def ends_of(log: str) -> tuple[int | None, int | None]:
+    with TemporaryDirectory() as place:
+        file = Path(place) / "h2load.log"
+        file.write_text(log)
+        return ends(file)
+
+
+class UnderWay(NamedTuple):
+    """A load that a fake host has begun."""
+
+    until: float
+    options: Mapping[str, str]
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeHost:
+    """A `Remote` that is target or client: folders, files, containers and loads in memory.
+
+    Each thing that it is asked is told to `on_call`, which may raise, before it is done. What the
+    contender, the engine and the load generator do is set by the attributes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Callable[[], float] = time.monotonic,
+        on_call: Callable[["FakeHost", str], None] = lambda *_: None,
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.on_call = on_call
+        self.folders: set[str] = set()
+        self.files: dict[str, bytes] = {}
+        self.containers: set[str] = set()
+        self.ended: set[str] = set()  # of these the engine says that they no longer run
+        self.loads: dict[str, UnderWay] = {}
+        self.asked: list[str] = []
+        self.lost = False
+        self.gone = threading.Event()
+
+        self.answers: list[Answer] = []  # the last one stays; none: as builders' contract says
+        self.engine_says = ""  # a refusal to start
+        self.held_by: dict[str, Any] | None = None  # the lease of another session
+        self.load_takes_s: float | None = 0.0  # None: never ends
+        self.load_ends: dict[str, Any] = {"exit_status": 0, "timed_out": False}
+        self.log: str | None = None  # one of a load that began at BEGAN_US of the fakes' time
+        self.output = (SAMPLES / "1.52" / "ok-n.out").read_text()
+        self.facts: dict[str, Any] = {}
+        self.ahead_s = 0.0  # by how much its clock is
+        self.samples = True  # whether it leaves telemetry
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing that the driver put there is left."""
+        return not (self.folders or self.files or self.containers or self.loads)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the driver has closed its connection."""
+        return self.gone.is_set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.gone.set()
+
+    # What a Remote does
+
+    def execute(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30,
+        sudo: bool = False,
+        within: PurePosixPath | None = None,
+    ) -> Completed:
+        argv = [f"{within}/{word}" if word == NAME else word for word in argv]
+        self._hear(shlex.join(argv))
+        if within is not None and str(within) not in self.folders:
+            return Completed(argv=tuple(argv), exit_status=77, stderr=f"{within} is gone")
+        status, stderr = self._perform(list(argv), sudo)
+        assert timeout_s > 0
+        return Completed(argv=tuple(argv), exit_status=status, stderr=stderr)
+
+    def check(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30,
+        sudo: bool = False,
+        within: PurePosixPath | None = None,
+    ) -> None:
+        done = self.execute(argv, timeout_s=timeout_s, sudo=sudo, within=within)
+        if done.exit_status:
+            raise HostError(f"{self.name}: `{shlex.join(argv)}` exited: {done.stderr}")
+
+    def put(self, content: bytes, path: str) -> None:
+        self._hear(f"put {path}")
+        self._write(path, content)
+
+    def get(self, path: str, to: Path, limit_bytes: int = 1 << 24) -> None:
+        self._hear(f"get {path}")
+        self._let_loads_end()
+        if path not in self.files:
+            raise HostError(f"{self.name}: no such file: {path}")
+        assert len(self.files[path]) <= limit_bytes
+        to.write_bytes(self.files[path])
+
+    def exists(self, path: str) -> bool:
+        self._hear(f"exists {path}")
+        self._let_loads_end()
+        return path in self.files
+
+    # What happens on the host
+
+    def perform(self, command: str) -> None:
+        """Do what a command says, though nobody may hear of it."""
+        self._perform(shlex.split(command), sudo=True)
+
+    def _hear(self, what: str) -> None:
+        assert not self.closed, f"{self.name} is asked after its connection was closed: {what}"
+        self.asked.append(what)
+        self.on_call(self, what)
+        if self.lost:
+            raise LostError(f"{self.name}: the connection was lost during `{what}`")
+
+    def _perform(self, argv: list[str], sudo: bool) -> tuple[int, str]:
+        match argv:
+            case ["true"]:
+                return 0, ""
+            case ["mkdir", "-m", "700", folder]:
+                if folder in self.folders:
+                    return 1, "File exists"
+                self.folders.add(folder)
+            case ["rm", "-rf", folder]:
+                beneath = PurePosixPath(folder)
+                self.folders = {f for f in self.folders if not _is_in(f, beneath)}
+                self.files = {f: c for f, c in self.files.items() if not _is_in(f, beneath)}
+            case ["sh", "-c", 'date +%s.%N >"$0"', path]:
+                self._write(path, f"{self.clock() + self.ahead_s:.9f}\n".encode())
+            case ["docker", "run", *options]:
+                assert sudo, "the engine answers root alone"
+                names = [o.removeprefix("--name=") for o in options if o.startswith("--name=")]
+                self.containers.add(names[0])  # one that could not be started stays as well
+                if self.engine_says:
+                    return 125, self.engine_says
+            case ["sh", "-c", test, name] if "{{.State.Running}}" in test:
+                assert sudo, "the engine answers root alone"
+                return (0 if name in self.ended else 1), ""
+            case ["docker", "rm", "--force", "--volumes", name]:
+                assert sudo, "the engine answers root alone"
+                self.containers.discard(name)
+            case ["test", "-f", path]:
+                return (0 if path in self.files else 1), ""
+            case ["python3", "-I", agent, command, *rest]:
+                if agent not in self.files:
+                    return 2, f"can't open file {agent!r}"
+                return self._agent(command, rest, sudo)
+            case _:
+                raise AssertionError(f"{self.name} does not know {argv}")
+        return 0, ""
+
+    def _agent(self, command: str, rest: list[str], sudo: bool) -> tuple[int, str]:
+        given = {}
+        while rest[0].startswith("--"):
+            key, _, value = rest.pop(0).partition("=")
+            given[key] = value
+        folder = PurePosixPath(rest.pop(0))
+        match command:
+            case "begin":
+                assert sudo, "what was left may be root's"
+                if self.held_by is not None:
+                    self._write_json(folder / "held-by.json", self.held_by)
+                    return 75, ""
+                self.containers.clear()
+                if "--run" in given:
+                    self.folders.add(str(folder / given["--run"]))
+            case "leave":
+                assert sudo, "what was left may be root's"
+                self.containers.clear()
+                return self._perform(["rm", "-rf", str(folder)], sudo=True)
+            case "facts":
+                self._write_json(folder / "facts.json", self.facts)
+            case "ask":
+                given_answer = self.answers[0] if self.answers else answer()
+                if len(self.answers) > 1:
+                    self.answers.pop(0)
+                self._write_json(folder / "answer.json", given_answer.model_dump())
+            case "load":
+                assert rest[0] == "h2load", rest
+                takes = float("inf") if self.load_takes_s is None else self.load_takes_s
+                at = float(given.get("--at", 0)) - self.ahead_s
+                self.loads[str(folder)] = UnderWay(max(self.clock(), at) + takes, given)
+            case "reduce":
+                self._reduce(folder, given)
+            case "stop-load":
+                self.loads.pop(str(folder), None)
+            case "settle" | "finish" if not sudo or given["--container"] not in self.containers:
+                return 1, "no such container, or not root"
+            case "settle":
+                state = container(waited_s=0.2, settled=True)
+                self._write_json(folder / "container-before.json", state.model_dump())
+            case "finish":
+                running = given["--container"] not in self.ended
+                state = container(running=running, waited_s=None, settled=None)
+                self._write_json(folder / "container-after.json", state.model_dump())
+                self._write(str(folder / "container.log"), b"booted\n")
+                if self.samples:
+                    self._write_json(folder / "telemetry-target.json", telemetry())
+                self.containers.discard(given["--container"])
+            case _:
+                raise AssertionError(f"the agent does not know {command}")
+        return 0, ""
+
+    def _let_loads_end(self) -> None:
+        for name, (until, given) in list(self.loads.items()):
+            if self.clock() >= until:
+                del self.loads[name]
+                folder = PurePosixPath(name)
+                self._write(str(folder / "h2load.out"), self.output.encode())
+                self._write(str(folder / "h2load.err"), b"")
+                if self.samples:
+                    self._write_json(folder / "telemetry-client.json", telemetry())
+                ended = {
+                    "started": 1.0,
+                    "load_s": 3.5,
+                    "answer_after": answer().model_dump(),
+                    **self.load_ends,
+                }
+                if "--keep-log" in given:
+                    ended["first_start_us"], ended["last_end_us"] = ends_of(self._logged())
+                else:
+                    self._leave(folder, left_of(self._logged()))
+                self._write_json(folder / "load.json", ended)
+
+    def _reduce(self, folder: PurePosixPath, given: Mapping[str, str]) -> None:
+        window = Window(int(given["--from-us"]), int(given["--until-us"]), "--whole" in given)
+        self._leave(folder, left_of(self._logged(), window, int(given["--ahead-us"])))
+
+    def _logged(self) -> str:
+        if self.log is not None:
+            return self.log
+        return log_of(BEGAN_US + round(self.ahead_s * 1e6))
+
+    def _leave(self, folder: PurePosixPath, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            self._write(str(folder / name), content)
+
+    def _write(self, path: str, content: bytes) -> None:
+        folder = str(PurePosixPath(path).parent)
+        if folder not in self.folders:
+            raise HostError(f"{self.name}: no such file: {folder}")
+        self.files[path] = content
+
+    def _write_json(self, path: PurePosixPath, value: object) -> None:
+        self._write(str(path), json.dumps(value).encode())
+
+
+def _is_in(path: str, folder: PurePosixPath) -> bool:
+    return PurePosixPath(path).is_relative_to(folder)

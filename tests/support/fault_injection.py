@@ -1,0 +1,162 @@
+"""Runs that go wrong: a server that misbehaves, or a command that does harm on a host meanwhile."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab_program import Lab
+from repository import ROOT
+
+from fwbench.config.suites import load_contenders
+from fwbench.execution.session import Session
+from fwbench.model.contender import Contender, Contract
+from fwbench.model.host import Rig
+from fwbench.model.load import Load
+from fwbench.model.record import Record
+from fwbench.model.run import Plan, Run
+from fwbench.model.setting import Limits
+from fwbench.model.suite import Suite
+from fwbench.storage.store import Store
+
+SERVER = Path(__file__).with_name("oracle_server.py")
+CONTENDERS = load_contenders(ROOT / "contenders")
+
+# Shared by every run: `fwbench-` and this begin the names of its folders and containers.
+NAME = "faults"
+# Where the client notes the load generator's pid.
+LOAD_PID = f"/var/tmp/fwbench-session-{NAME}-*/*/load.pid"
+
+LOAD = Load(connections=4, warm_up_s=1, duration_s=2)
+LIMITS = Limits(cpus=1, memory="256m")
+
+
+class Silent:
+    """Nobody watches."""
+
+    def say(self, text: str) -> None: ...
+    def planned(self, plan: Plan, executed: int) -> None: ...
+    def started(self, run: Run) -> None: ...
+    def ended(self, record: Record) -> None: ...
+
+
+class Oracle:
+    """Contenders made of the oracle, in images on the first target."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.made: dict[str, Contender] = {}
+        folder = lab.ask("target-1", "mktemp -d").strip()
+        lab.ask("target-1", f"cat > {folder}/server.py", SERVER.read_text())
+        self._build("oracle", "FROM fwbench/flask:current\nCOPY server.py /srv/", folder)
+        lab.ask("target-1", f"rm -r {folder}")
+
+    def __call__(self, *arguments: str) -> Contender:
+        """The oracle with such arguments."""
+        name = "-".join(["oracle", *arguments]).replace("--", "").replace(".", "-")
+        if name not in self.made:
+            command = json.dumps(["python3", "/srv/server.py", *arguments])
+            self._build(name, f"FROM fwbench/oracle:current\nCMD {command}")
+            self.made[name] = Contender(
+                name=name,
+                summary="a server whose latencies are known",
+                port=8001,
+                workers=1,
+                processes=2 if "--worker" in arguments else 1,
+                endpoints={"hello": Contract(path="/", content_type="text/plain", body="hello")},
+            )
+        return self.made[name]
+
+    def remove(self) -> None:
+        """Leave nothing of it on the target."""
+        for name in (*self.made, "oracle"):
+            self.lab.ask(
+                "target-1",
+                f"sudo docker rmi --force fwbench/{name}:current >/dev/null;"
+                f" sudo rm /var/lib/fwbench/images/{name}.json",
+            )
+
+    def _build(self, name: str, dockerfile: str, folder: str = "") -> None:
+        """Build an image as provisioning would, with a record of it after that of Flask's."""
+        tag = f"fwbench/{name}:current"
+        context = f"--file=- {folder}" if folder else "-"
+        self.lab.ask(
+            "target-1",
+            f"sudo docker build --tag {tag} {context} >/dev/null &&"
+            f" id=$(sudo docker image inspect --format '{{{{.Id}}}}' {tag}) &&"
+            ' sed "s/\\"image_id\\": .*/\\"image_id\\": \\"$id\\",/;'
+            f' s/\\"name\\": .*/\\"name\\": \\"{name}\\",/"'
+            f" /var/lib/fwbench/images/flask.json | sudo tee /var/lib/fwbench/images/{name}.json",
+            dockerfile,
+        )
+
+
+class Broken:
+    """Executes single runs on a rig of which something may be wrong."""
+
+    def __init__(self, lab: Lab, rig: Rig, into: Path) -> None:
+        self.lab, self.rig, self.into = lab, rig, into
+        self.store: Store | None = None
+
+    def records(
+        self, contenders: Mapping[str, Contender], load: Load, limits: Limits, blocks: int
+    ) -> Sequence[Record]:
+        """Those of a whole session."""
+        suite = Suite(
+            name=NAME,
+            question="What becomes of it?",
+            contenders=tuple(contenders),
+            loads=(load,),
+            limits=(limits,),
+            blocks=blocks,
+            start_timeout_s=6,
+        )
+        self.store = Session.new(suite, contenders, [self.rig], self.into, Silent()).run()
+        return self.store.records()
+
+    def record(
+        self, contender: Contender | str, load: Load = LOAD, limits: Limits = LIMITS
+    ) -> Record:
+        """That of one run; a name is one of the contenders that everybody has."""
+        if isinstance(contender, str):
+            contender = CONTENDERS[contender]
+        (record,) = self.records({contender.name: contender}, load, limits, blocks=1)
+        for code, evidence in codes(record).items():
+            print(f"{code}: {evidence}")  # pytest shows it where a test fails
+        return record
+
+    def left_by(self, record: Record) -> Path:
+        """The raw folder of a run of the last session."""
+        assert self.store is not None
+        return self.store.run_folder(record.run.id)
+
+    @contextmanager
+    def changed(self, host: str, command: str, *, back: str) -> Iterator[None]:
+        """Let a host be otherwise for a while."""
+        try:
+            self.lab.ask(host, command)
+            yield
+        finally:
+            self.lab.ask(host, back)
+
+    @contextmanager
+    def meanwhile(self, host: str, command: str, *, after_s: float = 1.5) -> Iterator[None]:
+        """Execute a command on a host once load has been running for so long."""
+        begun = f"timeout 20 sh -c 'until ls {LOAD_PID} 2>/dev/null; do sleep 0.02; done'"
+
+        def harm() -> None:
+            self.lab.ask("client-1", begun)
+            time.sleep(after_s)
+            self.lab.ask(host, command)
+
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(harm)
+            yield
+            done.result(timeout=30)
+
+
+def codes(record: Record) -> dict[str, str]:
+    """The findings' evidence, by code."""
+    return {finding.code: finding.evidence for finding in record.verdict.findings}

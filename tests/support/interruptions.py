@@ -1,0 +1,178 @@
+"""A session of many short runs, which something befalls again and again."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from lab_program import SOUND, Lab, Program
+
+from fwbench.model.record import Record
+from fwbench.providers.lab.docker import docker
+from fwbench.storage.store import Store
+
+PATIENCE_S = 120
+SUITE = """
+name: befallen
+question: Is anything lost?
+contenders: [flask]
+loads:
+  - {{connections: 4, requests: 200}}
+limits:
+  - {{cpus: 1, memory: 512m}}
+blocks: {blocks}
+start_timeout_s: 20
+"""
+
+
+class Befallen:
+    """The session, through all its resumptions."""
+
+    def __init__(self, program: Program, lab: Lab, sessions: Path, blocks: int) -> None:
+        self.program, self.lab, self.sessions = program, lab, sessions
+        sessions.mkdir(parents=True, exist_ok=True)
+        self.suite = sessions.parent / "befallen.yml"
+        self.suite.write_text(SUITE.format(blocks=blocks))
+        self.process: subprocess.Popen[str] | None = None
+
+    def begin(self, *options: str, into: Path | None = None) -> "subprocess.Popen[str]":
+        """Start the session, and wait for its first run."""
+        self.sessions = into or self.sessions
+        self.process = self.program.start(
+            "run", self.suite, "-i", self.lab.inventory, "-o", self.sessions, *options
+        )
+        self.await_run()
+        return self.process
+
+    def take_up(self, *options: str) -> "subprocess.Popen[str]":
+        """Go on with it in the background."""
+        self.process = self.program.start("resume", self.folder, *options)
+        return self.process
+
+    def resume(self, *options: str, exits: int | tuple[int, ...] = SOUND) -> str:
+        """Go on with it to its end; what was said."""
+        done = self.program("resume", self.folder, *options, exits=exits)
+        return done.stdout + done.stderr
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the program's end: its exit code, and what it said."""
+        assert self.process is not None
+        printed, said = self.process.communicate(timeout=600)
+        assert "Traceback" not in said, said
+        return self.process.returncode, printed + said
+
+    def give_up(self) -> None:
+        """End what a test that failed left under way: the next one needs the hosts."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        if self.lab.leftovers():
+            self.program("clean", "-i", self.lab.inventory, "--force")
+
+    @property
+    def folder(self) -> Path:
+        (folder,) = self.sessions.glob("befallen-*")
+        return folder
+
+    @property
+    def store(self) -> Store:
+        return Store(self.folder)
+
+    @property
+    def runs(self) -> Sequence[str]:
+        return [run.id for run in self.store.plan().runs]
+
+    def await_run(self, number: int = 1) -> None:
+        """Wait until so many runs have begun."""
+        deadline = time.monotonic() + PATIENCE_S
+        while len(list(self.sessions.glob("befallen-*/runs/*"))) < number:
+            assert self.process is not None
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def assert_nothing_lost(self) -> Sequence[Record]:
+        """Every planned run has its record, one, with its raw files; the hosts are as before."""
+        store = self.store
+        records = store.records()
+        assert sorted(record.run.id for record in records) == sorted(self.runs)
+        for rig in store.header().rigs:
+            mine = [record.run for record in records if record.run.rig == rig.name]
+            assert mine == list(store.plan().of_rig(rig.name))
+        for record in records:
+            assert store.run_folder(record.run.id).is_dir()
+        for record in store.lost():
+            assert record.observation.failure
+            assert record.verdict.word == "invalid"
+        self.assert_clean()
+        return records
+
+    def told(self, befell: str) -> str:
+        """What it came through, for docs/reliability.md."""
+        store = self.store
+        interrupted = sum(event.kind == "interrupted" for event in store.events())
+        records, failed = store.records(), [r for r in store.records() if r.observation.failure]
+        return (
+            f"{befell}: {len(self.runs)} planned, {len(records)} recorded, {len(failed)} of these"
+            f" as failed; interrupted and repeated: {interrupted};"
+            f" lost, kept and repeated: {len(store.lost())}"
+        )
+
+    def assert_clean(self) -> None:
+        """No host has anything of it left; what a dead controller left goes with its lease."""
+        assert self.lab.leftovers() == {}
+
+
+@contextmanager
+def silence(ports: Iterable[int]) -> Iterator[None]:
+    """Let what goes between this machine and the lab's SSH ports stand still."""
+    wanted = {str(port) for port in ports}
+    proxies = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                words = (entry / "cmdline").read_text().split("\0")
+                if words[0].endswith("docker-proxy") and wanted & set(words):
+                    proxies.append(int(entry.name))
+    if len(proxies) < len(wanted):
+        pytest.skip("the engine does not relay published ports by processes")
+    try:
+        for pid in proxies:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in proxies:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def small_disk(place: Path, kibibytes: int) -> Iterator[Path]:
+    """A file system of its own on this machine, which is soon full."""
+    place.mkdir(parents=True)
+    size = f"size={kibibytes}k,mode=0700"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@contextmanager
+def small_disk_of(container: str, kibibytes: int) -> Iterator[None]:
+    """A file system of its own for what a host keeps in /var/tmp, which is soon full."""
+    pid = docker("inspect", "--format={{.State.Pid}}", container)
+    inside = ["nsenter", f"--target={pid}", "--mount"]
+    size = f"size={kibibytes}k,mode=1777"
+    mount = [*inside, "mount", "-t", "tmpfs", "-o", size, "tmpfs", "/var/tmp"]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run([*inside, "umount", "/var/tmp"], check=True)

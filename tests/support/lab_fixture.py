@@ -1,0 +1,81 @@
+"""What the tests on real hosts share: the program as a user has it, and a lab of their own."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from lab_program import Lab, Program
+from repository import ROOT
+
+from fwbench.providers.lab import docker
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The wheel, installed into an empty environment; in the end nothing of any lab is left."""
+    place = tmp_path_factory.mktemp("installed")
+    wheel = [sys.executable, "-m", "build", "--wheel", "--outdir", str(place / "dist"), str(ROOT)]
+    subprocess.run(wheel, check=True, capture_output=True)
+    venv.create(place / "venv", with_pip=True)
+    pip = [str(place / "venv/bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *(f"{path}[hdr]" for path in (place / "dist").glob("*.whl"))], check=True)
+    anywhere = place / "any where"
+    anywhere.mkdir()
+    # Nothing of the developer's own environment may help.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    inherited["PATH"] = os.pathsep.join(
+        entry
+        for entry in os.environ["PATH"].split(os.pathsep)
+        if Path(sys.prefix) not in [Path(entry), *Path(entry).parents]
+    )
+    environment = {**inherited, "XDG_STATE_HOME": str(place / "state")}
+    environment.pop("VIRTUAL_ENV", None)
+    program = Program(place / "venv/bin/fwbench", environment, anywhere)
+    yield program
+    program("lab", "down", "--name", f"test-{os.getpid()}", "--all")
+    assert _left_by_labs() == []
+
+
+def _left_by_labs() -> list[str]:
+    """What any lab left on this machine, but for labs that are up: their owner wants them."""
+    if not docker.answers():
+        return []
+    if docker.names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
+        return []
+    networks = docker.names(["network", "ls"], "fwbench.lab", "{{.Name}}")
+    listed = docker.docker("images", "--format={{.Repository}}:{{.Tag}}")
+    return networks + [image for image in listed.split() if image.startswith("fwbench")]
+
+
+def lab_up(program: Program, name: str, arguments: Sequence[str]) -> Iterator[Lab]:
+    try:
+        up = program("lab", "up", "--name", name, *arguments)
+        yield Lab(Path(up.stdout.strip()))
+    finally:
+        program("lab", "down", "--name", name)
+
+
+@pytest.fixture(scope="session")
+def bare(program: Program) -> Iterator[Lab]:
+    """Two rigs, of Debian 13 and of Debian 12, as they were rented."""
+    name = f"test-{os.getpid()}"
+    systems = ["--os", "debian:13", "--os", "debian:12"]
+    yield from lab_up(program, name, ["--targets", "2", "--clients", "2", *systems])
+
+
+@pytest.fixture(scope="session")
+def ready(program: Program, bare: Lab) -> Lab:
+    """Both rigs, provisioned."""
+    program("provision", "-i", bare.inventory)
+    return bare
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "sessions"
+    shutil.rmtree(tmp_path / "sessions", ignore_errors=True)

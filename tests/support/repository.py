@@ -1,0 +1,6 @@
+"""Where the files of this repository are that tests read."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"

@@ -1,0 +1,162 @@
+"""Findings about several clients: each is looked at by itself and named."""
+
+from typing import Any
+
+import pytest
+from builders import FLASK, client_side, client_usage, figures, load_result, log, observation, run
+
+from fwbench.checks.evaluate import judge
+from fwbench.model.load import Load
+from fwbench.model.observation import Together
+from fwbench.model.telemetry import ClockOffset, LoadThread, NetworkUsage
+from fwbench.model.verdict import Verdict
+
+LOAD = Load(connections=20, duration_s=3)  # each of both has what builders' figures say
+TOGETHER = Together(skew_s=0.004, uncertainty_s=0.01, common_s=2.99)
+
+
+def judged(
+    load: Load = LOAD, together: Together = TOGETHER, /, whole: Any = None, **of_the_second: Any
+) -> Verdict:
+    first = client_side(host="near", load=load_result(), began_s=100.0, ended_s=103.0)
+    changes = {"load": load_result(), "began_s": 100.004, "ended_s": 103.0} | of_the_second
+    second = client_side(host="far", **changes)
+    both = whole or load_result(figures=figures(), log=log(28336))
+    seen = observation(clients=(first, second), together=together, load=both)
+    return judge(run(load=load), FLASK, seen)
+
+
+def evidence(verdict: Verdict) -> dict[str, str]:
+    return {finding.code: finding.evidence for finding in verdict.findings}
+
+
+def test_two_clients_that_did_well_give_no_finding() -> None:
+    assert judged() == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({"load": load_result(exit_status=1)}, "loadgen-failed", "h2load exited with status 1"),
+        (
+            {"load": load_result(timed_out=True, figures=None, log=None)},
+            "loadgen-timeout",
+            "h2load did not end by itself within 4 s",
+        ),
+        ({"load": load_result(log=log(14000))}, "log-mismatch", "h2load counts 14168 answered"),
+        ({"load": load_result(figures=None)}, "loadgen-unreadable", "h2load's output has no"),
+        (
+            {
+                "usage": client_usage(
+                    threads=(LoadThread(tid=1, command="h2load", cores=1, wait=0),)
+                )
+            },
+            "client-saturated",
+            "1 thread of h2load had a CPU for up to 100%",
+        ),
+        (
+            {
+                "usage": client_usage(
+                    threads=(LoadThread(tid=1, command="h2load", cores=0, wait=1),)
+                )
+            },
+            "client-starved",
+            "a thread of h2load was ready",
+        ),
+        ({"usage": client_usage(others_cores=1.0)}, "others-busy", "processes that have nothing"),
+        ({"ended_s": 101.5}, "completion-gap", "the last answer came after 1.5 s of 3 s of load"),
+    ],
+)
+def test_what_is_wrong_with_one_client_is_told_of_it_alone(
+    changes: dict[str, Any], code: str, said: str
+) -> None:
+    found = evidence(judged(**changes))
+    assert found[code].startswith(f"on far, {said}")
+    assert "near" not in found[code]
+
+
+def test_what_is_missing_of_one_client_is_told_of_it() -> None:
+    assert evidence(judged(usage=None)) == {"telemetry-missing": "there is no telemetry of far"}
+    assert evidence(judged(answer_after=None)) == {
+        "unobserved": "not observed: the answer after the load"
+    }
+
+
+def test_lost_requests_are_held_against_the_connections_of_the_client() -> None:
+    lost = figures(requests_started=14168 + 11)
+    assert "requests-lost" in evidence(judged(load=load_result(figures=lost)))
+    kept = figures(requests_started=14168 + 10)
+    assert evidence(judged(load=load_result(figures=kept))) == {}
+
+
+def test_a_client_may_open_twice_as_many_connections_as_its_share_has() -> None:
+    opened = client_usage(network=NetworkUsage(connections_opened=31))
+    assert evidence(judged(usage=opened))["connections-not-kept"].startswith(
+        "far opened 31 connections during a load that has 10"
+    )
+
+
+def test_the_clock_of_each_client_is_held_against_the_targets() -> None:
+    clock = ClockOffset(client_minus_target_s=-2, uncertainty_s=0.01)
+    assert evidence(judged(clock=clock))["clock-offset"].startswith("far's clock is 2.00 s behind")
+
+
+def test_a_saturated_client_may_be_helped_by_another_one() -> None:
+    threads = (LoadThread(tid=1, command="h2load", cores=0.9, wait=0),)
+    (found,) = judged(usage=client_usage(threads=threads)).findings
+    assert "add a client to the rig" in found.advice
+    assert "fwbench_rig" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "uncertainty_s", "expected"),
+    [
+        (0.04, 0.01, []),
+        (0.05, 0.0, []),
+        (0.051, 0.0, ["clients-apart"]),
+        (0.051, None, ["clients-apart"]),
+        (0.04, 0.011, ["start-unsure"]),
+        (0.04, None, ["start-unsure"]),
+        (None, 0.01, []),
+    ],
+)
+def test_clients_begin_within_50_ms(
+    skew_s: float | None, uncertainty_s: float | None, expected: list[str]
+) -> None:
+    together = Together(skew_s=skew_s, uncertainty_s=uncertainty_s, common_s=3)
+    assert list(evidence(judged(LOAD, together))) == expected
+
+
+def test_who_began_last_is_named() -> None:
+    together = Together(skew_s=0.2, uncertainty_s=0.01, common_s=3)
+    assert evidence(judged(LOAD, together, began_s=100.2))["clients-apart"] == (
+        "far began after near: by 200 ms (give or take 10 ms)"
+    )
+
+
+@pytest.mark.parametrize(("common_s", "expected"), [(2.7, []), (2.69, ["common-window"])])
+def test_clients_load_together_for_nine_tenths_of_the_duration(
+    common_s: float, expected: list[str]
+) -> None:
+    together = Together(skew_s=0, uncertainty_s=0, common_s=common_s)
+    assert list(evidence(judged(LOAD, together))) == expected
+
+
+def test_with_a_number_of_requests_the_whole_time_counts() -> None:
+    load = Load(connections=20, requests=28336)
+    together = Together(skew_s=0, uncertainty_s=0, common_s=2.5)
+    found = evidence(judged(load, together))
+    assert found["common-window"] == "all clients loaded at the same time for 2.50 of 3.00 s"
+
+
+def test_the_rate_is_that_of_all_clients_over_the_time_they_have_in_common() -> None:
+    load = Load(connections=20, rate=9500, duration_s=3)
+    offered = load_result(figures=figures(), log=log(28336))
+    assert list(evidence(judged(load, whole=offered))) == ["rate-in-bursts"]
+    short = Together(skew_s=0.01, uncertainty_s=0, common_s=3.1)
+    assert "rate-not-reached" in evidence(judged(load, short, whole=offered))
+
+
+def test_more_clients_than_connections_can_be_judged() -> None:
+    found = evidence(judged(Load(connections=1, duration_s=3)))
+    assert isinstance(found, dict)

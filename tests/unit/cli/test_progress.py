@@ -1,0 +1,147 @@
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from builders import COUNTED, finding, record, rig, suite
+from rich.console import Console
+
+from fwbench.cli import progress
+from fwbench.cli.progress import ProgressWatcher, TaskProgress, duration, line_of
+from fwbench.model.verdict import Level
+from fwbench.plan import make_plan
+
+PLAN = make_plan(suite(loads=(COUNTED,), baseline=None, blocks=2), [rig()])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (75, "1 min 15 s"),
+        (3600, "60 min 0 s"),
+    ],
+)
+def test_durations_are_told_as_people_do(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("findings", "end"),
+    [
+        ((), "ok"),
+        ((finding("thin", Level.NOTE),), "ok"),
+        ((finding("slow-settle", Level.SUSPECT),), "suspect (slow-settle)"),
+        ((finding("oom-kill"), finding("run-failed"), finding("oom-kill")), None),
+    ],
+)
+def test_a_run_is_a_line(findings: tuple, end: str | None) -> None:
+    line = line_of(record(findings=findings, block=3))
+    assert line == f"one  block 3  flask hello: {end or 'INVALID (oom-kill, run-failed)'}"
+
+
+@contextmanager
+def watching(*, quiet: bool = False) -> Iterator[ProgressWatcher]:
+    with ProgressWatcher(quiet=quiet) as watcher:
+        yield watcher
+
+
+def follow(watcher: ProgressWatcher) -> None:
+    watcher.say("connecting to [bold]one[/bold]")
+    watcher.planned(PLAN)
+    for number, run in enumerate(PLAN.runs, start=1):
+        watcher.started(run)
+        watcher.ended(record(run.trial.contender, block=(number + 1) // 2))
+
+
+def test_without_a_terminal_there_are_plain_lines_on_standard_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with watching() as watcher:
+        follow(watcher)
+    printed = capsys.readouterr()
+    lines = printed.err.splitlines()
+    assert printed.out == ""
+    assert "\x1b" not in printed.err
+    assert lines[:2] == ["connecting to [bold]one[/bold]", "4 runs, about 14 s"]
+    assert len(lines) == 6
+    for number, line in enumerate(lines[2:], start=1):
+        assert line.startswith(f"[{number}/4] one  block {(number + 1) // 2}  ")
+    assert lines[-1].endswith("; done")
+    assert all("left" in line for line in lines[2:-1])
+
+
+def test_a_long_line_stays_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    with watching() as watcher:
+        watcher.say("word " * 30)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_quiet_watcher_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with watching(quiet=True) as watcher:
+        follow(watcher)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_left_follows_the_pace_so_far(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with watching() as watcher:
+        watcher.planned(PLAN)
+        now[0] += 30
+        watcher.ended(record())
+    assert capsys.readouterr().err.splitlines()[-1].endswith("; about 1 min 30 s left")
+
+
+def test_rigs_may_tell_at_the_same_time(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = make_plan(suite(loads=(COUNTED,), baseline=None, blocks=50), [rig()])
+    with watching() as watcher:
+        watcher.planned(plan)
+        threads = [
+            threading.Thread(target=lambda: [watcher.ended(record()) for _ in range(25)])
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert [line.split("]")[0] for line in lines] == [f"[{n}/100" for n in range(1, 101)]
+
+
+def test_on_a_terminal_a_live_line_follows_and_is_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(
+        progress,
+        "Console",
+        lambda **_: Console(file=out, force_terminal=True, width=80, highlight=False),
+    )
+    with watching() as watcher:
+        watcher.planned(PLAN)
+        watcher.started(PLAN.runs[0])
+        watcher.ended(record())
+    assert "runs" in out.getvalue()
+    assert "[1/4] one  block 1  flask hello: ok" in out.getvalue()
+
+
+def test_a_playbook_is_followed_in_lines_where_nobody_watches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with TaskProgress("provision of target-1") as progress:
+        progress.task("h2load : Install [the] packages")
+        progress.task("Verify")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("provision of target-1: ")
+    assert lines[1] == "[0 s] task 1: h2load : Install [the] packages"
+    assert lines[2] == "[0 s] task 2: Verify"

@@ -1,0 +1,390 @@
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from repository import ROOT
+
+from fwbench.config.suites import load_contenders, load_suite
+from fwbench.errors import SuiteError
+from fwbench.model.contender import Contender, Contract
+from fwbench.model.load import Load
+from fwbench.model.setting import CpuMode, Limits
+from fwbench.model.suite import Preset, Suite
+
+READY_MADE = sorted((ROOT / "suites").glob("*.yml"))
+
+SUITE = """\
+name: published
+question: Is FastAPI three times as fast as Flask, as published?
+contenders: [flask, fastapi]
+baseline: flask
+endpoints: [hello]
+loads:
+  - {connections: 40, requests: 1000}
+limits:
+  - {cpus: 1, memory: 100m}
+blocks: 1
+"""
+CONTENDER = """\
+summary: Flask behind gunicorn
+port: 8001
+workers: 4
+threads: 32
+processes: 5
+endpoints:
+  hello:
+    path: /
+    content_type: text/html; charset=utf-8
+    body: "Hello, World!"
+"""
+CONTRACT = Contract(path="/", content_type="text/plain", body="Hello")
+CONTENDERS = {
+    name: Contender(
+        name=name,
+        summary=name,
+        port=8001,
+        workers=4,
+        processes=5,
+        endpoints={"hello": CONTRACT} if name == "bare" else {"hello": CONTRACT, "json": CONTRACT},
+    )
+    for name in ("bare", "fastapi", "flask")
+}
+
+
+FLASK_TWIN = {"flask-twin": CONTENDERS["flask"].model_copy(update={"name": "flask-twin"})}
+
+
+def suite_of(folder: Path, text: str | bytes) -> Suite:
+    file = folder / "x.yml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_suite(file, CONTENDERS)
+
+
+def error_of(folder: Path, text: str | bytes) -> str:
+    """The error without the folder in which the file lies."""
+    with pytest.raises(SuiteError) as caught:
+        suite_of(folder, text)
+    return str(caught.value).removeprefix(f"{folder}/")
+
+
+def replaced(old: str, new: str) -> str:
+    assert old in SUITE
+    return SUITE.replace(old, new)
+
+
+def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
+    assert suite_of(tmp_path, SUITE) == Suite(
+        name="published",
+        question="Is FastAPI three times as fast as Flask, as published?",
+        contenders=("flask", "fastapi"),
+        baseline="flask",
+        endpoints=("hello",),
+        loads=(Load(connections=40, requests=1000),),
+        limits=(Limits(cpus=1, memory="100m"),),
+        blocks=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        # names
+        (
+            "connections",
+            "conections",
+            "x.yml:7: loads[0].conections: unknown key; did you mean 'connections'? (and 1 more)",
+        ),
+        ("blocks: 1", "block: 1", "x.yml:10: block: unknown key; did you mean 'blocks'?"),
+        ("cpus", "cpu", "x.yml:9: limits[0].cpu: unknown key; did you mean 'cpus'?"),
+        (
+            "blocks: 1",
+            "xyzzy: 1",
+            "x.yml:10: xyzzy: unknown key; known: baseline, blocks, concurrency, contenders,"
+            " endpoints, limits, loads, margin_percent, name, networks, preset, question, seed,"
+            " start_timeout_s, stop, thresholds",
+        ),
+        (
+            "[flask, fastapi]",
+            "[flask, fastapy]",
+            "x.yml:3: contenders[1]: no contender is called 'fastapy'; did you mean 'fastapi'?",
+        ),
+        (
+            "[flask, fastapi]",
+            "[flask, rocket]",
+            "x.yml:3: contenders[1]: no contender is called 'rocket'; known: bare, fastapi, flask",
+        ),
+        (
+            "[hello]",
+            "[hello, jsn]",
+            "x.yml:5: endpoints[1]: contender 'flask' has no endpoint 'jsn'; did you mean 'json'?",
+        ),
+        ("baseline: flask", "baseline: bare", "x.yml:1: baseline 'bare' is not among the"),
+        ("blocks: 1", "blocks: 1\nblocks: 2", "x.yml:11: blocks: is already set on line 10"),
+        # what is missing
+        ("name: published\n", "", "x.yml:1: name: is missing"),
+        ("{connections: 40, requests: 1000}", "{requests: 9}", "x.yml:7: loads[0].connections: is"),
+        ("[flask, fastapi]", "[]", "x.yml:3: contenders: must not be empty"),
+        # kinds of values
+        ("40", "'40'", "x.yml:7: loads[0].connections: must be a whole number, not '40'"),
+        ("40", "true", "x.yml:7: loads[0].connections: must be a whole number, not true"),
+        ("40", "40.5", "x.yml:7: loads[0].connections: must be a whole number, not 40.5"),
+        ("40", "", "x.yml:7: loads[0].connections: must be a whole number, not empty"),
+        ("cpus: 1", "cpus: one", "x.yml:9: limits[0].cpus: must be a number, not 'one'"),
+        ("[flask, fastapi]", "flask", "x.yml:3: contenders: must be a list, not 'flask'"),
+        ("{connections: 40, requests: 1000}", "40", "x.yml:7: loads[0]: must be a mapping of keys"),
+        ("question: Is", "question: {a: 1} #", "x.yml:2: question: must be text; put it in quotes"),
+        # limits of values
+        ("40", "0", "x.yml:7: loads[0].connections: must be at least 1, not 0"),
+        ("blocks: 1", "blocks: 1001", "x.yml:10: blocks: must be at most 1000, not 1001"),
+        ("cpus: 1", "cpus: 0", "x.yml:9: limits[0].cpus: must be more than 0"),
+        (
+            "100m",
+            "100MB",
+            "x.yml:9: limits[0].memory: must be a whole number and one of the units b, k, m, g,"
+            " such as 512m, not '100MB'",
+        ),
+        ("name: published", "name: Pub lished", "x.yml:1: name: must be lower-case letters"),
+        ("blocks: 1", "preset: fast", "x.yml:10: preset: must be 'smoke', 'standard' or 'publish'"),
+        (
+            "blocks: 1",
+            "thresholds: {gap: 1}",
+            "x.yml:10: thresholds.gap: unknown key; did you mean",
+        ),
+        # sweeps
+        ("40", "[10, 0]", "x.yml:7: loads[0].connections: must be at least 1, not 0"),
+        ("40", "[]", "x.yml:7: loads[0].connections: must be a whole number, not a list"),
+        (
+            "  - {connections: 40, requests: 1000}",
+            "  - {connections: [1, 2], duration_s: 1}\n  - {connections: 0, duration_s: 1}",
+            "x.yml:8: loads[1].connections: must be at least 1, not 0",
+        ),
+        # what does not go together
+        ("cpus: 1", "cpu_mode: quota", "x.yml:9: limits[0].cpu_mode: means nothing without cpus"),
+        (
+            "cpus: 1",
+            "cpus: 1.5, cpu_mode: pinned",
+            "x.yml:9: limits[0].cpu_mode: 1.5 CPUs cannot be",
+        ),
+        (
+            "requests: 1000",
+            "requests: 1000, rate: 5",
+            "x.yml:7: loads[0]: a rate needs duration_s",
+        ),
+        (
+            "requests: 1000",
+            "duration_s: 2, search: {p99_ms: 5, lowest: 9, highest: 9}",
+            "x.yml:7: loads[0].search: lowest (9) must be below highest (9)",
+        ),
+        (
+            "blocks: 1",
+            "stop: {within_percent: 1}\nblocks: 9",
+            "x.yml:1: stop: at_least (10) is more",
+        ),
+        (
+            "requests: 1000",
+            "requests: 10",
+            "x.yml:7: loads[0]: 10 requests cannot occupy 40 connections",
+        ),
+        ("[flask, fastapi]", "[flask, flask]", "x.yml:1: contenders has an entry twice"),
+    ],
+)
+def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, error: str) -> None:
+    assert error_of(tmp_path, replaced(old, new)).startswith(error)
+
+
+def test_a_list_of_connections_or_rates_is_a_sweep(tmp_path: Path) -> None:
+    swept = "{connections: [10, 20], rate: [100, 200], duration_s: 2}"
+    loads = suite_of(tmp_path, replaced("{connections: 40, requests: 1000}", swept)).loads
+    assert [(load.connections, load.rate) for load in loads] == [
+        (10, 100),
+        (10, 200),
+        (20, 100),
+        (20, 200),
+    ]
+
+
+def test_the_first_error_is_told_with_the_number_of_the_others(tmp_path: Path) -> None:
+    text = replaced("40", "many").replace("blocks: 1", "block: 1")
+    assert error_of(tmp_path, text).endswith("not 'many' (and 1 more)")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "just text\n"])
+def test_a_file_without_keys_is_no_suite(tmp_path: Path, text: str) -> None:
+    assert error_of(tmp_path, text) == "x.yml:1: must be a mapping of keys to values"
+
+
+def test_a_contender_needs_every_endpoint_of_the_suite(tmp_path: Path) -> None:
+    text = SUITE.replace("[flask, fastapi]", "[flask, bare]").replace("[hello]", "[hello, json]")
+    assert error_of(tmp_path, text) == (
+        "x.yml:5: endpoints[1]: contender 'bare' has no endpoint 'json'; known: hello"
+    )
+
+
+def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="no such file"):
+        load_suite(tmp_path / "none.yml", CONTENDERS)
+    with pytest.raises(SuiteError, match="not a file"):
+        load_suite(tmp_path, CONTENDERS)
+    with pytest.raises(SuiteError, match="no such file"):
+        load_suite(tmp_path / "a\0b", CONTENDERS)
+
+
+FOREIGN = [
+    *[
+        b"",
+        b"&a ",
+        b"*a",
+        b"!!set ",
+        b"[",
+        b"{",
+        b"- ",
+        b": ",
+        b"\n",
+        b"'",
+        b'"',
+        b"~",
+        b"?",
+        b"|\n",
+    ],
+    *[b"-1", b"9" * 30, b"1e400", b"\xff", b"\0", b"\t", b"\xe2\x80\xa8", b"loads", b"true"],
+]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """The suite with a few of its stretches replaced by others, of its own or foreign."""
+    text = SUITE.encode()
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, min(len(text), start + 30)))
+        foreign = st.sampled_from(FOREIGN)
+        text = text[:start] + draw(foreign | st.binary(max_size=5)) + text[end:]
+    return text
+
+
+@given(content=mutated())
+@settings(max_examples=300)
+def test_any_bytes_give_a_suite_or_one_line_of_error_in_plain_words(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        suite_of(folder, content)
+    except SuiteError as error:
+        message = str(error)
+        assert message.startswith(f"{folder}/x.yml")
+        assert "\n" not in message
+        assert not re.search("Input should|pydantic|validat|Field required|literal", message)
+
+
+# Contenders
+
+
+def contender_in(folder: Path, text: str, name: str = "flask") -> dict[str, Contender]:
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / "contender.yml").write_text(text)
+    return load_contenders(folder)
+
+
+def test_a_contender_is_called_as_its_folder(tmp_path: Path) -> None:
+    contenders = contender_in(tmp_path, CONTENDER)
+    assert list(contenders) == ["flask"]
+    assert contenders["flask"].name == "flask"
+    assert contenders["flask"].endpoints["hello"].body == "Hello, World!"
+
+
+def test_contenders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for name in ("c", "a", "b"):
+        contender_in(tmp_path, CONTENDER, name)
+    (tmp_path / "no-contender").mkdir()
+    assert list(load_contenders(tmp_path)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("path", "pth", "8: endpoints.hello.pth: unknown key; did you mean 'path'?"),
+        ("path: /", "path: hello", "8: endpoints.hello.path: must begin with /"),
+        ("port: 8001", "port: 80010", "2: port: must be at most 65535, not 80010"),
+        ("hello:", "Hello World:", "7: endpoints.'Hello World': must be lower-case letters"),
+        ("summary", "name: flask\nsummary", "1: name: leave this out"),
+    ],
+)
+def test_an_error_of_a_contender_names_its_line(
+    tmp_path: Path, old: str, new: str, error: str
+) -> None:
+    with pytest.raises(SuiteError) as caught:
+        contender_in(tmp_path, CONTENDER.replace(old, new, 1))
+    assert str(caught.value).startswith(f"{tmp_path}/flask/contender.yml:{error}")
+
+
+def test_a_folder_without_contenders_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="has no contender"):
+        load_contenders(tmp_path / "missing")
+
+
+# What comes with fwbench
+
+
+@pytest.mark.parametrize("file", READY_MADE, ids=lambda file: file.stem)
+def test_ready_made_suites_are_called_as_their_files_and_can_be_used(file: Path) -> None:
+    assert load_suite(file, load_contenders(ROOT / "contenders")).name == file.stem
+
+
+def test_the_published_suite_is_as_published() -> None:
+    suite = load_suite(ROOT / "suites" / "published.yml", load_contenders(ROOT / "contenders"))
+    assert suite.loads == (Load(connections=40, requests=1000),)
+    assert suite.limits == (Limits(cpus=1, cpu_mode=CpuMode.QUOTA, memory="100m"),)
+    assert (suite.contenders, suite.blocks) == (("flask", "fastapi"), 1)
+
+
+def test_the_sound_suite_compares_what_answers_alike() -> None:
+    contenders = load_contenders(ROOT / "contenders")
+    suite = load_suite(ROOT / "suites" / "flask-vs-fastapi.yml", contenders)
+    answers = {
+        (contract.status, contract.content_type, contract.body)
+        for name in suite.contenders
+        for contract in [contenders[name].endpoints["json"]]
+    }
+    assert suite.endpoints == ("json",)
+    assert len(answers) == 1
+    assert suite.blocks >= 10
+
+
+def test_a_contender_that_is_called_as_the_control_is_refused_by_its_key(tmp_path: Path) -> None:
+    """In tables, run ids and findings nobody could tell one from the other."""
+    file = tmp_path / "x.yml"
+    file.write_text(SUITE.replace("[flask, fastapi]", "[flask, flask-twin]"))
+    with pytest.raises(
+        SuiteError, match=r"x\.yml:1: contenders: 'flask-twin' is the name of the A"
+    ):
+        load_suite(file, CONTENDERS | FLASK_TWIN)
+
+
+@pytest.mark.parametrize("without_a_control", ["preset: smoke", "baseline: flask-twin"])
+def test_where_no_control_is_called_so_a_contender_may_be(
+    tmp_path: Path, without_a_control: str
+) -> None:
+    file = tmp_path / "x.yml"
+    text = SUITE.replace("[flask, fastapi]", "[flask, flask-twin]")
+    if without_a_control.startswith("baseline"):
+        text = text.replace("baseline: flask\n", "")
+    file.write_text(f"{text}{without_a_control}\n")
+    assert load_suite(file, CONTENDERS | FLASK_TWIN).contenders == ("flask", "flask-twin")
+
+
+def test_a_preset_that_a_suite_cannot_have_is_an_error_of_the_suite(tmp_path: Path) -> None:
+    smoke = SUITE.replace("blocks: 1\n", "preset: smoke\n")
+    file = tmp_path / "x.yml"
+    file.write_text(smoke.replace("[flask, fastapi]", "[flask, flask-twin]"))
+    named_so = load_suite(file, CONTENDERS | FLASK_TWIN)
+    with pytest.raises(SuiteError, match="suite published with the preset standard: contenders: "):
+        named_so.with_preset(Preset.STANDARD)
+    many = ", ".join(map(str, range(1, 1001)))
+    large = smoke.replace("connections: 40, ", f"connections: [{many}], ")
+    large = large.replace("[flask, fastapi]", "[flask, fastapi, bare]")
+    with pytest.raises(SuiteError, match="the preset publish: it stands for 120000 runs") as no:
+        suite_of(tmp_path, large).with_preset(Preset.PUBLISH)
+    assert "\n" not in str(no.value)

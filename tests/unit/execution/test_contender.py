@@ -1,0 +1,195 @@
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from builders import FLASK, HELLO, TIMED
+from fakes import FakeHost
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwbench.errors import HostError, NotReadyError, RunError
+from fwbench.execution.contender import remove, run_argv, start, url
+from fwbench.model.setting import Concurrency, Limits, Network, Setting
+
+IMAGE = "sha256:0123456789abcdef"
+
+
+PLAIN = Setting(endpoint="hello", load=TIMED)
+
+
+def argv(setting: Setting = PLAIN, address: str = "198.18.0.1") -> list[str]:
+    return run_argv("fwbench-s-r1", FLASK, IMAGE, setting, address, "s", (0, 1, 3))
+
+
+def within(**limits: Any) -> list[str]:
+    return argv(PLAIN.model_copy(update={"limits": Limits(**limits)}))
+
+
+def test_the_command_for_the_published_limits() -> None:
+    assert within(cpus=1, cpu_mode="quota", memory="512m") == [
+        "docker",
+        "run",
+        "--detach",
+        "--pull=never",
+        "--name=fwbench-s-r1",
+        "--label=fwbench.session=s",
+        "--publish=198.18.0.1:8001:8001",
+        "--log-driver=local",
+        "--log-opt=max-size=4m",
+        "--log-opt=max-file=2",
+        "--pids-limit=16384",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--env=FWBENCH_WORKERS=4",
+        "--env=FWBENCH_THREADS=32",
+        "--cpus=1",
+        "--memory=512m",
+        IMAGE,
+    ]
+
+
+def test_no_limits_are_no_options() -> None:
+    assert not [word for word in argv() if word.startswith(("--cpu", "--memory"))]
+
+
+@pytest.mark.parametrize(
+    ("limits", "option"),
+    [
+        ({"cpus": 0.5}, "--cpus=0.5"),
+        ({"cpus": 2.0, "cpu_mode": "quota"}, "--cpus=2"),
+        ({"cpus": 1}, "--cpuset-cpus=3"),
+        ({"cpus": 2}, "--cpuset-cpus=1,3"),
+        ({"cpus": 3, "cpu_mode": "pinned"}, "--cpuset-cpus=0,1,3"),
+    ],
+)
+def test_cpus_are_the_last_ones_or_a_quota(limits: dict[str, Any], option: str) -> None:
+    assert [word for word in within(**limits) if word.startswith("--cpu")] == [option]
+
+
+def test_workers_and_threads_are_what_the_suite_says() -> None:
+    concurrency = Concurrency(workers=2, threads=8)
+    words = argv(PLAIN.model_copy(update={"concurrency": concurrency}))
+    assert {"--env=FWBENCH_WORKERS=2", "--env=FWBENCH_THREADS=8"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("address", "bind"), [("198.18.0.1", "198.18.0.1"), ("fd00::1", "[fd00::1]")]
+)
+def test_in_the_hosts_network_it_listens_on_the_load_address_alone(address: str, bind: str) -> None:
+    words = argv(PLAIN.model_copy(update={"network": Network.HOST}), address)
+    assert {"--network=host", f"--env=FWBENCH_BIND={bind}"} <= set(words)
+    assert not [word for word in words if word.startswith("--publish")]
+
+
+def test_an_address_of_version_6_is_in_brackets() -> None:
+    assert "--publish=[fd00::1]:8001:8001" in argv(address="fd00::1")
+    assert url("fd00::1", FLASK, HELLO) == "http://[fd00::1]:8001/"
+
+
+def test_the_url_has_the_contenders_port_and_the_contracts_path() -> None:
+    contract = HELLO.model_copy(update={"path": "/json?a=1"})
+    assert url("198.18.0.1", FLASK, contract) == "http://198.18.0.1:8001/json?a=1"
+
+
+@given(address=st.ip_addresses().filter(lambda a: "%" not in str(a)))
+def test_the_container_is_published_on_one_address_alone(address: object) -> None:
+    published = [word for word in argv(address=str(address)) if word.startswith("--publish=")]
+    (option,) = published
+    host = option.removeprefix("--publish=").removesuffix(":8001:8001")
+    assert ip_address(host.strip("[]")) == address
+
+
+@given(name=st.text(min_size=1), session=st.text(min_size=1))
+def test_hostile_names_stay_single_arguments(name: str, session: str) -> None:
+    words = run_argv(name, FLASK, IMAGE, PLAIN, "198.18.0.1", session, (0,))
+    assert len(words) == len(argv())
+    assert words[4:6] == [f"--name={name}", f"--label=fwbench.session={session}"]
+    assert words[-1] == IMAGE
+
+
+def test_a_start_is_the_command_as_root() -> None:
+    target = FakeHost("target")
+    start(target, FLASK, argv())
+    assert target.containers == {"fwbench-s-r1"}
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "sentence"),
+    [
+        (
+            "docker: Error response from daemon: driver failed programming external connectivity"
+            " on endpoint x: Bind for 198.18.0.1:8001 failed: port is already allocated.",
+            RunError,
+            "target: port 8001 is in use, flask needs it; `ss -ltnp` on that host shows by what",
+        ),
+        (
+            "docker: Error response from daemon: failed to set up container networking: failed to"
+            " bind host port for 198.18.0.1:8001: listen tcp4 198.18.0.1:8001: bind: address"
+            " already in use",
+            RunError,
+            "target: port 8001 is in use, flask needs it; `ss -ltnp` on that host shows by what",
+        ),
+        (
+            "docker: Error response from daemon: listen tcp4 198.18.0.1:8001: bind: cannot assign"
+            " requested address.",
+            RunError,
+            "target: its load address is not an address of its own (.*); set fwbench_load_address",
+        ),
+        (
+            "docker: Error response from daemon: No such image: sha256:0123456789abcdef.",
+            NotReadyError,
+            "target: the image of flask is gone; run `fwbench provision`",
+        ),
+        (
+            "docker: Error response from daemon: No command specified.\nSee 'docker run --help'.",
+            RunError,
+            "target: the engine would not start flask: docker: .* specified. See 'docker run",
+        ),
+    ],
+    ids=["allocated", "in-use", "address", "image", "other"],
+)
+def test_what_the_engine_says_becomes_one_sentence(
+    said: str, kind: type[Exception], sentence: str
+) -> None:
+    target = FakeHost("target")
+    target.engine_says = said
+    with pytest.raises(kind) as refused:
+        start(target, FLASK, argv())
+    assert type(refused.value) is kind
+    assert_matches(str(refused.value), sentence)
+
+
+def assert_matches(text: str, sentence: str) -> None:
+    """`sentence` begins `text`; `.*` in it stands for anything."""
+    at = 0
+    for number, part in enumerate(sentence.split(".*")):
+        found = text.find(part, at)
+        assert found == 0 if number == 0 else found >= at, text
+        at = found + len(part)
+    assert "\n" not in text
+
+
+def test_an_engine_that_fails_in_silence_is_said_to() -> None:
+    class Silent(FakeHost):
+        def _perform(self, _argv: list[str], _sudo: bool) -> tuple[int, str]:
+            return 124, ""
+
+    with pytest.raises(RunError, match=r"target: the engine would not start flask: .*124"):
+        start(Silent("target"), FLASK, argv())
+
+
+def test_a_container_is_removed_with_its_volumes() -> None:
+    target = FakeHost("target")
+    start(target, FLASK, argv())
+    remove(target, "fwbench-s-r1")
+    assert target.containers == set()
+    assert target.asked[-1] == "docker rm --force --volumes fwbench-s-r1"
+
+
+def test_a_host_that_is_lost_is_an_error_of_the_host() -> None:
+    target = FakeHost("target")
+    target.lost = True
+    with pytest.raises(HostError, match="target: the connection was lost"):
+        start(target, FLASK, argv())

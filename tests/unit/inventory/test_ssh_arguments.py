@@ -1,0 +1,125 @@
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwbench.inventory.ssh_arguments import Way, way
+from fwbench.model.host import Hop
+from fwbench.ssh.jump_hosts import hops
+
+BASTION = Hop(address="bastion.example", port=2222, user="me")
+COMMAND = "-o ProxyCommand="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-J me@bastion.example:2222",
+        "-Jme@bastion.example:2222",
+        "-o ProxyJump=me@bastion.example:2222",
+        "-oProxyJump=me@bastion.example:2222",
+        "-o 'ProxyJump me@bastion.example:2222'",
+        "-o 'proxyjump = ssh://me@bastion.example:2222'",
+        '-o ProxyCommand="ssh -W %h:%p me@bastion.example -p 2222"',
+        '-o ProxyCommand="ssh -p 2222 -l me -q -W [%h]:%p bastion.example"',
+        "-o 'ProxyCommand=/usr/bin/ssh -oPort=2222 -W%h:%p me@bastion.example'",
+        "-o 'ProxyCommand=ssh -o StrictHostKeyChecking=yes -W %h:%p -p2222 me@bastion.example'",
+        "-4C -o ControlMaster=auto -o ServerAliveInterval=5 -J me@bastion.example:2222 -vv",
+        "-o StrictHostKeyChecking=no -J me@bastion.example:2222",
+        "-J me@bastion.example:2222 -J other",
+        '-J me@bastion.example:2222 -o ProxyCommand="ssh -W %h:%p other"',
+    ],
+)
+def test_a_jump_is_understood_however_it_is_written(text: str) -> None:
+    assert way(text) == Way(jump=(BASTION,))
+
+
+def test_several_hops_keep_their_order() -> None:
+    assert way("-J one,me@[fd00::1]:22,three:2200").jump == (
+        Hop(address="one"),
+        Hop(address="fd00::1", port=22, user="me"),
+        Hop(address="three", port=2200),
+    )
+
+
+def test_a_hop_of_a_command_may_have_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    found = way('-o ProxyCommand="ssh -i ~/.ssh/bastion.pem -W %h:%p bastion"').jump
+    assert found == (Hop(address="bastion", key_file=Path("/home/me/.ssh/bastion.pem")),)
+
+
+@pytest.mark.parametrize("text", ["-J none", "-o ProxyJump=none", "-o ProxyCommand=none"])
+def test_none_is_a_way_without_hops(text: str) -> None:
+    assert way(text).jump == ()
+
+
+@pytest.mark.parametrize("text", ["", "-C", "-o ForwardAgent=yes -o LogLevel=ERROR", "-q -4"])
+def test_what_says_nothing_of_the_way_leaves_it_open(text: str) -> None:
+    assert way(text) == Way()
+
+
+def test_a_file_of_keys_is_heeded_and_one_that_holds_nothing_is_not() -> None:
+    assert way("-o UserKnownHostsFile=/lab/known").known_hosts == "/lab/known"
+    assert way("-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no") == Way()
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("-o ProxyCommand='touch /tmp/pwned'", "is not `ssh -W %h:%p HOST`"),
+        ("-o ProxyCommand='ssh -W %h:%p bastion; touch /tmp/pwned'", "is not `ssh -W"),
+        ("-o 'ProxyCommand=ssh -W %h:%p $(touch /tmp/pwned)'", "is not `ssh -W"),
+        ("-o 'ProxyCommand=ssh -W %h:%p `id`'", "is not `ssh -W"),
+        ("-o 'ProxyCommand=ssh bastion nc %h %p'", "two words for one thing"),
+        ("-o 'ProxyCommand=ssh bastion'", "without `-W %h:%p`"),
+        ("-o 'ProxyCommand=ssh -W %h:%p'", "without a host"),
+        ("-o 'ProxyCommand=ssh -W elsewhere:22 bastion'", "without `-W %h:%p`"),
+        ("-o 'ProxyCommand=ssh -o ProxyCommand=touch -W %h:%p b'", "with 'proxycommand'"),
+        ("-o 'ProxyCommand=ssh -o StrictHostKeyChecking=no -W %h:%p b'", "stricthostkeychecking"),
+        ("-o 'ProxyCommand=ssh -o UserKnownHostsFile=/dev/null -W %h:%p b'", "userknownhostsfile"),
+        ("-o 'ProxyCommand=ssh -F /tmp/x -W %h:%p b'", "has '-F'"),
+        ("-A", "forwards your ssh-agent to the host, which fwbench never does: leave -A out"),
+        ("-4CA -J bastion", "leave -A out"),
+        ("-o HostKeyAlias=x", "which fwbench does not heed"),
+        ("-o GlobalKnownHostsFile=/x", "which fwbench does not heed"),
+        ("-o NoHostAuthenticationForLocalhost=yes", "which fwbench does not heed"),
+        ("-o VerifyHostKeyDNS=yes", "which fwbench does not heed"),
+        ("-S /tmp/socket", "'-S', which fwbench does not heed"),
+        ("-o PermitLocalCommand=yes", "'permitlocalcommand', which fwbench does not heed"),
+        ("-o LocalCommand=x", "which fwbench does not heed"),
+        ("-o KnownHostsCommand=x", "which fwbench does not heed"),
+        ("-o PKCS11Provider=x", "which fwbench does not heed"),
+        ("-F /tmp/x", "'-F', which fwbench does not heed"),
+        ("-L 80:x:80", "which fwbench does not heed"),
+        ("-p 22", "sets what ansible_port is for: use that"),
+        ("-o User=me", "sets what ansible_user is for: use that"),
+        ("-i key", "sets what ansible_ssh_private_key_file is for: use that"),
+        ("bastion", "which fwbench does not heed"),
+        ("-o", "which fwbench does not heed"),
+        ("-J", "has '', which is not [user@]host[:port]"),
+        ("-J bastion:99999", "which is not [user@]host[:port]"),
+        ("-J -oProxyCommand=x", "which is not [user@]host[:port]"),
+        ("-J 'a b'", "which is not [user@]host[:port]"),
+        ("-J $(id)", "which is not [user@]host[:port]"),
+        ("-o UserKnownHostsFile='/a /b'", "name one fwbench_known_hosts"),
+    ],
+)
+def test_what_fwbench_would_not_heed_is_refused(text: str, error: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(error)):
+        way(text)
+
+
+def test_a_password_in_a_command_is_not_repeated() -> None:
+    with pytest.raises(ValueError, match="ProxyCommand") as refused:
+        way("-o 'ProxyCommand=sshpass -p hunter2 ssh -W %h:%p bastion'")
+    assert "hunter2" not in str(refused.value)
+
+
+@given(st.text(max_size=30) | st.text("-JoWiplF=%h: @,'\"[]none.", max_size=30))
+def test_any_text_gives_a_way_or_a_sentence(text: str) -> None:
+    for read in (way, hops, lambda text: way(COMMAND + text)):
+        with suppress(ValueError):
+            read(text)

@@ -1,0 +1,57 @@
+import pytest
+
+from fwbench.providers.lab.size import Size, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("small=0.5,512m", Size(name="small", cpus=0.5, memory="512m")),
+        ("large=1,1g", Size(name="large", cpus=1, memory="1g")),
+        (
+            "c7i_large=2,4g,0.0893",
+            Size(name="c7i_large", cpus=2, memory="4g", price_per_hour=0.0893),
+        ),
+        ("gift=2,4g,0", Size(name="gift", cpus=2, memory="4g", price_per_hour=0)),
+    ],
+)
+def test_a_size_is_read_and_written_alike(text: str, size: Size) -> None:
+    assert parse_size(text) == size
+    assert str(size) == text
+
+
+@pytest.mark.parametrize("number", ["0.3333333333333333", "1e-05", "12.25"])
+def test_no_digit_of_a_size_is_lost(number: str) -> None:
+    """A label of the container keeps it, and the next `lab up` compares."""
+    size = parse_size(f"odd={number},512m,{number}")
+    assert parse_size(str(size)) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("small", "is not of the form NAME=CPUS,MEMORY[,PRICE], as in small=0.5,512m"),
+        ("0.5,512m", "is not of the form"),
+        ("small=0.5", "is not of the form"),
+        ("small=0.5,512m,1,2", "is not of the form"),
+        ("Small=0.5,512m", "'Small' is no name of a size"),
+        ("=0.5,512m", "'' is no name of a size"),
+        ("-x=0.5,512m", "'-x' is no name of a size"),
+        ("small=0,512m", "'0' is no number of CPUs above 0"),
+        ("small=-1,512m", "'-1' is no number of CPUs above 0"),
+        ("small=nan,512m", "'nan' is no number of CPUs above 0"),
+        ("small=inf,512m", "'inf' is no number of CPUs above 0"),
+        ("small=half,512m", "'half' is no number of CPUs above 0"),
+        ("small=0.5,512", "'512' is no memory, as 512m or 1g"),
+        ("small=0.5,0m", "'0m' is no memory"),
+        ("small=0.5,1g\n", "is no memory"),
+        ("small=0.5,512m,", "'' is no price per hour"),
+        ("small=0.5,512m,-1", "'-1' is no price per hour"),
+        ("small=0.5,512m,nan", "'nan' is no price per hour"),
+    ],
+)
+def test_what_is_no_size_is_refused_by_what_is_wrong_with_it(text: str, wrong: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - its words are what is tested
+        parse_size(text)
+    assert str(refused.value).startswith(repr(text))
+    assert wrong in str(refused.value)

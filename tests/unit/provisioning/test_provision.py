@@ -1,0 +1,223 @@
+"""Many hosts at once: a bad one neither stops the others nor vanishes."""
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fwbench.cli import hosts as commands
+from fwbench.cli.main import main
+from fwbench.errors import HostError, LostError
+from fwbench.model.host import Client, Host, Rig, Target
+from fwbench.provisioning import provision
+from fwbench.provisioning.playbook import HostResult, Played
+
+
+def rig(number: int) -> Rig:
+    target = Target(name=f"target-{number}", address="198.18.0.1", load_address="198.18.0.1")
+    client = Client(name=f"client-{number}", address="198.18.0.2")
+    return Rig(name=f"rig-{number}", target=target, clients=(client,))
+
+
+RIGS = (rig(1), rig(2), rig(3))
+HOSTS = tuple(host for each in RIGS for host in each.hosts)
+
+
+class World:
+    """Hosts of which some cannot be reached, and a playbook that fails on some."""
+
+    def __init__(self) -> None:
+        self.unreachable: dict[str, HostError] = {}
+        self.failing: dict[str, str] = {}
+        self.kept: dict[str, tuple[str, ...]] = {}
+        self.played: list[list[str]] = []
+        self.meeting = threading.Barrier(1)
+
+    def remote(self, host: Host) -> "World.Remote":
+        return self.Remote(self, host)
+
+    def play(self, _name: str, _inventory: Path, expected: Sequence[str], **given: Any) -> Played:
+        self.played.append(list(expected))
+        self.variables = given["variables"]
+        return Played(
+            hosts=tuple(
+                HostResult(
+                    host=host,
+                    changed=2,
+                    trouble=self.failing.get(host),
+                    keeps_engine_for=self.kept.get(host, ()),
+                )
+                for host in expected
+            )
+        )
+
+    class Remote:
+        def __init__(self, world: "World", host: Host) -> None:
+            self._world, self._host = world, host
+
+        def __enter__(self) -> "World.Remote":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def check(self, argv: Sequence[str]) -> None:
+            assert argv == ["true"]
+            self._world.meeting.wait(timeout=10)
+            if error := self._world.unreachable.get(self._host.name):
+                raise error
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    made = World()
+    monkeypatch.setattr(provision, "SshRemote", made.remote)
+    monkeypatch.setattr(provision, "play", made.play)
+    monkeypatch.setattr(commands, "rigs_of", lambda _: RIGS)
+    before = signal.getsignal(signal.SIGTERM)
+    yield made
+    signal.signal(signal.SIGTERM, before)
+
+
+def gone(host: str) -> LostError:
+    return LostError(f"{host}: 198.18.0.1:22 does not answer SSH: no route")
+
+
+def fwbench(*words: str) -> Result:
+    return CliRunner().invoke(main, [*words, "-i", "hosts.yml"])
+
+
+def complaint(done: Result) -> str:
+    return done.stderr.splitlines()[-1]
+
+
+def table(done: Result) -> Mapping[str, list[str]]:
+    """The cells behind each host's name."""
+    return {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[2:]}
+
+
+# Meeting
+
+
+def test_all_hosts_are_met_at_once(world: World) -> None:
+    world.meeting = threading.Barrier(len(HOSTS))  # broken, and an error, unless all wait in it
+    assert provision.meet(HOSTS) == {}
+
+
+def test_every_host_that_cannot_be_reached_is_named(world: World) -> None:
+    world.unreachable = {
+        "client-1": gone("client-1"),
+        "target-3": HostError("target-3: shows another host key than before"),
+    }
+    with pytest.raises(HostError) as refused:
+        provision.meet(HOSTS)
+    assert str(refused.value) == (
+        "client-1: 198.18.0.1:22 does not answer SSH: no route; "
+        "target-3: shows another host key than before"
+    )
+    assert refused.value.exit_code == 5
+    assert list(provision.meet(HOSTS, keep_going=True)) == ["client-1", "target-3"]
+
+
+# The commands
+
+
+@pytest.mark.usefixtures("world")
+def test_all_hosts_well_is_no_error() -> None:
+    done = fwbench("provision")
+    assert done.exit_code == 0
+    assert list(table(done)) == [host.name for host in HOSTS]
+    assert table(done)["client-2"] == ["rig-2", "ok", "2"]
+
+
+def test_a_host_that_cannot_be_reached_ends_it_before_anything_is_changed(world: World) -> None:
+    world.unreachable = {"target-2": gone("target-2")}
+    for command in ("provision", "teardown"):
+        done = fwbench(command)
+        assert done.exit_code == 5
+        assert done.stderr == f"fwbench: {gone('target-2')}\n"
+    assert world.played == []
+
+
+def test_with_keep_going_it_is_left_out_and_shown(world: World) -> None:
+    world.unreachable = {"target-2": gone("target-2")}
+    done = fwbench("provision", "-k")
+    assert world.played == [[host.name for host in HOSTS if host.name != "target-2"]]
+    assert list(table(done)) == [host.name for host in HOSTS]
+    assert table(done)["target-2"] == ["rig-2", "left", "out:", "see", "below", "0"]
+    assert done.exit_code == 11
+    assert complaint(done) == (
+        "fwbench: left out: rig-2 (target-2: 198.18.0.1:22 does not answer SSH: no route)"
+    )
+
+
+def test_without_keep_going_a_host_that_fails_is_an_error_and_the_others_are_done(
+    world: World,
+) -> None:
+    world.failing = {"client-1": "Install: no network", "target-3": "Build: disk full"}
+    done = fwbench("provision")
+    assert table(done)["client-1"] == ["rig-1", "failed:", "see", "below", "2"]
+    assert table(done)["target-1"] == ["rig-1", "ok", "2"]
+    assert done.exit_code == 6
+    assert complaint(done) == "fwbench: client-1: Install: no network; target-3: Build: disk full"
+
+
+def test_with_keep_going_a_host_that_fails_leaves_its_rig_out(world: World) -> None:
+    world.failing = {"client-1": "Install: no network", "target-1": "Install: no disk"}
+    world.unreachable = {"target-3": gone("target-3")}
+    done = fwbench("provision", "--keep-going")
+    assert done.exit_code == 11
+    assert complaint(done) == (
+        "fwbench: left out: rig-1 (target-1: Install: no disk; client-1: Install: no network), "
+        "rig-3 (target-3: 198.18.0.1:22 does not answer SSH: no route)"
+    )
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_with_keep_going_and_no_whole_rig_left_nothing_is_ready(
+    world: World, reachable: bool
+) -> None:
+    bad = ("client-1", "target-2", "client-3") if reachable else tuple(h.name for h in HOSTS)
+    world.unreachable = {host: gone(host) for host in bad}
+    done = fwbench("provision", "-k")
+    assert done.exit_code == 6
+    assert all(f"{host}: " in complaint(done) for host in bad)
+    assert [host for host, cells in table(done).items() if cells[1] == "left"] == [
+        host.name for host in HOSTS if host.name in bad
+    ]
+    assert len(world.played) == (1 if reachable else 0)
+
+
+@pytest.mark.parametrize("keep_going", [True, False])
+def test_where_nothing_is_wrong_nothing_falls_short(keep_going: bool) -> None:
+    well = Played(hosts=tuple(HostResult(host=host.name, changed=0) for host in HOSTS))
+    assert provision.shortfall(well, RIGS, keep_going=keep_going) is None
+
+
+def test_an_engine_that_stays_is_named_with_what_is_in_it_and_an_exit_code(world: World) -> None:
+    world.kept = {
+        "target-2": ("container web in /var/lib/docker", "namespace k8s.io in containerd")
+    }
+    done = fwbench("teardown")
+    assert done.exit_code == 12
+    assert table(done)["target-2"][1:6] == ["ok,", "its", "engine", "stays:", "see"]
+    named = "target-2: container web in /var/lib/docker; namespace k8s.io in containerd"
+    assert named in complaint(done)
+    assert "--purge-engine" in complaint(done)
+
+
+def test_a_host_that_failed_comes_before_an_engine_that_stays(world: World) -> None:
+    world.kept = {"target-2": ("container web in /var/lib/docker",)}
+    world.failing = {"client-1": "Remove the packages: no"}
+    assert fwbench("teardown").exit_code == 6
+
+
+@pytest.mark.parametrize(("words", "purges"), [((), False), (("--purge-engine",), True)])
+def test_an_engine_is_purged_only_where_that_is_asked(
+    world: World, words: tuple[str, ...], purges: bool
+) -> None:
+    fwbench("teardown", *words)
+    assert world.variables == {"docker_engine_purge": purges}

@@ -1,0 +1,36 @@
+import pytest
+
+from fwbench.report.formatting import duration, one_line, percent, rate, rounded
+
+
+@pytest.mark.parametrize(
+    ("us", "text"),
+    [
+        (0, "0us"),
+        (406, "406us"),
+        (999, "999us"),
+        (999.5, "1.00ms"),
+        (1000, "1.00ms"),
+        (83_370, "83.37ms"),
+        (999_990, "999.99ms"),
+        (1_000_000, "1.00s"),
+        (54_000_000, "54.00s"),
+    ],
+)
+def test_times_are_written_as_h2load_writes_them(us: float, text: str) -> None:
+    assert duration(us) == text
+
+
+def test_rates_and_shares_are_written_as_h2load_writes_them() -> None:
+    assert (rate(75.98), rate(231.074), percent(86.7)) == ("75.98", "231.07", "86.70%")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(4970.4, "4970"), (146000, "146000"), (999.96, "1000"), (3.14159, "3.142")]
+)
+def test_a_throughput_has_about_four_digits(value: float, text: str) -> None:
+    assert rounded(value) == text
+
+
+def test_foreign_text_becomes_one_printable_line() -> None:
+    assert one_line(" a\n\tb\x1b[0m ") == "a b\\x1b[0m"

@@ -1,0 +1,48 @@
+import pytest
+from builders import client_usage, finding, record, rig, suite
+
+from fwbench.model.host import Client
+from fwbench.model.observation import ClientSide
+from fwbench.model.record import Record
+from fwbench.model.telemetry import LoadThread
+from fwbench.stats.saturation import saturated
+
+
+def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> Record:
+    """A run whose clients' busiest threads had a CPU for these shares of the time."""
+    sides = tuple(
+        ClientSide(
+            host=f"client-{number}",
+            usage=client_usage(
+                threads=(LoadThread(tid=number, command="h2load", cores=share, wait=0),)
+            ),
+        )
+        for number, share in enumerate(cores)
+    )
+    made = record(findings=(finding(code),), rig=on)
+    return made.model_copy(
+        update={"observation": made.observation.model_copy(update={"clients": sides})}
+    )
+
+
+@pytest.mark.parametrize(
+    ("cores", "needed"), [((0.71,), 2), ((1.0,), 2), ((0.8, 0.2), 3), ((0.3, 0.3, 1.0), 5)]
+)
+def test_so_many_clients_would_bring_the_busiest_thread_under_the_threshold(
+    cores: tuple[float, ...], needed: int
+) -> None:
+    clients = tuple(Client(name=f"c{n}", address="198.18.0.2") for n in range(len(cores)))
+    loaded = rig().model_copy(update={"clients": clients})
+    (found,) = saturated(suite(), [loaded], [busy(*cores), busy(0.1, code="steal")])
+    assert (found.rig, found.clients, found.clients_needed) == ("one", len(cores), needed)
+    assert (found.runs, found.busiest_cores) == (1, max(cores))
+
+
+def test_of_several_runs_the_busiest_counts() -> None:
+    (found,) = saturated(suite(), [rig()], [busy(0.8), busy(1.9), busy(0.9)])
+    assert (found.runs, found.clients_needed) == (3, 3)
+
+
+def test_rigs_whose_clients_kept_up_are_not_named() -> None:
+    found = saturated(suite(), [rig("one"), rig("two")], [busy(0.9, on="two"), busy(0.5, code="x")])
+    assert [one.rig for one in found] == ["two"]
