@@ -9,7 +9,7 @@ from lab_program import Lab, Program
 STATE = """
 dpkg-query -W -f '${Package} ${db:Status-Abbrev}\\n' | sort
 ls -A /var/lib/fwbench /usr/local/share/ca-certificates /etc/docker /etc/default 2>&1
-ls -A /var/lib/docker /tmp /var/tmp /root /home/admin 2>&1
+ls -A /var/lib/docker /opt /tmp /var/tmp /root /home/admin 2>&1
 ls -A /etc/ssl/certs
 getent group | cut -d: -f1 | sort
 sysctl -n net.ipv4.ip_forward 2>/dev/null
@@ -23,7 +23,8 @@ MIRRORS = (
 
 
 # What an owner may do with the engine that fwbench installed; names that begin with `fwbench` are
-# anybody's. Each keeps the engine: what he does, how it is named, and the end of it.
+# anybody's, and so is what carries the id of another installation. Each keeps the engine: what he
+# does, how it is named, and the end of it.
 SLEEP = "tar -chf - /bin/sleep $(ldd /bin/sleep | grep -o '/[^ ]*') 2>/dev/null"
 CTR = "ctr --address /run/docker/containerd/containerd.sock namespaces"
 OWNERS = (
@@ -46,9 +47,13 @@ OWNERS = (
         " && docker volume rm fwbench-data",
     ),
     (
-        "docker network create fwbench-net",
-        "network fwbench-net in /var/lib/docker",
-        "docker network rm fwbench-net",
+        f"{SLEEP} | docker import --change 'LABEL fwbench.installation=another'"
+        " --change 'LABEL fwbench.session=another' - fwbench/other:1;"
+        " docker create --name fwbench-other fwbench/other:1 /bin/sleep 1;"
+        " docker network create fwbench-net",
+        "container fwbench-other, image fwbench/other:1, network fwbench-net in /var/lib/docker",
+        "docker rm fwbench-other && docker image rm fwbench/other:1"
+        " && docker network rm fwbench-net",
     ),
     (f"{CTR} create mine", "namespace mine in containerd", f"{CTR} remove mine"),
 )
