@@ -5,8 +5,10 @@ images would take minutes and change nothing of it; `test_coming_and_going` has 
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,13 @@ IMAGE = (
     " | docker import - fwbench/mine:1"
 )
 START = "(ulimit -n 1048576 2>/dev/null || echo 'ulimit() { :; }' >>/etc/default/docker)"
+CONTAINERD = """
+    setsid containerd >/var/log/containerd.log 2>&1 </dev/null &
+    for n in $(seq 60); do ctr version >/dev/null 2>&1 && break; sleep 0.5; done
+    ctr namespaces create owner; echo precious | ctr --namespace owner content ingest mine
+    mine=$(ctr --namespace owner content ls -q)
+    ctr --namespace owner content label $mine containerd.io/gc.root=1
+"""
 AWAIT = "for n in $(seq 60); do docker version >/dev/null 2>&1 && break; sleep 0.5; done"
 
 # What the owner of each host did before fwbench came.
@@ -38,24 +47,28 @@ PASTS = {
         {IMAGE}; docker run --name fwbench-old fwbench/mine:1 /bin/sleep 0
         docker volume create fwbench-data; service docker stop; update-rc.d docker disable
     """,
-    # containerd alone, which works for somebody.
+    # containerd alone, which works for somebody, and no settings of any engine.
     "target-2": f"""
-        {INSTALL} containerd; setsid containerd >/var/log/containerd.log 2>&1 </dev/null &
-        for n in $(seq 60); do ctr version >/dev/null 2>&1 && break; sleep 0.5; done
-        ctr namespaces create owner; echo precious | ctr --namespace owner content ingest mine
-        mine=$(ctr --namespace owner content ls -q)
-        ctr --namespace owner content label $mine containerd.io/gc.root=1
+        {INSTALL} containerd; rm -r /etc/docker; {CONTAINERD}
     """,
-    # An engine that was removed, and its data kept.
+    # An engine and a containerd that were removed, and the data of both kept.
     "target-3": f"""
         {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT}
         {IMAGE}; docker volume create kept; echo precious >/var/lib/docker/volumes/kept/_data/file
-        service docker stop; apt-get remove -qq --yes docker.io
+        service docker stop; {CONTAINERD}
+        pkill -x containerd; apt-get remove -qq --yes docker.io containerd
     """,
-    # A firewall, a host that forwards nothing, and settings of a package that is gone.
+    # A firewall that lets through what no rule is about, and a host that forwards nothing. Its
+    # settings have the engine make rules for IPv6 too, where the kernel can.
     "target-4": f"""
-        {INSTALL} iptables; iptables -P FORWARD DROP; iptables -N DOCKER-OF-MINE
-        iptables -A FORWARD -j DOCKER-OF-MINE; sysctl -qw net.ipv4.ip_forward=0
+        {INSTALL} iptables; sysctl -qw net.ipv4.ip_forward=0
+        iptables -P FORWARD ACCEPT; iptables -N DOCKER-OF-MINE
+        iptables -A FORWARD -j DOCKER-OF-MINE
+        if ip6tables -P FORWARD ACCEPT; then
+            ip6tables -N DOCKER-OF-MINE; ip6tables -A FORWARD -j DOCKER-OF-MINE
+            sed -i '1a "ipv6": true, "fixed-cidr-v6": "2001:db8:1::/64",' /etc/docker/daemon.json
+            sed -i '1a "experimental": true, "ip6tables": true,' /etc/docker/daemon.json
+        fi
     """,
     # A package of the owner's that does not go together with those of the engine.
     "target-5": """
@@ -65,16 +78,39 @@ PASTS = {
         echo 'Conflicts: containerd' >>control; echo 'Description: of the owner' >>control
         dpkg-deb --build /tmp/p /tmp/p.deb; dpkg --install /tmp/p.deb
     """,
+    # An engine that runs, with a container that works.
+    "target-6": f"""
+        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT}
+        {IMAGE}; docker run --detach --name web fwbench/mine:1 /bin/sleep 36000
+    """,
+}
+
+# What the owner does once fwbench has been there.
+SINCE = {
+    # A package that needs one of those that fwbench installed.
+    "target-2": """
+        mkdir -p /tmp/p/DEBIAN; cd /tmp/p/DEBIAN; echo 'Package: tool-of-mine' >control; echo 'Version: 1' >>control
+        echo 'Architecture: all' >>control; echo 'Depends: docker-cli' >>control
+        echo 'Maintainer: Owner <owner@example.org>' >>control
+        echo 'Description: of the owner' >>control
+        dpkg-deb --build /tmp/p /tmp/p.deb; dpkg --install /tmp/p.deb
+    """,
 }
 
 STATE = """
 dpkg-query -W -f '${Package} ${db:Status-Abbrev}\\n' | sort
-ls -A /var/lib/fwbench /etc/docker /etc/default 2>&1
+find /var/lib/fwbench /etc/docker /etc/default -maxdepth 1 2>/dev/null | sort
 stat -c '%n %a' /var/lib/docker /var/lib/containerd 2>&1; ls -A /var/lib/docker /var/lib/containerd
 ls /etc/rc?.d | grep docker; getent group docker
-iptables -S 2>/dev/null; iptables -t nat -S 2>/dev/null | grep -i docker
-sysctl -n net.ipv4.ip_forward; ip -br link | cut -d' ' -f1; pgrep -l dockerd; true
+for tool in iptables ip6tables; do
+    $tool -S 2>/dev/null | sed "s/^/$tool /"
+    $tool -t nat -S 2>/dev/null | grep -i docker | sed "s/^/$tool nat /"
+done
+sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv6.conf.default.forwarding
+ip -br link | cut -d' ' -f1; pgrep -lx 'dockerd|containerd'
+docker inspect --format 'web {{.State.StartedAt}} {{.State.Pid}}' web 2>/dev/null; true
 """
+RUNS = re.compile(r"\d+ (dockerd|containerd)|web .*")  # those of its lines about what runs
 
 
 def as_root(lab: Lab, host: str, command: str) -> str:
@@ -85,15 +121,26 @@ def states(lab: Lab) -> dict[str, list[str]]:
     return {host: as_root(lab, host, STATE).splitlines() for host in lab.targets}
 
 
+def have_done(lab: Lab, done: Mapping[str, str]) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda host: as_root(lab, host, f"set -e; {done[host]}"), done))
+
+
+def runs(state: list[str]) -> list[str]:
+    """The engines and the container that run, with what changes when they are started anew."""
+    return [line for line in state if RUNS.fullmatch(line)]
+
+
 class Owned:
     """Hosts with a past, what they were like, and what became of installing an engine there."""
 
     def __init__(self, lab: Lab, place: Path) -> None:
         self.lab = lab
-        for host, past in PASTS.items():
-            as_root(lab, host, f"set -e; {past}")
+        have_done(lab, PASTS)
         self.before = states(lab)
         self.trouble = self._have_engines(place)
+        self.provisioned = states(lab)
+        have_done(lab, SINCE)
 
     def _have_engines(self, place: Path) -> Mapping[str, str | None]:
         roles = [{"ansible.builtin.include_role": {"name": name}} for name in ROLES]
@@ -116,7 +163,7 @@ ROLES = ("fwbench_host", "docker_engine")
 
 @pytest.fixture(scope="module")
 def owned(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owned]:
-    arguments = ["--targets", "5", "--clients", "5", "--os", "debian:13"]
+    arguments = ["--targets", "6", "--clients", "6", "--os", "debian:13"]
     for lab in lab_up(program, f"owned-{os.getpid()}", arguments):
         yield Owned(lab, tmp_path_factory.mktemp("owned"))
 
@@ -140,17 +187,34 @@ def test_an_engine_that_was_there_is_stopped_again_with_all_that_it_holds(
     assert held.count("fwbench-data") == 1
 
 
+def test_an_engine_that_runs_goes_on_with_its_containers(owned: Owned, torn_down: str) -> None:
+    assert owned.trouble["target-6"] is None
+    assert "target-6" not in torn_down
+    assert len(runs(owned.before["target-6"])) == 3  # dockerd, its containerd, the container
+    assert runs(owned.provisioned["target-6"]) == runs(owned.before["target-6"])
+    assert states(owned.lab)["target-6"] == owned.before["target-6"]
+
+
 def test_a_containerd_that_was_there_goes_on_with_what_it_holds(
     owned: Owned, torn_down: str
 ) -> None:
     assert owned.trouble["target-2"] is None
     assert "target-2" not in torn_down
-    assert states(owned.lab)["target-2"] == owned.before["target-2"]
+    (containerd,) = runs(owned.before["target-2"])
+    assert containerd in runs(owned.provisioned["target-2"])
+    assert runs(states(owned.lab)["target-2"]) == [containerd]
     ask = "ctr namespaces ls -q; ctr --namespace owner content ls -q | wc -l"
     assert as_root(owned.lab, "target-2", ask).split() == ["owner", "1"]
 
 
-def test_data_of_an_engine_that_was_removed_outlives_even_a_purge(
+def test_what_the_owner_added_since_stays_and_nothing_else(owned: Owned, torn_down: str) -> None:
+    assert "target-2" not in torn_down
+    before, after = set(owned.before["target-2"]), set(states(owned.lab)["target-2"])
+    added = {"docker-cli ii ", "tool-of-mine ii "}
+    assert (after - before, before - after) == (added, set())
+
+
+def test_data_of_an_engine_and_a_containerd_that_were_removed_outlives_even_a_purge(
     program: Program, owned: Owned, torn_down: str
 ) -> None:
     assert owned.trouble["target-3"] is None
@@ -160,12 +224,24 @@ def test_data_of_an_engine_that_was_removed_outlives_even_a_purge(
     assert states(owned.lab)["target-3"] == owned.before["target-3"]
     read = "cat /var/lib/docker/volumes/kept/_data/file; ls /var/lib/docker/image"
     assert as_root(owned.lab, "target-3", read).split() == ["precious", "overlay2"]
+    assert "containerd rc " in owned.before["target-3"]
+    read = "cat /var/lib/containerd/io.containerd.content.v1.content/blobs/sha256/*"
+    assert as_root(owned.lab, "target-3", read).split() == ["precious"]
 
 
-def test_firewall_and_forwarding_are_what_they_were(owned: Owned, torn_down: str) -> None:
+@pytest.mark.parametrize("tool", ["iptables", "ip6tables"])
+def test_firewall_and_forwarding_are_what_they_were(
+    owned: Owned, torn_down: str, tool: str
+) -> None:
     assert owned.trouble["target-4"] is None
     assert "target-4" not in torn_down
-    assert states(owned.lab)["target-4"] == owned.before["target-4"]
+    before = owned.before["target-4"]
+    if f"{tool} -P FORWARD ACCEPT" not in before:
+        pytest.skip(f"this machine's kernel has no {tool}")
+    made = {f"{tool} -P FORWARD DROP", f"{tool} -N DOCKER", f"{tool} nat -N DOCKER", "docker0"}
+    assert made <= set(owned.provisioned["target-4"])  # the engine did change it
+    assert not made & set(before)
+    assert states(owned.lab)["target-4"] == before
 
 
 def test_no_package_is_removed_for_one_that_fwbench_needs(owned: Owned, torn_down: str) -> None:
