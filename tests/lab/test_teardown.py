@@ -87,14 +87,17 @@ PASTS = {
 
 # What the owner does once fwbench has been there.
 SINCE = {
-    # A package that needs one of those that fwbench installed.
+    # Settings for the engine, and a package that needs one of those that fwbench installed.
     "target-2": """
-        mkdir -p /tmp/p/DEBIAN; cd /tmp/p/DEBIAN; echo 'Package: tool-of-mine' >control; echo 'Version: 1' >>control
+        mkdir -p /etc/docker /tmp/p/DEBIAN; echo '{"debug": true}' >/etc/docker/daemon.json
+        cd /tmp/p/DEBIAN; echo 'Package: tool-of-mine' >control; echo 'Version: 1' >>control
         echo 'Architecture: all' >>control; echo 'Depends: docker-cli' >>control
         echo 'Maintainer: Owner <owner@example.org>' >>control
         echo 'Description: of the owner' >>control
         dpkg-deb --build /tmp/p /tmp/p.deb; dpkg --install /tmp/p.deb
     """,
+    # A program where containerd looks for those that it can use.
+    "target-4": "echo precious >/opt/containerd/bin/mine",
 }
 
 STATE = """
@@ -210,8 +213,11 @@ def test_a_containerd_that_was_there_goes_on_with_what_it_holds(
 def test_what_the_owner_added_since_stays_and_nothing_else(owned: Owned, torn_down: str) -> None:
     assert "target-2" not in torn_down
     before, after = set(owned.before["target-2"]), set(states(owned.lab)["target-2"])
-    added = {"docker-cli ii ", "tool-of-mine ii "}
+    added = {"/etc/docker", "/etc/docker/daemon.json", "docker-cli ii ", "tool-of-mine ii "}
     assert (after - before, before - after) == (added, set())
+    read = {"target-2": "/etc/docker/daemon.json", "target-4": "/opt/containerd/bin/mine"}
+    told = {host: as_root(owned.lab, host, f"cat {file}").strip() for host, file in read.items()}
+    assert told == {"target-2": '{"debug": true}', "target-4": "precious"}
 
 
 def test_data_of_an_engine_and_a_containerd_that_were_removed_outlives_even_a_purge(

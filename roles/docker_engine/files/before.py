@@ -23,6 +23,8 @@ CONTAINERD_DATA = Path("/var/lib/containerd")
 # What an engine, or the containerd that comes with it, makes.
 OF_DOCKER = (DATA, Path("/etc/docker"), Path("/run/docker"), Path("/var/log/docker.log"))
 OF_CONTAINERD = (CONTAINERD_DATA, Path("/opt/containerd"), Path("/run/containerd"))
+# Those of them that the host's owner fills: with settings, and with programs for containerd.
+OF_OWNER = (Path("/etc/docker"), Path("/opt/containerd"))
 KEY = Path("/etc/docker/key.json")
 DEFAULTS = Path("/etc/default/docker")  # into which the role may write
 PATHS = (*OF_DOCKER, *OF_CONTAINERD, KEY, DEFAULTS)
@@ -234,7 +236,10 @@ def remove_rules(tool: str, table: str) -> None:
 
 
 def remove_folders(before: dict[str, Any]) -> None:
-    """Remove what the engine made; a folder that was there and empty is emptied."""
+    """Remove what the engine made; a folder that was there and empty is emptied.
+
+    What the owner put into a folder of his since stays, and the folder with it.
+    """
     for mount in Path("/run/docker/netns").glob("*"):
         output("umount", str(mount))
     if before["folders"][str(KEY)] == "absent":
@@ -245,12 +250,13 @@ def remove_folders(before: dict[str, Any]) -> None:
         was = before["folders"][str(path)]
         if was == "use" or not path.exists():
             continue
+        remove = delete_empty if path in OF_OWNER else delete
         if path.is_dir():
             for inside in contents(path):
-                delete(inside)
+                remove(inside)
         if was == "absent":
             with suppress(OSError):  # a disk may have been mounted there since
-                delete(path)
+                remove(path)
     if before["data_mode"] is not None:
         DATA.chmod(before["data_mode"])
 
@@ -261,6 +267,13 @@ def delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+def delete_empty(folder: Path) -> None:
+    """Delete a folder and those in it, but for any in which there is a file or a link."""
+    for place, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            Path(place).rmdir()
 
 
 def output(*argv: str) -> str:
