@@ -63,8 +63,10 @@ PASTS = {
         pkill -x containerd; apt-get remove -qq --yes docker.io containerd
     """,
     # A firewall that lets through what no rule is about, and a host that forwards nothing. Its
-    # settings have the engine make rules for IPv6 too, where the kernel can.
+    # settings have the engine make rules for IPv6 too, where the kernel can. Those of containerd
+    # are where its package would have them, which never was there.
     "target-4": f"""
+        mkdir /etc/containerd; echo precious=1 >/etc/containerd/config.toml
         {INSTALL} iptables; sysctl -qw net.ipv4.ip_forward=0
         iptables -P FORWARD ACCEPT; iptables -N DOCKER-OF-MINE
         iptables -A FORWARD -j DOCKER-OF-MINE
@@ -94,6 +96,7 @@ SINCE = {
     # Settings for the engine, and a package that needs one of those that fwbench installed.
     "target-2": """
         mkdir -p /etc/docker /tmp/p/DEBIAN; echo '{"debug": true}' >/etc/docker/daemon.json
+        echo '# mine' >>/etc/default/docker
         cd /tmp/p/DEBIAN; echo 'Package: tool-of-mine' >control; echo 'Version: 1' >>control
         echo 'Architecture: all' >>control; echo 'Depends: docker-cli' >>control
         echo 'Maintainer: Owner <owner@example.org>' >>control
@@ -106,7 +109,7 @@ SINCE = {
 
 STATE = """
 dpkg-query -W -f '${Package} ${db:Status-Abbrev}\\n' | sort
-find /var/lib/fwbench /etc/docker /etc/default -maxdepth 1 2>/dev/null | sort
+find /var/lib/fwbench /etc/docker /etc/containerd /etc/default -maxdepth 1 2>/dev/null | sort
 stat -c '%n %a' /var/lib/docker /var/lib/containerd 2>&1; ls -A /var/lib/docker /var/lib/containerd
 ls /etc/rc?.d | grep docker; getent group docker
 for tool in iptables ip6tables; do
@@ -214,14 +217,20 @@ def test_a_containerd_that_was_there_goes_on_with_what_it_holds(
     assert as_root(owned.lab, "target-2", ask).split() == ["owner", "1"]
 
 
-def test_what_the_owner_added_since_stays_and_nothing_else(owned: Owned, torn_down: str) -> None:
+def test_settings_and_packages_of_the_owner_stay_and_nothing_else(
+    owned: Owned, torn_down: str
+) -> None:
     assert "target-2" not in torn_down
     before, after = set(owned.before["target-2"]), set(states(owned.lab)["target-2"])
-    added = {"/etc/docker", "/etc/docker/daemon.json", "docker-cli ii ", "tool-of-mine ii "}
-    assert (after - before, before - after) == (added, set())
-    read = {"target-2": "/etc/docker/daemon.json", "target-4": "/opt/containerd/bin/mine"}
-    told = {host: as_root(owned.lab, host, f"cat {file}").strip() for host, file in read.items()}
-    assert told == {"target-2": '{"debug": true}', "target-4": "precious"}
+    settings = {"/etc/docker", "/etc/docker/daemon.json", "/etc/default/docker"}
+    packages = {"docker-cli ii ", "tool-of-mine ii "}
+    assert (after - before, before - after) == (settings | packages, set())
+    read = {
+        "target-2": "/etc/docker/daemon.json /etc/default/docker",
+        "target-4": "/opt/containerd/bin/mine /etc/containerd/config.toml",
+    }
+    told = {host: as_root(owned.lab, host, f"cat {files}") for host, files in read.items()}
+    assert told == {"target-2": '{"debug": true}\n# mine\n', "target-4": "precious\nprecious=1\n"}
 
 
 def test_data_of_an_engine_and_a_containerd_that_were_removed_outlives_even_a_purge(
