@@ -54,7 +54,8 @@ def compare_clocks(desk: Desk, into: Path) -> artifacts.Clocks | None:
 def _read_clock(desk: Desk, host: Remote, into: Path) -> ClockReading | None:
     """In a file: standard output may hold a login shell's words."""
     asked_s = desk.bench.clock()
-    host.check(["sh", "-c", 'date +%s.%N >"$0"', str(desk.folder / "clock")])
+    argv = ["sh", "-c", 'date +%s.%N >"$0"', str(desk.folder / "clock")]
+    host.check(argv, within=desk.bench.folder)
     answered_s = desk.bench.clock()
     told = desk.fetch(host, "clock", into).strip()
     (into / "clock").unlink()

@@ -168,7 +168,8 @@ class _Execution:
         lease.begin(host, self.bench.folder, self.desk.folder.name, for_s)
 
     def _leave(self, host: Remote) -> None:
-        host.check(["rm", "-rf", str(self.desk.folder)])
+        """Remove the run's folder; what stays of it goes with the session's."""
+        host.execute(["rm", "-rf", str(self.desk.folder)], within=self.bench.folder)
 
     def _await_answers(self) -> None:
         """Let the first client ask until the contender answers, then let the others ask once.

@@ -95,6 +95,7 @@ class FakeHost:
         self.ended: set[str] = set()  # of these the engine says that they no longer run
         self.loads: dict[str, UnderWay] = {}
         self.asked: list[str] = []
+        self.within: list[tuple[str, PurePosixPath | None]] = []  # each command, and its folder
         self.lost = False
         self.gone = threading.Event()
 
@@ -141,6 +142,7 @@ class FakeHost:
         within: PurePosixPath | None = None,
     ) -> Completed:
         argv = [f"{within}/{word}" if word == NAME else word for word in argv]
+        self.within.append((shlex.join(argv), within))
         self._hear(shlex.join(argv))
         if within is not None and str(within) not in self.folders:
             return Completed(argv=tuple(argv), exit_status=77, stderr=f"{within} is gone")

@@ -186,6 +186,15 @@ def test_a_good_run_leaves_its_raw_files_and_hosts_that_are_clean(tmp_path: Path
     world.assert_clean()
 
 
+def test_each_command_that_uses_the_sessions_folder_first_enters_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.execute()
+    asked = [each for host in world.hosts for each in host.within]
+    using = [(command, within) for command, within in asked if str(FOLDER) in command]
+    assert len(using) > 8
+    assert [command for command, within in using if within != FOLDER] == []
+
+
 def test_the_commands_are_kept_as_they_were_given(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.execute()
