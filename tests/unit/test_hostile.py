@@ -174,17 +174,49 @@ def test_what_a_suite_names_is_no_path_and_no_option() -> None:
         assert Path(*folder.parts).resolve().is_relative_to("/s/runs")
 
 
-def test_a_suite_cannot_ask_for_more_than_can_be_planned(tmp_path: Path) -> None:
-    many = list(range(1, 1001))
-    for changes, problem in [
-        ({"loads": [{"connections": many, "rate": many, "duration_s": 1}]}, "1000000 loads"),
-        ({"limits": [{"cpus": n} for n in many + many]}, "must have at most 1000 entries"),
-        ({"limits": [{"cpus": n} for n in many], "blocks": 1000}, "stands for 3000000 runs"),
-        ({"contenders": ["A"] * 20_000}, "(and 19999 more)"),
-    ]:
-        file = written(tmp_path / "suite.yml", SUITE | changes)
-        with pytest.raises(SuiteError, match=re.escape(problem)):
-            load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
+def loads(number: int) -> list[dict[str, Any]]:
+    return [{"connections": n, "duration_s": 1} for n in range(1, number + 1)]
+
+
+@pytest.mark.parametrize(
+    ("most", "more", "problem"),
+    [
+        (
+            {"loads": [{"connections": list(range(1, 1001)), "duration_s": 1}], "blocks": 1},
+            {"loads": [{"connections": list(range(1, 1002)), "duration_s": 1}], "blocks": 1},
+            "1001 loads",
+        ),
+        (
+            {"loads": loads(1000), "blocks": 1},
+            {"loads": loads(1001), "blocks": 1},
+            "must have at most 1000 entries",
+        ),
+        # The baseline runs twice in each block, beside one other contender.
+        (
+            {"loads": loads(40), "blocks": 833},
+            {"loads": loads(40), "blocks": 834},
+            "stands for 100080 runs",
+        ),
+        ({"blocks": 1000}, {"blocks": 1001}, "blocks"),
+    ],
+    ids=["loads of a sweep", "entries of a list", "runs of a rig", "blocks"],
+)
+def test_a_suite_cannot_ask_for_more_than_can_be_planned(
+    tmp_path: Path, most: dict[str, Any], more: dict[str, Any], problem: str
+) -> None:
+    base = {key: value for key, value in SUITE.items() if key != "stop"}
+    file = written(tmp_path / "suite.yml", base | most)
+    load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
+    written(file, base | more)
+    with pytest.raises(SuiteError, match=re.escape(problem)) as caught:
+        load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
+    assert_one_line(caught.value, file)
+
+
+def test_an_error_about_many_entries_names_one_and_counts_the_others(tmp_path: Path) -> None:
+    file = written(tmp_path / "suite.yml", SUITE | {"contenders": ["A"] * 20_000})
+    with pytest.raises(SuiteError, match=re.escape("(and 19999 more)")):
+        load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
 
 
 # A contender
@@ -343,6 +375,7 @@ OWN_WORDS = {
     "docker_engine_state_dir",
     "fwbench_host_kept_records | join(' ')",
     "fwbench_host_state_dir",
+    "contender_images_confined",
     "contender_images_debian_base",
     "contender_images_list_build_records",
     "contender_images_target_dir.path",
@@ -377,6 +410,19 @@ def test_what_the_roles_put_into_shell_lines_is_quoted() -> None:
             quoted = re.search(r"\|\s*quote\s*$|map\('quote'\)\s*\|\s*join\(' '\)\s*$", words)
             assert quoted or words.strip() in OWN_WORDS, f"{where}: {words}"
     assert found > 10
+
+
+def test_the_roles_confine_the_containers_that_they_start() -> None:
+    options = yaml.safe_load((ROOT / "roles/contender_images/vars/main.yml").read_text())
+    confined = options["contender_images_confined"].split()
+    assert {"--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"} <= set(confined)
+    assert "--network=none" in confined
+    assert [option for option in confined if re.fullmatch("--pids-limit=[0-9]{1,3}", option)]
+    starts = [line for where, line in shell_lines() if "docker run" in line]
+    assert len(starts) == 2
+    for line in starts:
+        assert line.count("docker run") == 1
+        assert "docker run {{ contender_images_confined }} --entrypoint" in line
 
 
 def test_tasks_that_see_the_credentials_of_an_index_say_nothing() -> None:
@@ -462,7 +508,8 @@ def test_a_number_that_could_not_be_kept_is_refused(kind: type[Frozen], number: 
 def test_the_log_and_the_processes_of_a_container_are_bounded() -> None:
     words = next(words_of(suite()))
     assert {"--log-driver=local", "--log-opt=max-size=4m", "--log-opt=max-file=2"} <= set(words)
-    assert [word for word in words if re.fullmatch("--pids-limit=[0-9]+", word)]
+    (limit,) = (word.partition("=")[2] for word in words if word.startswith("--pids-limit"))
+    assert 1024 <= int(limit) <= 16_384
 
 
 # What people see
