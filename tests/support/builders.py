@@ -297,8 +297,8 @@ def record(
 def rig(name: str = "one") -> Rig:
     return Rig(
         name=name,
-        target=Target(name=f"{name}-target", address="198.18.0.1", load_address="198.18.0.1"),
-        clients=(Client(name=f"{name}-client", address="198.18.0.2"),),
+        target=Target(name=f"{name}-target", address="192.0.2.1", load_address="192.0.2.1"),
+        clients=(Client(name=f"{name}-client", address="192.0.2.2"),),
     )
 
 

@@ -132,7 +132,7 @@ def assert_one_line(error: Exception, file: Path) -> None:
 def words_of(asked: Suite, contender: Contender = FLASK) -> Iterator[list[str]]:
     """Every command that comes of a suite, for the target's engine and for the load generator."""
     for setting in asked.settings:
-        for address in ("198.18.0.1", "fd00::1"):
+        for address in ("192.0.2.1", "fd00::1"):
             for contract in contender.endpoints.values():
                 at = url(address, contender, contract)
                 yield run_argv("fwbench-s-r1", contender, "sha256:0", setting, address, "s", (0, 1))
@@ -237,8 +237,8 @@ def test_hostile_text_in_a_contender_is_an_error_or_data(
         for words in words_of(suite(), contender):
             assert shlex.split(shlex.join(words)) == words
         for contract in contender.endpoints.values():
-            at = urlsplit(url("198.18.0.1", contender, contract))
-            assert (at.scheme, at.netloc) == ("http", "198.18.0.1:8001")
+            at = urlsplit(url("192.0.2.1", contender, contract))
+            assert (at.scheme, at.netloc) == ("http", "192.0.2.1:8001")
 
 
 def test_a_hostile_name_of_an_endpoint_or_of_a_folder_is_an_error(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_container_has_no_privileges_and_is_reached_on_one_address() -> None:
         bound = [word for word in words if word.startswith("--env=FWBENCH_BIND")]
         assert len(published) + len(bound) == 1
         address = (published + bound)[0].partition("=")[2]
-        assert re.match(r"(FWBENCH_BIND=)?(198\.18\.0\.1|\[fd00::1\])(:|$)", address)
+        assert re.match(r"(FWBENCH_BIND=)?(192\.0\.2\.1|\[fd00::1\])(:|$)", address)
     for name in ("flask", "fastapi"):
         dockerfile = (ROOT / "contenders" / name / "Dockerfile").read_text()
         assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["10001:10001"]

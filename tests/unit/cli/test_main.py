@@ -68,7 +68,7 @@ def closed_port() -> int:
 def write_inventory(folder: Path, target_port: int, client_port: int) -> str:
     (folder / "hosts.yml").write_text(
         "all:\n"
-        "  vars: {ansible_host: 127.0.0.1, fwbench_load_address: 198.18.0.1}\n"
+        "  vars: {ansible_host: 127.0.0.1, fwbench_load_address: 192.0.2.1}\n"
         "  children:\n"
         f"    targets: {{hosts: {{box-t: {{ansible_port: {target_port}}}}}}}\n"
         f"    clients: {{hosts: {{box-c: {{ansible_port: {client_port}}}}}}}\n"

@@ -17,7 +17,7 @@ IMAGE = "sha256:0123456789abcdef"
 PLAIN = Setting(endpoint="hello", load=TIMED)
 
 
-def argv(setting: Setting = PLAIN, address: str = "198.18.0.1") -> list[str]:
+def argv(setting: Setting = PLAIN, address: str = "192.0.2.1") -> list[str]:
     return run_argv("fwbench-s-r1", FLASK, IMAGE, setting, address, "s", (0, 1, 3))
 
 
@@ -33,7 +33,7 @@ def test_the_command_for_the_published_limits() -> None:
         "--pull=never",
         "--name=fwbench-s-r1",
         "--label=fwbench.session=s",
-        "--publish=198.18.0.1:8001:8001",
+        "--publish=192.0.2.1:8001:8001",
         "--log-driver=local",
         "--log-opt=max-size=4m",
         "--log-opt=max-file=2",
@@ -75,7 +75,7 @@ def test_workers_and_threads_are_what_the_suite_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "bind"), [("198.18.0.1", "198.18.0.1"), ("fd00::1", "[fd00::1]")]
+    ("address", "bind"), [("192.0.2.1", "192.0.2.1"), ("fd00::1", "[fd00::1]")]
 )
 def test_in_the_hosts_network_it_listens_on_the_load_address_alone(address: str, bind: str) -> None:
     words = argv(PLAIN.model_copy(update={"network": Network.HOST}), address)
@@ -90,7 +90,7 @@ def test_an_address_of_version_6_is_in_brackets() -> None:
 
 def test_the_url_has_the_contenders_port_and_the_contracts_path() -> None:
     contract = HELLO.model_copy(update={"path": "/json?a=1"})
-    assert url("198.18.0.1", FLASK, contract) == "http://198.18.0.1:8001/json?a=1"
+    assert url("192.0.2.1", FLASK, contract) == "http://192.0.2.1:8001/json?a=1"
 
 
 @given(address=st.ip_addresses().filter(lambda a: "%" not in str(a)))
@@ -103,7 +103,7 @@ def test_the_container_is_published_on_one_address_alone(address: object) -> Non
 
 @given(name=st.text(min_size=1), session=st.text(min_size=1))
 def test_hostile_names_stay_single_arguments(name: str, session: str) -> None:
-    words = run_argv(name, FLASK, IMAGE, PLAIN, "198.18.0.1", session, (0,))
+    words = run_argv(name, FLASK, IMAGE, PLAIN, "192.0.2.1", session, (0,))
     assert len(words) == len(argv())
     assert words[4:6] == [f"--name={name}", f"--label=fwbench.session={session}"]
     assert words[-1] == IMAGE
@@ -120,19 +120,19 @@ def test_a_start_is_the_command_as_root() -> None:
     [
         (
             "docker: Error response from daemon: driver failed programming external connectivity"
-            " on endpoint x: Bind for 198.18.0.1:8001 failed: port is already allocated.",
+            " on endpoint x: Bind for 192.0.2.1:8001 failed: port is already allocated.",
             RunError,
             "target: port 8001 is in use, flask needs it; `ss -ltnp` on that host shows by what",
         ),
         (
             "docker: Error response from daemon: failed to set up container networking: failed to"
-            " bind host port for 198.18.0.1:8001: listen tcp4 198.18.0.1:8001: bind: address"
+            " bind host port for 192.0.2.1:8001: listen tcp4 192.0.2.1:8001: bind: address"
             " already in use",
             RunError,
             "target: port 8001 is in use, flask needs it; `ss -ltnp` on that host shows by what",
         ),
         (
-            "docker: Error response from daemon: listen tcp4 198.18.0.1:8001: bind: cannot assign"
+            "docker: Error response from daemon: listen tcp4 192.0.2.1:8001: bind: cannot assign"
             " requested address.",
             RunError,
             "target: its load address is not an address of its own (.*); set fwbench_load_address",

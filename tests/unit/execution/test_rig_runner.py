@@ -73,7 +73,7 @@ class World:
                 session="s",
                 target=target,
                 clients=(client,),
-                address="198.18.0.1",
+                address="192.0.2.1",
                 cpus=(0, 1),
                 folder=FOLDER,
                 cancelled=lambda: self.cancelled,

@@ -49,7 +49,7 @@ class World:
             session="s",
             target=self.target,
             clients=tuple(self.clients),
-            address="198.18.0.1",
+            address="192.0.2.1",
             cpus=(0, 1),
             folder=FOLDER,
             cancelled=lambda: self.cancelled,

@@ -604,7 +604,7 @@ def test_a_host_that_another_session_has_is_refused_with_its_name(tmp_path: Path
 
 def test_two_clients_of_a_rig_are_both_asked(tmp_path: Path) -> None:
     two = rig().model_copy(
-        update={"clients": tuple(Client(name=n, address="198.18.0.2") for n in ("c1", "c2"))}
+        update={"clients": tuple(Client(name=n, address="192.0.2.2") for n in ("c1", "c2"))}
     )
     world = World(tmp_path, rigs=(two,), blocks=1)
     store = world.run()
@@ -617,7 +617,7 @@ def test_a_load_with_too_few_connections_for_the_clients_is_refused_at_once(
     tmp_path: Path,
 ) -> None:
     two = rig().model_copy(
-        update={"clients": tuple(Client(name=n, address="198.18.0.2") for n in ("c1", "c2"))}
+        update={"clients": tuple(Client(name=n, address="192.0.2.2") for n in ("c1", "c2"))}
     )
     with pytest.raises(SuiteError, match="connection"):
         World(tmp_path, rigs=(two,), loads=(Load(connections=1, requests=100),))

@@ -145,15 +145,15 @@ def of_address(address: str) -> str:
     return preflight.load_address(rig().target.model_copy(update={"load_address": address}))
 
 
-@pytest.mark.parametrize("address", ["198.18.0.1", "::1", "fd00::1"])
+@pytest.mark.parametrize("address", ["192.0.2.1", "::1", "fd00::1"])
 def test_an_address_in_numbers_stays_as_it_is(address: str) -> None:
     assert of_address(address) == address
 
 
 def test_a_name_becomes_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("198.18.0.7", 0))]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    assert of_address("server.example") == "198.18.0.7"
+    assert of_address("server.example") == "192.0.2.7"
 
 
 @pytest.mark.parametrize("name", ["nobody.invalid", "a..b", "x" * 70 + ".invalid"])
@@ -222,8 +222,8 @@ def test_a_client_is_asked_for_its_way_to_the_address_that_it_loads() -> None:
     remote.folders.add(str(FOLDER))
     remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
     remote.facts = client().model_dump(mode="json", exclude={"host"})
-    preflight.facts(remote, rig().clients[0], FOLDER, "198.18.0.9")
-    assert f"python3 -I {FOLDER}/agent.pyz facts --to=198.18.0.9 {FOLDER}" in remote.asked
+    preflight.facts(remote, rig().clients[0], FOLDER, "192.0.2.9")
+    assert f"python3 -I {FOLDER}/agent.pyz facts --to=192.0.2.9 {FOLDER}" in remote.asked
 
 
 @pytest.mark.parametrize(("number", "as_root"), [(0, True), (1, False)])

@@ -155,7 +155,7 @@ def test_rigs_of_equal_hosts_have_equal_fingerprints() -> None:
 
 def test_the_order_of_clients_does_not_matter_and_their_number_does() -> None:
     def with_clients(*names: str) -> Rig:
-        clients = tuple(Client(name=name, address="198.18.0.2") for name in names)
+        clients = tuple(Client(name=name, address="192.0.2.2") for name in names)
         return rig("a").model_copy(update={"clients": clients})
 
     known = facts(

@@ -18,8 +18,8 @@ from fwbench.provisioning.playbook import HostResult, Played
 
 
 def rig(number: int) -> Rig:
-    target = Target(name=f"target-{number}", address="198.18.0.1", load_address="198.18.0.1")
-    client = Client(name=f"client-{number}", address="198.18.0.2")
+    target = Target(name=f"target-{number}", address="192.0.2.1", load_address="192.0.2.1")
+    client = Client(name=f"client-{number}", address="192.0.2.2")
     return Rig(name=f"rig-{number}", target=target, clients=(client,))
 
 
@@ -83,7 +83,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def gone(host: str) -> LostError:
-    return LostError(f"{host}: 198.18.0.1:22 does not answer SSH: no route")
+    return LostError(f"{host}: 192.0.2.1:22 does not answer SSH: no route")
 
 
 def fwbench(*words: str) -> Result:
@@ -115,7 +115,7 @@ def test_every_host_that_cannot_be_reached_is_named(world: World) -> None:
     with pytest.raises(HostError) as refused:
         provision.meet(HOSTS)
     assert str(refused.value) == (
-        "client-1: 198.18.0.1:22 does not answer SSH: no route; "
+        "client-1: 192.0.2.1:22 does not answer SSH: no route; "
         "target-3: shows another host key than before"
     )
     assert refused.value.exit_code == 5
@@ -150,7 +150,7 @@ def test_with_keep_going_it_is_left_out_and_shown(world: World) -> None:
     assert table(done)["target-2"] == ["rig-2", "left", "out:", "see", "below", "0"]
     assert done.exit_code == 11
     assert complaint(done) == (
-        "fwbench: left out: rig-2 (target-2: 198.18.0.1:22 does not answer SSH: no route)"
+        "fwbench: left out: rig-2 (target-2: 192.0.2.1:22 does not answer SSH: no route)"
     )
 
 
@@ -172,7 +172,7 @@ def test_with_keep_going_a_host_that_fails_leaves_its_rig_out(world: World) -> N
     assert done.exit_code == 11
     assert complaint(done) == (
         "fwbench: left out: rig-1 (target-1: Install: no disk; client-1: Install: no network), "
-        "rig-3 (target-3: 198.18.0.1:22 does not answer SSH: no route)"
+        "rig-3 (target-3: 192.0.2.1:22 does not answer SSH: no route)"
     )
 
 

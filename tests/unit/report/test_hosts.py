@@ -48,7 +48,7 @@ def test_a_host_of_the_lab_has_its_size_if_it_has_one() -> None:
             system="debian:13",
             running=True,
             ssh_port=2201,
-            load_address="198.18.0.2",
+            load_address="192.0.2.2",
             size=parse_size(size) if size else None,
         )
 

@@ -86,7 +86,7 @@ def words(text: str) -> str:
 
 def test_clients_of_one_rig_are_told_to_have_begun_together() -> None:
     two = rig().model_copy(
-        update={"clients": tuple(Client(name=n, address="198.18.0.2") for n in ("c1", "c2"))}
+        update={"clients": tuple(Client(name=n, address="192.0.2.2") for n in ("c1", "c2"))}
     )
     seen = {
         block: Together(skew_s=0.001 * block, uncertainty_s=0.002, common_s=2.9)

@@ -31,7 +31,7 @@ def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> Reco
 def test_so_many_clients_would_bring_the_busiest_thread_under_the_threshold(
     cores: tuple[float, ...], needed: int
 ) -> None:
-    clients = tuple(Client(name=f"c{n}", address="198.18.0.2") for n in range(len(cores)))
+    clients = tuple(Client(name=f"c{n}", address="192.0.2.2") for n in range(len(cores)))
     loaded = rig().model_copy(update={"clients": clients})
     (found,) = saturated(suite(), [loaded], [busy(*cores), busy(0.1, code="steal")])
     assert (found.rig, found.clients, found.clients_needed) == ("one", len(cores), needed)
