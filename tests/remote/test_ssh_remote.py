@@ -172,6 +172,16 @@ def test_two_megabytes_on_both_outputs_do_not_block(box: SshRemote) -> None:
     assert done.stderr == "e" * 4000
 
 
+def test_of_a_commands_outputs_no_more_is_read_than_16_mib(
+    box: SshRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert connection._Bounded._left_bytes == 16 << 20
+    monkeypatch.setattr(connection._Bounded, "_left_bytes", 1 << 16)
+    flood = "import sys; sys.stderr.write('e' * {}); sys.stderr.write('the end')"
+    assert box.execute(["python3", "-c", flood.format(1 << 10)]).stderr.endswith("the end")
+    assert not box.execute(["python3", "-c", flood.format(1 << 20)]).stderr.endswith("the end")
+
+
 def test_bytes_that_are_no_text_do_no_harm(box: SshRemote) -> None:
     done = box.execute(["python3", "-c", r"import sys; sys.stderr.buffer.write(b'\xff\xfe!')"])
     assert done.stderr.endswith("!")

@@ -19,7 +19,7 @@ from fwbench.agent.h2load_log import Window
 from fwbench.agent.reduce import ends, reduce_log, reduce_window
 from fwbench.errors import HostError, LostError
 from fwbench.model.observation import Answer
-from fwbench.ssh.remote import Completed
+from fwbench.ssh.remote import FILE_LIMIT_BYTES, Completed
 
 NO_ANSWER = Answer(error="ConnectionRefusedError: [Errno 111] Connection refused")
 BEGAN_US = 10**15
@@ -166,12 +166,13 @@ class FakeHost:
         self._hear(f"put {path}")
         self._write(path, content)
 
-    def get(self, path: str, to: Path, limit_bytes: int = 1 << 24) -> None:
+    def get(self, path: str, to: Path, limit_bytes: int = FILE_LIMIT_BYTES) -> None:
         self._hear(f"get {path}")
         self._let_loads_end()
         if path not in self.files:
             raise HostError(f"{self.name}: no such file: {path}")
-        assert len(self.files[path]) <= limit_bytes
+        if (size := len(self.files[path])) > limit_bytes:
+            raise HostError(f"{self.name}: {path} has {size} bytes, more than fwbench fetches")
         to.write_bytes(self.files[path])
 
     def exists(self, path: str) -> bool:

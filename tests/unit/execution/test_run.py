@@ -600,6 +600,56 @@ def test_the_agent_is_told_the_limit(tmp_path: Path) -> None:
     assert [call for call in world.calls if " load " in call and "--for=34.0" in call]
 
 
+@pytest.mark.parametrize(("load", "lasts_s"), [(TIMED, 34 + 4), (COUNTED, 120)])
+def test_the_lease_of_a_run_is_over_a_few_minutes_after_it(
+    tmp_path: Path, load: Load, lasts_s: float
+) -> None:
+    world = World(tmp_path)
+    world.client.load_takes_s = load.nominal_s
+    world.execute(load)
+    begun = [call for call in world.calls if " begin " in call]
+    assert len(begun) == 2
+    for call in begun:
+        assert f"--for={2 * START_TIMEOUT_S + lasts_s + 180:g}" in call.split()
+
+
+class Huge(bytes):
+    """A file of which only the size is real."""
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __new__(cls, size: int) -> "Huge":
+        made = super().__new__(cls)
+        made.size = size
+        return made
+
+    size: int
+
+
+@pytest.mark.parametrize(
+    ("name", "mib"),
+    [
+        *[("answer.json", 16), ("container-before.json", 16), ("load.json", 16)],
+        *[("h2load.out", 16), ("h2load.err", 16), ("log.json", 16), ("container.log", 16)],
+        *[("counts.gz", 256), ("telemetry-client.json", 64), ("telemetry-target.json", 64)],
+    ],
+)
+def test_no_file_is_fetched_that_is_larger_than_its_limit(
+    tmp_path: Path, name: str, mib: int
+) -> None:
+    def swell(host: FakeHost, what: str) -> None:
+        if what.startswith("get ") and what.endswith(f"/{name}"):
+            host.files[what.removeprefix("get ")] = Huge(size)
+
+    size = mib << 20
+    seen = World(tmp_path / "most", swell).execute()
+    assert "more than fwbench fetches" not in (seen.failure or "")
+    size += 1
+    seen = World(tmp_path / "more", swell).execute()
+    assert f"/{name} has {size} bytes, more than fwbench fetches" in (seen.failure or "")
+
+
 # Telemetry
 
 
