@@ -1,6 +1,9 @@
 """What users can type and get is documented."""
 
+import ast
 import inspect
+import re
+from pathlib import Path
 
 import click
 import pytest
@@ -63,3 +66,49 @@ def test_every_threshold_is_documented_with_its_default() -> None:
     text = (ROOT / "docs/findings.md").read_text()
     for name, field in Thresholds.model_fields.items():
         assert f"| `{name}` | {field.default:g} | {field.description} |" in text
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+A_TEST = re.compile(r"`(tests/[\w/]+\.py)((?:::\w+)*)`")
+
+
+def defines(file: Path, names: list[str]) -> bool:
+    """Whether a file of tests has such a function, or a class with one."""
+    if not file.is_file():
+        return False
+    inside: list[ast.stmt] = ast.parse(file.read_text()).body
+    for name in names:
+        found = [
+            node
+            for node in inside
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name
+        ]
+        if not found:
+            return False
+        inside = found[0].body
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    for file, names in A_TEST.findall(page.read_text()):
+        assert defines(ROOT / file, names.split("::")[1:]), f"{file}{names}"
+
+
+def test_every_promise_about_security_names_its_test_or_the_file_that_keeps_it() -> None:
+    text = (ROOT / "docs/security.md").read_text()
+    promises = [
+        row
+        for table in re.findall(r"^\| promise \| test \|\n\|---\|---\|\n((?:\|.*\n)+)", text, re.M)
+        for row in table.splitlines()
+    ]
+    assert len(promises) > 50
+    for row in promises:
+        promise, kept = row.strip("| ").rsplit(" | ", 1)
+        if kept.startswith("by construction: "):
+            files = re.findall("`([^`]+)`", kept)
+            assert files, promise
+            assert all((ROOT / file).is_file() for file in files), kept
+        else:
+            assert all(A_TEST.fullmatch(each) for each in kept.split(", ")), promise
+            assert "::" in kept, promise
