@@ -18,7 +18,7 @@ fwbench run published -i "$hosts" || [ $? = 8 ]
 
 say "The same question, asked soundly"
 # On one small machine, shared with others, some runs may rightly be invalid too; they are left out.
-fwbench run flask-vs-fastapi -i "$hosts" --serving 20% || [ $? = 8 ]
+fwbench run flask-vs-fastapi -i "$hosts" --framework-share 20% || [ $? = 8 ]
 
 say "What to do next"
 cat <<TXT

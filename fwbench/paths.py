@@ -9,19 +9,19 @@ from fwbench.errors import FwbenchError
 _PACKAGE = Path(__file__).parent
 
 
-def data() -> Path:
+def data_folder() -> Path:
     """The folder that holds playbooks, roles, contenders, suites and ansible.cfg."""
     installed = _PACKAGE / "_data"
     return installed if installed.is_dir() else _PACKAGE.parent
 
 
-def state() -> Path:
+def state_folder() -> Path:
     """The user's folder for what outlives a command: host keys of first contacts, the lab."""
-    base = os.environ.get("XDG_STATE_HOME") or home() / ".local" / "state"
+    base = os.environ.get("XDG_STATE_HOME") or home_folder() / ".local" / "state"
     return Path(base) / "fwbench"
 
 
-def home() -> Path:
+def home_folder() -> Path:
     """The user's own folder; `FwbenchError` where nobody knows of one."""
     try:
         return Path.home()
@@ -31,7 +31,7 @@ def home() -> Path:
 
 def known_hosts() -> Path:
     """Host keys that fwbench recorded at first contact, beside the user's own."""
-    return state() / "known_hosts"
+    return state_folder() / "known_hosts"
 
 
 def user() -> str:

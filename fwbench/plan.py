@@ -24,10 +24,12 @@ def trials(suite: Suite) -> tuple[Trial, ...]:
     is noise.
     """
     return tuple(
-        Trial(contender=contender, twin=twin, **dict(setting))
+        Trial(contender=contender, aa_control=is_control, **dict(setting))
         for setting in suite.settings
         for contender in suite.contenders
-        for twin in ((False, True) if suite.compares and contender == suite.baseline else (False,))
+        for is_control in (
+            (False, True) if suite.makes_claims and contender == suite.baseline else (False,)
+        )
     )
 
 
@@ -41,10 +43,10 @@ def make_plan(suite: Suite, rigs: Sequence[Rig], seed: int | None = None) -> Pla
 
     Raises `InventoryError` where the suite's preset needs more rigs.
     """
-    if len(rigs) < suite.preset.fewest_rigs:
+    if len(rigs) < suite.preset.min_rigs:
         raise InventoryError(
             f"the preset {suite.preset} claims something about a kind of host, which needs at least"
-            f" {suite.preset.fewest_rigs} rigs; the inventory has {len(rigs)}"
+            f" {suite.preset.min_rigs} rigs; the inventory has {len(rigs)}"
         )
     seed = suite.seed if seed is None else seed
     of_rigs = [
@@ -69,7 +71,7 @@ def _runs_of_rig(suite: Suite, rig: str, number: int, seed: int) -> Iterator[Run
         for trial in random.sample(of_suite, len(of_suite)):
             for step in _steps(trial.load):
                 sequence += 1
-                run_id = f"r{number}-{sequence:04d}-{trial.name}"[:_LONGEST_ID]
+                run_id = f"r{number}-{sequence:04d}-{trial.label}"[:_LONGEST_ID]
                 yield Run(id=run_id, rig=rig, block=block, step=step, trial=trial)
 
 
@@ -78,6 +80,6 @@ def _steps(load: Load) -> Sequence[int | None]:
 
 
 def _load_s(load: Load) -> float:
-    if load.nominal_s is not None:
-        return load.nominal_s
+    if load.nominal_duration_s is not None:
+        return load.nominal_duration_s
     return (load.requests or 0) / _REQUESTS_PER_S

@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 import simulation as sim
 
 from fwbench.stats.power import detectable
-from fwbench.stats.stopping import Stopping
+from fwbench.stats.stopping import StoppingTarget
 
 TRUTH = 1.1
 SD = 0.02  # of a run; that of a block's log ratio is √2 times as much
@@ -103,7 +103,7 @@ def stopping(sessions: int) -> Iterator[Row]:
         intervals = sim.stopped_from(logs, first, 1.5)
         yield f"first look at block {first} (refused)", sim.coverage(intervals, TRUTH)
     for within in (1, 1.5, 2):
-        rule = Stopping(within_percent=within, at_most=40)
+        rule = StoppingTarget(within_percent=within, at_most=40)
         ended = list(sim.stopped(logs, rule))
         blocks = np.mean([blocks for _, blocks in ended])
         intervals = [pair.interval for pair, _ in ended]

@@ -3,9 +3,9 @@
     fwbench lab up && fwbench provision -i "$(fwbench lab inventory)"
     python selfbench/known_differences.py --blocks 60
 
-Flask is compared with itself (its twin), and with copies that spend 5 % and 10 % more CPU time on
-each request. The blocks are cut into sessions of ten, each analysed by itself. With 60 blocks it
-takes about half an hour.
+Flask is compared with itself (its A/A control), and with copies that spend 5 % and 10 % more CPU
+time on each request. The blocks are cut into sessions of ten, each analysed by itself.
+With 60 blocks it takes about half an hour.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 
 from fwbench import paths
-from fwbench.cli.progress import ProgressWatcher
+from fwbench.cli.progress import SessionProgress
 from fwbench.config.suites import load_contenders
 from fwbench.execution.session import Session
 from fwbench.inventory.rigs import rigs
@@ -30,10 +30,10 @@ from fwbench.model.suite import Preset, Suite
 from fwbench.providers.lab.hosts import Lab
 from fwbench.provisioning.playbook import list_inventory
 from fwbench.ssh.remote import SshRemote
-from fwbench.stats.compare import Comparison, Paired
+from fwbench.stats.compare import Comparison, RatioEstimate
 from fwbench.stats.samples import throughputs
 from fwbench.stats.summarise import summarise
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 PER_SESSION = 10
 LOAD = Load(connections=40, warm_up_s=1, duration_s=3)
@@ -84,7 +84,7 @@ def slowed(rig: Rig, contender: Contender, nanoseconds: int) -> Iterator[None]:
             target.check(["docker", "rmi", "--force", contender.image], timeout_s=60, sudo=True)
 
 
-def executed(rig: Rig, contenders: dict[str, Contender], blocks: int, place: Path) -> Store:
+def executed(rig: Rig, contenders: dict[str, Contender], blocks: int, place: Path) -> SessionStore:
     suite = Suite(
         name="known-differences",
         question="What is called a difference?",
@@ -96,22 +96,22 @@ def executed(rig: Rig, contenders: dict[str, Contender], blocks: int, place: Pat
         preset=Preset.STANDARD,
         blocks=blocks,
     )
-    with ProgressWatcher() as watcher:
+    with SessionProgress() as watcher:
         return Session.new(suite, contenders, [rig], place, watcher).run()
 
 
-def called(store: Store, records: Sequence[Record], first: int) -> Iterator[tuple[str, str]]:
+def called(store: SessionStore, records: Sequence[Record], first: int) -> Iterator[tuple[str, str]]:
     """What the ten blocks from `first` on say of each contender."""
     own = range(first, first + PER_SESSION)
     chosen = [record for record in records if record.run.block in own]
     (group,) = summarise(store.header(), store.plan(), chosen).groups
     for one in group.comparisons:
         result = one.result
-        yield one.name, str(result.word) if isinstance(result, Comparison) else "no ratio"
-    noise = group.noise.result if group.noise else None
-    if isinstance(noise, Paired):
+        yield one.label, str(result.outcome) if isinstance(result, Comparison) else "no ratio"
+    noise = group.noise_floor.result if group.noise_floor else None
+    if isinstance(noise, RatioEstimate):
         inside = noise.interval.low <= 1 <= noise.interval.high
-        yield "flask-twin", "not shown" if inside else "different"
+        yield "flask-aa", "inconclusive" if inside else "different"
 
 
 def main() -> None:
@@ -121,7 +121,7 @@ def main() -> None:
     given = parser.parse_args()
     inventory = Lab(given.lab).inventory
     (rig, *_) = rigs(list_inventory(inventory), str(inventory))
-    flask = load_contenders(paths.data() / "contenders")["flask"]
+    flask = load_contenders(paths.data_folder() / "contenders")["flask"]
     with tempfile.TemporaryDirectory() as place:
         first = executed(rig, {"flask": flask}, 3, Path(place))
         per_s = fmean(throughputs(first.records()))
@@ -140,17 +140,17 @@ def main() -> None:
             for name, word in called(store, records, block):
                 words.setdefault(name, Counter())[word] += 1
         (whole,) = summarise(store.header(), store.plan(), records).groups
-    for one in (*whole.comparisons, *([whole.noise] if whole.noise else [])):
-        if isinstance(one.result, Paired):
+    for one in (*whole.comparisons, *([whole.noise_floor] if whole.noise_floor else [])):
+        if isinstance(one.result, RatioEstimate):
             low, high = one.result.interval.low, one.result.interval.high
             print(
-                f"{one.name:12} {one.result.ratio:.3f} [{low:.3f}, {high:.3f}] over all blocks;"
-                f" sessions of {PER_SESSION}: {dict(words[one.name])}"
+                f"{one.label:12} {one.result.ratio:.3f} [{low:.3f}, {high:.3f}] over all blocks;"
+                f" sessions of {PER_SESSION}: {dict(words[one.label])}"
             )
     invalid = Counter(
         finding.code
         for record in records
-        if record.verdict.word == "invalid"
+        if record.verdict.status == "invalid"
         for finding in record.verdict.findings
     )
     print(f"{len(records)} runs; findings of invalid ones: {dict(invalid) or 'none'}")

@@ -17,7 +17,7 @@ from statistics import median
 import yaml
 
 from fwbench.providers.lab.hosts import Lab
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 HERE = Path(__file__).parent
 
@@ -78,7 +78,7 @@ def main() -> None:
             scripts.append(timed(script))
             ratios.append(suites[-1] / scripts[-1])
         for session in sorted(Path(place, "sessions").iterdir()):
-            sessions += Store(session).records()
+            sessions += SessionStore(session).records()
     figure("suite `smoke` by fwbench", suites, None)
     figure("the same by a shell script over plain ssh", scripts, None)
     figure("ratio, pair by pair", ratios, 1.2, "×")

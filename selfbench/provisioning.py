@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fwbench.providers.lab.hosts import AUTHORITIES, Lab
+from fwbench.providers.lab.hosts import SYSTEM_CA_CERTS, Lab
 
 
 def timed(inventory: Path) -> tuple[float, int]:
@@ -32,7 +32,7 @@ def timed(inventory: Path) -> tuple[float, int]:
 
 def measured(targets: int, say: Callable[[str], None]) -> tuple[float, float]:
     lab = Lab(f"provisioning-{os.getpid()}")
-    authorities = sorted(AUTHORITIES.glob("*.crt"))
+    authorities = sorted(SYSTEM_CA_CERTS.glob("*.crt"))
     try:
         inventory = lab.up([None] * targets, targets, ["debian:13"], authorities, say)
         first, changed = timed(inventory)

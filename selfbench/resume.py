@@ -28,14 +28,14 @@ from fwbench import paths
 from fwbench.config.suites import load_contenders
 from fwbench.model.host import Client, Rig, Target
 from fwbench.plan import make_plan
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 ASKED_S = 2.0
 DOES_NOT_ANSWER = 5
 HERE = "127.0.0.1"
 
 
-def session(folder: Path, records: int) -> Store:
+def session(folder: Path, records: int) -> SessionStore:
     """A session with so many records and one run left."""
     nowhere = Rig(
         name="one",
@@ -45,9 +45,9 @@ def session(folder: Path, records: int) -> Store:
     asked = suite(blocks=1, contenders=("flask",), baseline=None)
     one = make_plan(asked, [nowhere]).runs[0]
     runs = tuple(one.model_copy(update={"id": f"r1-{n:05d}-flask"}) for n in range(records + 1))
-    contenders = load_contenders(paths.data() / "contenders")
-    store = Store.create(folder / "published-1")
-    store.begin(
+    contenders = load_contenders(paths.data_folder() / "contenders")
+    store = SessionStore.create(folder / "published-1")
+    store.initialise(
         header().model_copy(
             update={
                 "fwbench": fwbench.__version__,

@@ -36,7 +36,7 @@ def main() -> None:
             sampler.follow(child.pid)
             share, each_us = cost(sampler, interval_s, for_s)
             began = time.process_time()
-            sampler.told()
+            sampler.result()
             last_s = time.process_time() - began
             print(
                 f"{1 / interval_s:3.0f} Hz: {share:6.3%} of a core ({each_us:.0f} µs a sample);"

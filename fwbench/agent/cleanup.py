@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fwbench.agent import lease, state
-from fwbench.agent.files import hand_over, our_users
+from fwbench.agent.files import give_to_folder_owner, trusted_users
 from fwbench.agent.removal import remove, remove_each
 
 LABEL = "fwbench.session"
@@ -30,18 +30,18 @@ def enter(folder: Path, owner: str, for_s: float, run: str | None) -> dict[str, 
     is no container of fwbench's, and no process of this session's but its warden. With `run` there
     is a folder for it; without, the session comes anew, and an older warden goes too.
     """
-    with state.alone():
+    with state.lock():
         others = [each for each in lease.sessions() if each.name != folder.name]
         for other in others:
-            if lease.left_s(other) > 0:
-                return lease.of(other)
+            if lease.remaining_s(other) > 0:
+                return lease.read_lease(other)
         lease.take(folder, owner, for_s)
         for other in others:
-            sweep(other)
+            remove_session(other)
         if run is None:
             remove_abandoned(folder.parent, ABANDONED_S)
             end_processes_of(folder, _users(folder))
-            (state.of(folder) / state.WARDEN).unlink(missing_ok=True)
+            (state.session_state(folder) / state.WATCHDOG).unlink(missing_ok=True)
     runs = [path for path in folder.iterdir() if path.is_dir()]
     for each in runs:
         end_processes_of(each, _users(folder))
@@ -50,18 +50,18 @@ def enter(folder: Path, owner: str, for_s: float, run: str | None) -> dict[str, 
     if run is not None:
         made = folder / run
         made.mkdir(mode=0o700)
-        hand_over(made)
+        give_to_folder_owner(made)
     return None
 
 
-def sweep(folder: Path) -> dict[str, Any]:
+def remove_session(folder: Path) -> dict[str, Any]:
     """Take away all that one session left here, and tell how much that was.
 
     For whoever is `alone`. Nothing but the folder goes where the session has no lease: anybody may
     have given it its name.
     """
     processes, left = 0, []
-    if lease.of(folder) is not None:
+    if lease.read_lease(folder) is not None:
         processes = end_processes_of(folder, _users(folder))
         left = containers(lease.session_of(folder))
         remove_containers(left)
@@ -71,11 +71,11 @@ def sweep(folder: Path) -> dict[str, Any]:
         "session": lease.session_of(folder),
         "processes": processes,
         "containers": len(left),
-        "gone": not os.path.lexists(folder),
+        "folder_removed": not os.path.lexists(folder),
     }
 
 
-def sweep_all(mine: Path, *, force: bool) -> dict[str, Any]:
+def remove_dead_sessions(mine: Path, *, force: bool) -> dict[str, Any]:
     """Take away what every dead session left, with `force` every other one; `mine` is the asker's.
 
     Containers of no session go too, unless a living session has the host. Of folders of no session
@@ -83,21 +83,21 @@ def sweep_all(mine: Path, *, force: bool) -> dict[str, Any]:
     """
     swept, living = [], []
     grace_s = 0 if force else GRACE_S
-    with state.alone():
+    with state.lock():
         for folder in lease.sessions():
-            if force or lease.left_s(folder) <= 0:
-                swept.append(sweep(folder))
+            if force or lease.remaining_s(folder) <= 0:
+                swept.append(remove_session(folder))
             else:
-                living.append(lease.of(folder))
+                living.append(lease.read_lease(folder))
         abandoned, stuck = remove_abandoned(mine.parent, REMOVAL_S, but=mine, grace_s=grace_s)
         orphans = [] if living else containers(None)
         remove_containers(orphans)
     return {
-        "swept": swept,
-        "living": living,
-        "orphans": len(orphans),
-        "abandoned": abandoned,
-        "stuck": stuck,
+        "removed": swept,
+        "live_sessions": living,
+        "orphan_containers": len(orphans),
+        "abandoned_folders": abandoned,
+        "unremovable": stuck,
     }
 
 
@@ -116,7 +116,7 @@ def remove_abandoned(
             if entry.name.startswith(lease.PREFIX) and entry.name not in known:
                 with suppress(OSError):
                     about = entry.stat(follow_symlinks=False)
-                    ours = about.st_uid in our_users()
+                    ours = about.st_uid in trusted_users()
                     if (
                         stat.S_ISDIR(about.st_mode)
                         and now - about.st_mtime >= grace_s
@@ -177,7 +177,7 @@ def remove_containers(ids: list[str]) -> None:
 
 def _users(folder: Path) -> set[int]:
     """Whose processes work for a session: root's, and those of the user who logs in for it."""
-    return {0, (lease.of(folder) or {}).get("user", 0)}
+    return {0, (lease.read_lease(folder) or {}).get("user", 0)}
 
 
 def _names(argument: bytes, folder: bytes) -> bool:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fwbench.agent.files import UntrustedError, check_private, our_users, write
+from fwbench.agent.files import UntrustedError, check_private, trusted_users, write
 from fwbench.agent.lease import PREFIX
 
 HELD_BY_ANOTHER = 75  # EX_TEMPFAIL of sysexits.h
@@ -38,7 +38,7 @@ def _check(folder: Path) -> None:
     """See that a session's folder, or a run's in it, is nobody else's."""
     folders = [folder, *(each for each in folder.parents if each.name.startswith(PREFIX))]
     for each in folders:
-        check_private(each, our_users())
+        check_private(each, trusted_users())
 
 
 def _facts(command: argparse.ArgumentParser) -> None:
@@ -55,14 +55,14 @@ def _begin(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
         from fwbench.agent.cleanup import enter
         from fwbench.agent.detached import detach
-        from fwbench.agent.watchdog import is_on_duty, keep_watch
+        from fwbench.agent.watchdog import is_running, run_watchdog
 
         other = enter(given.folder, given.owner, given.for_s, given.run)
         if other is not None:
             write(given.folder / "held-by.json", other)
             raise SystemExit(HELD_BY_ANOTHER)
-        if not is_on_duty(given.folder) and detach():
-            keep_watch(given.folder)
+        if not is_running(given.folder) and detach():
+            run_watchdog(given.folder)
 
     command.add_argument("--owner", required=True)
     command.add_argument("--for", dest="for_s", type=float, required=True)
@@ -73,10 +73,10 @@ def _begin(command: argparse.ArgumentParser) -> None:
 def _leave(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
         from fwbench.agent import state
-        from fwbench.agent.cleanup import sweep
+        from fwbench.agent.cleanup import remove_session
 
-        with state.alone():
-            gone = sweep(given.folder)["gone"]
+        with state.lock():
+            gone = remove_session(given.folder)["folder_removed"]
         if not gone:
             raise SystemExit(f"{given.folder} is still there")
 
@@ -85,9 +85,9 @@ def _leave(command: argparse.ArgumentParser) -> None:
 
 def _clean(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.cleanup import sweep_all
+        from fwbench.agent.cleanup import remove_dead_sessions
 
-        write(given.folder / "cleaned.json", sweep_all(given.folder, force=given.force))
+        write(given.folder / "cleaned.json", remove_dead_sessions(given.folder, force=given.force))
 
     command.add_argument("--force", action="store_true")
     command.set_defaults(do=do)
@@ -157,14 +157,14 @@ def _stop_load(command: argparse.ArgumentParser) -> None:
 
 def _settle(command: argparse.ArgumentParser) -> None:
     def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.container import settle
+        from fwbench.agent.container import wait_until_idle
         from fwbench.agent.detached import detach
-        from fwbench.agent.target_sampler import watch
+        from fwbench.agent.target_sampler import start_sampling
 
-        settled = settle(given.container, given.processes, given.for_s)
+        settled = wait_until_idle(given.container, given.processes, given.for_s)
         write(given.folder / "container-before.json", settled)
         if given.sample_for_s > 0 and detach():
-            watch(given.folder, settled["processes"], given.sample_for_s)
+            start_sampling(given.folder, settled["processes"], given.sample_for_s)
 
     command.add_argument("--for", dest="for_s", type=float, required=True)
     command.add_argument("--container", required=True)

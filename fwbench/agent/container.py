@@ -8,7 +8,7 @@ from typing import Any
 
 from fwbench.agent.cgroup import cgroup_of
 from fwbench.agent.files import create, write
-from fwbench.agent.target_sampler import stop_watching
+from fwbench.agent.target_sampler import stop_sampling
 
 LOG_TAIL_LINES = 500
 
@@ -41,7 +41,7 @@ def state(container: str) -> dict[str, Any]:
     }
 
 
-def settle(container: str, processes: int, for_s: float) -> dict[str, Any]:
+def wait_until_idle(container: str, processes: int, for_s: float) -> dict[str, Any]:
     """Wait until the container has all its processes and idles, then tell its state.
 
     A worker that still imports its application takes CPU: below a tenth of a core over a fifth of
@@ -57,12 +57,12 @@ def settle(container: str, processes: int, for_s: float) -> dict[str, Any]:
         complete = len(cgroup.processes()) >= processes
         quiet = quiet + 1 if used < 0.1 and complete else 0
     waited = time.monotonic() - began
-    return {**state(container), "settled": quiet >= 2, "waited_s": waited}
+    return {**state(container), "reached_idle": quiet >= 2, "idle_wait_s": waited}
 
 
 def finish(folder: Path, container: str) -> None:
     """End the sampler, tell the container's last state, keep its log's end, and remove it."""
-    stop_watching(folder)
+    stop_sampling(folder)
     write(folder / "container-after.json", state(container))
     log = folder / "container.log"
     with create(log) as out:

@@ -14,7 +14,7 @@ FREQUENCIES = 8
 _READ_BYTES = 1 << 16
 
 
-class Held:
+class OpenFile:
     """A file of the kernel that is kept open: opening it costs more than reading it again."""
 
     def __init__(self, path: Path) -> None:
@@ -87,7 +87,7 @@ class Frequencies:
     def __init__(self) -> None:
         folders = sorted(CPUS.glob("cpu[0-9]*/cpufreq"))
         chosen = folders[:: max(1, len(folders) // FREQUENCIES)][:FREQUENCIES]
-        self._files = [Held(folder / "scaling_cur_freq") for folder in chosen]
+        self._files = [OpenFile(folder / "scaling_cur_freq") for folder in chosen]
         self.governors = sorted(
             {text_of(folder / "scaling_governor").strip() for folder in folders} - {""}
         )

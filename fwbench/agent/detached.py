@@ -19,7 +19,7 @@ def detach() -> bool:
     return True
 
 
-def still_there(pid_file: Path, folder: Path) -> int | None:
+def find_process(pid_file: Path, folder: Path) -> int | None:
     """The process whose id is in a file, if it works for the run that has this folder.
 
     Ids are used again: it does if the folder is among its arguments.

@@ -44,10 +44,10 @@ def facts(to: str | None = None) -> dict[str, Any]:
         "cpu_numbers": sorted(os.sched_getaffinity(0)),
         "memory_bytes": memory_bytes(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
         "cgroup_version": _cgroup_version(),
-        "engine": said_by("docker", "version", "--format", "{{.Server.Version}}"),
-        "h2load": said_by("h2load", "--version"),
+        "engine": program_output("docker", "version", "--format", "{{.Server.Version}}"),
+        "h2load": program_output("h2load", "--version"),
         "images": images(),
-        "listening": listening(),
+        "listening_ports": listening(),
         "network_path": None if to is None else network_path(to),
         **cloud(),
     }
@@ -112,7 +112,7 @@ def _cgroup_version() -> int:
     return 2 if (cgroup.CGROUP_ROOT / "cgroup.controllers").exists() else 1
 
 
-def said_by(*argv: str) -> str | None:
+def program_output(*argv: str) -> str | None:
     """What a program prints about itself; None where it is missing or fails."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=10)

@@ -38,7 +38,7 @@ def create(path: Path) -> BinaryIO:
         path.unlink()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o600)
-    hand_over(path)
+    give_to_folder_owner(path)
     return os.fdopen(descriptor, "wb")
 
 
@@ -50,7 +50,7 @@ def write(path: Path, value: object) -> None:
     partial.rename(path)
 
 
-def hand_over(path: Path) -> None:
+def give_to_folder_owner(path: Path) -> None:
     """Give a file that root made to the user in whose folder it lies."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
@@ -71,7 +71,7 @@ def check_private(folder: Path, owners: Collection[int]) -> None:
         raise UntrustedError(f"{folder} has mode {mode:04o} instead of 0700; remove it")
 
 
-def our_users() -> set[int]:
+def trusted_users() -> set[int]:
     """Return the ids of the user who runs the agent, and of the one who became root by sudo."""
     user = os.geteuid()
     return {user, int(os.environ.get("SUDO_UID", user))} if user == 0 else {user}

@@ -21,9 +21,9 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 def take(folder: Path, owner: str, for_s: float) -> None:
     """Take or renew the lease of a session's folder for so many seconds."""
-    kept = state.of(folder)
+    kept = state.session_state(folder)
     kept.mkdir(mode=0o700, exist_ok=True)
-    before = of(folder) or {}
+    before = read_lease(folder) or {}
     write(
         kept / LEASE,
         {
@@ -39,18 +39,18 @@ def take(folder: Path, owner: str, for_s: float) -> None:
     )
 
 
-def of(folder: Path) -> dict[str, Any] | None:
+def read_lease(folder: Path) -> dict[str, Any] | None:
     """Return the lease of a session's folder; None where there is none."""
     try:
-        lease = json.loads(read(state.of(folder) / LEASE))
+        lease = json.loads(read(state.session_state(folder) / LEASE))
     except (OSError, ValueError):
         return None
     return lease if isinstance(lease, dict) else None
 
 
-def left_s(folder: Path) -> float:
+def remaining_s(folder: Path) -> float:
     """Return how many seconds a session may stay; 0 or less if it has no lease any more."""
-    lease = of(folder) or {}
+    lease = read_lease(folder) or {}
     until_s = lease.get("until_s")
     if lease.get("boot_id") != _boot_id() or not isinstance(until_s, (int, float)):
         return 0.0
@@ -60,10 +60,10 @@ def left_s(folder: Path) -> float:
 def sessions() -> list[Path]:
     """Return the folder of every session that has a lease here, or had one that is over."""
     try:
-        kept = sorted(state.place().iterdir())
+        kept = sorted(state.state_folder().iterdir())
     except FileNotFoundError:
         return []
-    return [Path((of(each) or {}).get("folder", each)) for each in kept]
+    return [Path((read_lease(each) or {}).get("folder", each)) for each in kept]
 
 
 def session_of(folder: Path) -> str:

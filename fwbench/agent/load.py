@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fwbench.agent.detached import still_there
+from fwbench.agent.detached import find_process
 from fwbench.agent.files import write
 from fwbench.agent.http_probe import ask
 from fwbench.agent.sampler import Sampler, sample_until_ended
@@ -35,12 +35,12 @@ def load(
     """
     # after the fork, so that nobody waits for it
     from fwbench.agent.h2load_log import UnreadableError
-    from fwbench.agent.reduce import ends, reduce_log
+    from fwbench.agent.reduce import log_ends, reduce_log
 
     sampler = Sampler()
     if at is not None:
         time.sleep(min(max(0.0, at - time.time()), LONGEST_WAIT_S))
-    result: dict[str, Any] = {"exit_status": None, "timed_out": False, "started": time.time()}
+    result: dict[str, Any] = {"exit_status": None, "timed_out": False, "started_at_s": time.time()}
     began = time.monotonic()
     with (folder / "h2load.out").open("wb") as out, (folder / "h2load.err").open("wb") as err:
         try:
@@ -48,7 +48,7 @@ def load(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
             )
         except OSError as error:
-            result["unstartable"] = f"{argv[0]}: {error.strerror}"
+            result["start_error"] = f"{argv[0]}: {error.strerror}"
         else:
             (folder / "load.pid").write_text(str(process.pid))
             sampler.follow(process.pid)
@@ -64,7 +64,7 @@ def load(
     log = folder / "h2load.log"
     if log.exists() and keep_log:
         with suppress(OSError, UnreadableError):
-            result["first_start_us"], result["last_end_us"] = ends(log)
+            result["first_start_us"], result["last_end_us"] = log_ends(log)
     elif log.exists():
         reduce_log(log, folder, skip_s, for_s)
         log.unlink()
@@ -73,7 +73,7 @@ def load(
 
 def stop_load(folder: Path) -> None:
     """End a load that is still running, after a look whether the pid is really its."""
-    pid = still_there(folder / "load.pid", folder)
+    pid = find_process(folder / "load.pid", folder)
     if pid is not None:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)

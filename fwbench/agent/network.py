@@ -10,7 +10,7 @@ VIRTUAL = ("lo", "docker", "br-", "veth", "virbr", "cni", "flannel", "ifb", "dum
 _DEVICE = (0, 1, 2, 3, 8, 9, 10, 11)  # bytes, packets, errors, drops: received, then sent
 
 
-def counted(container: int | None = None) -> dict[str, Any]:
+def network_counters(container: int | None = None) -> dict[str, Any]:
     """The counters of the host's network, and of a container's by one of its processes.
 
     `container` is None where there is none, where it is gone, and where it shares the host's.

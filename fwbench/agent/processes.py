@@ -13,7 +13,7 @@ _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of linux/sched.h
 _NAMED = 5
 
 
-class Seen(NamedTuple):
+class ProcessSnapshot(NamedTuple):
     """A process at one moment."""
 
     command: str
@@ -22,28 +22,28 @@ class Seen(NamedTuple):
     of_kernel: bool
 
 
-def seen(stat: str) -> Seen:
+def parse_stat(stat: str) -> ProcessSnapshot:
     """What /proc/PID/stat says of a process; its command may hold blanks and parentheses."""
     command, _, rest = stat.partition("(")[2].rpartition(")")
     fields = rest.split()
     used = int(fields[11]) + int(fields[12])
-    return Seen(command, int(fields[19]), used, bool(int(fields[6]) & _KERNEL_THREAD))
+    return ProcessSnapshot(command, int(fields[19]), used, bool(int(fields[6]) & _KERNEL_THREAD))
 
 
-def scan() -> dict[int, Seen]:
+def scan() -> dict[int, ProcessSnapshot]:
     """All processes that are visible here; one that ends meanwhile is left out."""
     found = {}
     for folder in PROC.iterdir():
         if folder.name.isdigit():
             try:
-                found[int(folder.name)] = seen((folder / "stat").read_text(errors="replace"))
+                found[int(folder.name)] = parse_stat((folder / "stat").read_text(errors="replace"))
             except (OSError, ValueError, IndexError):
                 continue
     return found
 
 
 def used_between(
-    before: dict[int, Seen], after: dict[int, Seen], ours: Collection[int]
+    before: dict[int, ProcessSnapshot], after: dict[int, ProcessSnapshot], ours: Collection[int]
 ) -> dict[str, Any]:
     """CPU seconds of the processes that are not `ours`, and the busiest of them.
 
@@ -64,7 +64,7 @@ def used_between(
     proxies = sum(cpu_s for cpu_s, _, command in others if command == DOCKER_PROXY)
     named = sorted((other for other in others if other[2] != DOCKER_PROXY), reverse=True)
     return {
-        "others_s": sum(cpu_s for cpu_s, _, _ in named) if FIRST in after else None,
+        "background_s": sum(cpu_s for cpu_s, _, _ in named) if FIRST in after else None,
         "kernel_s": kernel,
         "docker_proxy_s": proxies,
         "busiest": [

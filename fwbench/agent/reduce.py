@@ -26,7 +26,7 @@ from operator import add, floordiv, sub
 from pathlib import Path
 from typing import IO, Any
 
-from fwbench.agent.files import hand_over, write
+from fwbench.agent.files import give_to_folder_owner, write
 from fwbench.agent.h2load_log import Log, Rows, UnreadableError, Window
 
 COUNTS = "counts.gz"
@@ -74,7 +74,7 @@ def reduce_window(log: Path, folder: Path, window: Window, ahead_us: int = 0) ->
     _leave(Log(log, ahead_us), folder, lambda _: window)
 
 
-def ends(log: Path) -> tuple[int | None, int | None]:
+def log_ends(log: Path) -> tuple[int | None, int | None]:
     """A log's first start and its last end in µs since the epoch; None and None without a row.
 
     Raises `UnreadableError` and `OSError`.
@@ -93,12 +93,12 @@ def _leave(log: Log, folder: Path, window_of: "Callable[[Log], Window | None]") 
     try:
         with gzip.open(partial, "wt", 4, encoding="ascii") as counts:
             summary = _reduced(log, counts, window_of(log))
-        hand_over(partial)
+        give_to_folder_owner(partial)
         partial.rename(folder / COUNTS)
     except UnreadableError as error:
-        summary = {"unreadable": str(error)}
+        summary = {"error": str(error)}
     except OSError as error:
-        summary = {"unreadable": f"h2load's log could not be reduced: {error.strerror}"}
+        summary = {"error": f"h2load's log could not be reduced: {error.strerror}"}
     partial.unlink(missing_ok=True)
     write(folder / SUMMARY, summary)
 
@@ -116,14 +116,14 @@ def _reduced(log: Log, counts: IO[str], window: "Window | None") -> dict[str, An
     reduction.flush()
     return {
         "rows": sum(reduction.rows_by_status.values()),
-        "rows_outside": rows_outside,
-        "torn_rows": log.torn_rows,
+        "rows_outside_window": rows_outside,
+        "truncated_rows": log.torn_rows,
         "rows_by_status": dict(sorted(reduction.rows_by_status.items())),
         "first_start_us": reduction.first_start_us,
         "last_end_us": reduction.last_end_us,
         "longest_gap_us": reduction.longest_gap_us(),
         "pauses_us": reduction.pauses_us(),
-        "completions_per_tenth": reduction.completions_per_tenth(),
+        "completions_per_100ms": reduction.completions_per_100ms(),
     }
 
 
@@ -219,7 +219,7 @@ class _Reduction:
             until_us = max(until_us, last_us)
         return pauses
 
-    def completions_per_tenth(self) -> list[int]:
+    def completions_per_100ms(self) -> list[int]:
         """One number for each tenth of a second from the first start to the last completion."""
         if self.first_start_us is None or self.last_end_us is None:
             return []

@@ -15,7 +15,7 @@ from fwbench.agent.counters import (
     PROC,
     STALLS,
     Frequencies,
-    Held,
+    OpenFile,
     cpu_ticks,
     stalled_us,
     text_of,
@@ -39,16 +39,16 @@ class Sampler:
         self._cgroup = cgroup_of(container or 0)
         self._started = processes.scan()
         self._ours = {os.getpid(), *self._members()}
-        self._stat = Held(PROC / "stat")
+        self._stat = OpenFile(PROC / "stat")
         self._counted_by, paths = whole_host()
-        self._whole = [Held(path) for path in paths]
+        self._whole = [OpenFile(path) for path in paths]
         self._group = {
-            name: Held(path)
+            name: OpenFile(path)
             for name, path in (self._cgroup.telling() if self._cgroup else {}).items()
         }
-        self._stalls = {what: Held(PROC / "pressure" / what) for what in STALLS}
+        self._stalls = {what: OpenFile(PROC / "pressure" / what) for what in STALLS}
         self._proxies = [
-            Held(PROC / str(pid) / "stat")
+            OpenFile(PROC / str(pid) / "stat")
             for pid, process in self._started.items()
             if process.command == processes.DOCKER_PROXY
         ]
@@ -91,7 +91,7 @@ class Sampler:
         """Do not count this process among the others."""
         self._ours.add(pid)
 
-    def told(self) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """All of it, after a last sample."""
         self.sample()
         self._ours.update(self._members())
@@ -99,19 +99,19 @@ class Sampler:
         return {
             "interval_s": INTERVAL_S,
             "ticks_per_s": processes.TICKS_PER_S,
-            "counted_by": self._counted_by,
+            "cpu_accounting": self._counted_by,
             "governors": self._frequencies.governors,
             "before": self._before,
             "after": self._counters(),
             "processes": used,
             "series": self._series,
-            "threads": self._threads.told(),
+            "threads": self._threads.result(),
         }
 
     def leave(self, path: Path) -> None:
         """Write all of it to a file; without room or folder there is none, and the run goes on."""
         with suppress(OSError):
-            write(path, self.told())
+            write(path, self.result())
 
     def _sampled_container(self) -> dict[str, float | None]:
         said = {name: file.text() for name, file in self._group.items()}
@@ -138,9 +138,9 @@ class Sampler:
         return {
             "monotonic_s": round(time.monotonic(), 6),
             "cpu_ticks": cpu_ticks(text_of(PROC / "stat")),
-            "network": network.counted(self._container),
+            "network": network.network_counters(self._container),
             "memory_peak_bytes": cgroup.memory_peak_bytes() if cgroup else None,
-            "limit_hits": cgroup.limit_hits() if cgroup else None,
+            "memory_limit_hits": cgroup.limit_hits() if cgroup else None,
             "oom_kills": cgroup.oom_kills() if cgroup else None,
         }
 
@@ -150,7 +150,7 @@ class Sampler:
 
 def _used_ticks(stat: str) -> int:
     try:
-        return processes.seen(stat).used_ticks
+        return processes.parse_stat(stat).used_ticks
     except (ValueError, IndexError):  # it is gone
         return 0
 

@@ -12,23 +12,23 @@ from pathlib import Path
 
 from fwbench.agent.files import check_private
 
-OF_ROOT = Path("/run/fwbench")
-WARDEN = "warden.pid"
+ROOT_FOLDER = Path("/run/fwbench")
+WATCHDOG = "warden.pid"
 SAMPLER = "sampler.pid"
 
 
-def place() -> Path:
+def state_folder() -> Path:
     """The folder that holds one folder for each session; it is there while one of these is."""
-    return OF_ROOT if os.geteuid() == 0 else Path.home() / ".fwbench"
+    return ROOT_FOLDER if os.geteuid() == 0 else Path.home() / ".fwbench"
 
 
-def of(folder: Path) -> Path:
+def session_state(folder: Path) -> Path:
     """What is kept of the session whose folder this is."""
-    return place() / folder.name
+    return state_folder() / folder.name
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def lock() -> Iterator[None]:
     """Look and take as one step: one agent at a time does.
 
     Raises `UntrustedError` where somebody else could have made the place.
@@ -38,29 +38,29 @@ def alone() -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):  # a session's folder is in it
-            place().rmdir()
+            state_folder().rmdir()
         os.close(descriptor)
 
 
 def forget(folder: Path) -> None:
     """Keep nothing more of a session."""
     with suppress(FileNotFoundError):
-        for file in of(folder).iterdir():
+        for file in session_state(folder).iterdir():
             file.unlink()
-        of(folder).rmdir()
+        session_state(folder).rmdir()
 
 
 def _locked() -> int:
     """Lock the place, which may be removed by whoever had it locked before."""
     while True:
         with suppress(FileExistsError):
-            place().mkdir(mode=0o700)
+            state_folder().mkdir(mode=0o700)
         with suppress(FileNotFoundError):
-            check_private(place(), {os.geteuid()})
-            descriptor = os.open(place(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            check_private(state_folder(), {os.geteuid()})
+            descriptor = os.open(state_folder(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             try:
-                if os.path.samestat(os.fstat(descriptor), place().lstat()):
+                if os.path.samestat(os.fstat(descriptor), state_folder().lstat()):
                     return descriptor
             except FileNotFoundError:
                 pass

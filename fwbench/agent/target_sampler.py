@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from fwbench.agent import state
-from fwbench.agent.detached import still_there
+from fwbench.agent.detached import find_process
 from fwbench.agent.files import write
 
 TELEMETRY = "telemetry-target.json"
 STOPPING_S = 2.0
 
 
-def watch(folder: Path, container: Sequence[dict[str, Any]], for_s: float) -> None:
+def start_sampling(folder: Path, container: Sequence[dict[str, Any]], for_s: float) -> None:
     """Sample the host and a container, of which these are the processes, until told to stop.
 
     It ends with the run's folder too, and after `for_s` seconds in any case. A container that is
@@ -43,9 +43,9 @@ def watch(folder: Path, container: Sequence[dict[str, Any]], for_s: float) -> No
     sampler.leave(folder / TELEMETRY)
 
 
-def stop_watching(folder: Path) -> None:
+def stop_sampling(folder: Path) -> None:
     """End the sampler, after a look whether it is this run's, and wait for what it leaves."""
-    pid = still_there(_pid_file(folder), folder)
+    pid = find_process(_pid_file(folder), folder)
     if pid is None:
         return
     with suppress(ProcessLookupError):
@@ -57,4 +57,4 @@ def stop_watching(folder: Path) -> None:
 
 def _pid_file(folder: Path) -> Path:
     """A run's folder lies in its session's."""
-    return state.of(folder.parent) / state.SAMPLER
+    return state.session_state(folder.parent) / state.SAMPLER

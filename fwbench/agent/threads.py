@@ -3,7 +3,7 @@
 import resource
 from typing import Any
 
-from fwbench.agent.counters import PROC, Held, text_of
+from fwbench.agent.counters import PROC, OpenFile, text_of
 
 
 class _Thread:
@@ -16,7 +16,7 @@ class _Thread:
         self.command = text_of(folder / "comm").strip()
         self.cpu_ns: list[int] = []
         self.wait_ns: list[int] = []
-        self._file = Held(folder / "schedstat")
+        self._file = OpenFile(folder / "schedstat")
 
     def sample(self, row: int) -> None:
         words = self._file.text().split()
@@ -52,7 +52,7 @@ class Threads:
             self._threads[tid].sample(row)
         return sum(thread.cpu_ns[-1] for thread in self._threads.values() if thread.cpu_ns)
 
-    def told(self) -> list[dict[str, Any]]:
+    def result(self) -> list[dict[str, Any]]:
         """The series of each thread; `first` is the number of its first sample."""
         return [
             {

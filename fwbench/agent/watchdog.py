@@ -9,26 +9,26 @@ import time
 from pathlib import Path
 
 from fwbench.agent import lease, state
-from fwbench.agent.cleanup import sweep
-from fwbench.agent.detached import still_there
+from fwbench.agent.cleanup import remove_session
+from fwbench.agent.detached import find_process
 from fwbench.agent.files import write
 
 NAP_S = 60.0
 
 
-def is_on_duty(folder: Path) -> bool:
+def is_running(folder: Path) -> bool:
     """Whether a session has its warden here already."""
-    return still_there(state.of(folder) / state.WARDEN, folder) is not None
+    return find_process(state.session_state(folder) / state.WATCHDOG, folder) is not None
 
 
-def keep_watch(folder: Path) -> None:
+def run_watchdog(folder: Path) -> None:
     """Wait until a session's lease is given back, or over; then take the session away."""
-    write(state.of(folder) / state.WARDEN, os.getpid())
-    while lease.of(folder) is not None:
-        left_s = lease.left_s(folder)
+    write(state.session_state(folder) / state.WATCHDOG, os.getpid())
+    while lease.read_lease(folder) is not None:
+        left_s = lease.remaining_s(folder)
         if left_s <= 0:
-            with state.alone():
-                if lease.left_s(folder) <= 0:  # nobody renewed it meanwhile
-                    sweep(folder)
+            with state.lock():
+                if lease.remaining_s(folder) <= 0:  # nobody renewed it meanwhile
+                    remove_session(folder)
             return
         time.sleep(min(left_s + 0.1, NAP_S))

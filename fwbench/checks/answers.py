@@ -1,48 +1,48 @@
 """Findings about how far a run came, and whether the contender gave the answer that it must."""
 
-from fwbench.checks.context import Case, Check, Share
+from fwbench.checks.context import Check, CheckContext, ClientContext
 from fwbench.model.contender import Contract
 from fwbench.model.observation import Answer
 from fwbench.model.verdict import Level
 
 
-def _run_failed(case: Case) -> str | None:
-    failure = case.observation.failure
+def _run_failed(context: CheckContext) -> str | None:
+    failure = context.observation.failure
     return None if failure is None else f"the run could not be executed to its end: {failure}"
 
 
-def _never_ready(case: Case) -> str | None:
-    state = case.observation.container_before
-    waited = _in(case.observation.phases.application_s)
-    if not _answers_before(case):
-        if state is None or state.settled is not False:
+def _never_ready(context: CheckContext) -> str | None:
+    state = context.observation.container_before
+    waited = _in(context.observation.phases.ready_s)
+    if not _answers_before(context):
+        if state is None or state.reached_idle is not False:
             return None
-        return f"the application did not come to rest{_in(state.waited_s)}, and gave no answer"
+        return f"the application did not come to rest{_in(state.idle_wait_s)}, and gave no answer"
 
-    def look(share: Share) -> str | None:
-        answer = share.side.answer_before
+    def describe(share: ClientContext) -> str | None:
+        answer = share.observation.answer_before
         if answer is None or answer.error is None:
             return None
         return f"no answer before the load{waited}: {answer.error}"
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _slow_settle(case: Case) -> str | None:
-    answers, state = _answers_before(case), case.observation.container_before
+def _never_idle(context: CheckContext) -> str | None:
+    answers, state = _answers_before(context), context.observation.container_before
     if not answers or any(answer.error is not None for answer in answers):
         return None
-    if state is None or state.settled is not False:
+    if state is None or state.reached_idle is not False:
         return None
     return (
-        f"the application answered, but its {case.contender.processes} processes did not come to"
-        f" rest{_in(state.waited_s)}; the load began all the same"
+        f"the application answered, but its {context.contender.processes} processes did not come to"
+        f" rest{_in(state.idle_wait_s)}; the load began all the same"
     )
 
 
-def _answers_before(case: Case) -> list[Answer]:
+def _answers_before(context: CheckContext) -> list[Answer]:
     """What the clients got; those that were not to ask any more have nothing."""
-    answers = (share.side.answer_before for share in case.shares)
+    answers = (share.observation.answer_before for share in context.clients)
     return [answer for answer in answers if answer is not None]
 
 
@@ -50,30 +50,30 @@ def _in(waited_s: float | None) -> str:
     return "" if waited_s is None else f" in {waited_s:.1f} s"
 
 
-def _contract_broken(case: Case) -> str | None:
+def _contract_broken(context: CheckContext) -> str | None:
     """No answer before the load is `never-ready`; none after it is a broken contract."""
 
-    def look(share: Share) -> str | None:
-        before, after = share.side.answer_before, share.side.answer_after
+    def describe(share: ClientContext) -> str | None:
+        before, after = share.observation.answer_before, share.observation.answer_after
         if before is not None and before.error is None:
-            difference = _difference(case.contract, before)
+            difference = _difference(context.contract, before)
             if difference is not None:
                 return f"before the load, {difference}"
         if after is not None:
-            difference = _difference(case.contract, after)
+            difference = _difference(context.contract, after)
             if difference is not None:
                 return f"after the load, {difference}"
         return None
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _unobserved(case: Case) -> str | None:
+def _not_observed(context: CheckContext) -> str | None:
     """Unknown is not well: what was not looked at may have gone wrong unseen."""
-    seen = case.observation
+    seen = context.observation
     if seen.failure is not None or seen.load is None:
         return None
-    sides = [share.side for share in case.shares]
+    sides = [share.observation for share in context.clients]
     observed: dict[str, list[object]] = {
         "the answer before the load": [side.answer_before for side in sides],
         "the answer after the load": [side.answer_after for side in sides],
@@ -81,7 +81,7 @@ def _unobserved(case: Case) -> str | None:
         "the container after the load": [seen.container_after],
     }
     missing = [name for name, values in observed.items() if None in values]
-    if case.same_container and any(state.oom_kills is None for state in case.same_container):
+    if context.same_container and any(state.oom_kills is None for state in context.same_container):
         missing.append("the kernel's count of OOM kills")
     return f"not observed: {', '.join(missing)}" if missing else None
 
@@ -139,15 +139,15 @@ CHECKS = (
         " something else cannot be compared.",
     ),
     Check(
-        "slow-settle",
+        "never-idle",
         Level.SUSPECT,
-        _slow_settle,
+        _never_idle,
         "Raise start_timeout_s in the suite: the start of workers may have been measured.",
     ),
     Check(
-        "unobserved",
+        "not-observed",
         Level.SUSPECT,
-        _unobserved,
+        _not_observed,
         "Find out why this could not be read on the host; until then nobody knows whether the run"
         " was sound.",
     ),

@@ -25,7 +25,7 @@ class Step:
     p: float
 
 
-def step(values: Sequence[float]) -> Step | None:
+def find_step(values: Sequence[float]) -> Step | None:
     """The likeliest step in the first half (Hinkley 1970); None if a straight line fits better.
 
     Its p is that of Student's test between both sides, times the number of places that there were
@@ -33,11 +33,14 @@ def step(values: Sequence[float]) -> Step | None:
     """
     places = range(1, len(values) // 2 + 1)
     length, scatter = min(
-        ((place, _scatter(values[:place]) + _scatter(values[place:])) for place in places),
+        (
+            (place, _residual_scatter(values[:place]) + _residual_scatter(values[place:]))
+            for place in places
+        ),
         key=lambda found: found[1],
     )
     first, others = values[:length], values[length:]
-    if fmean(others) == 0 or scatter > _scatter(_without_line(values)):
+    if fmean(others) == 0 or scatter > _residual_scatter(_detrended(values)):
         return None
     p = min(1.0, _difference_p(first, others) * len(places))
     return Step(length, fmean(first) / fmean(others), p)
@@ -54,7 +57,7 @@ class Trend:
     p: float
 
 
-def trend(values: Sequence[float]) -> Trend:
+def find_trend(values: Sequence[float]) -> Trend:
     """The slope of Theil and Sen (Sen 1968), with Mann's and Kendall's test (Kendall 1975).
 
     The variance of the test is widened for autocorrelation after Hamed and Rao (1998).
@@ -73,11 +76,11 @@ def _difference_p(first: Sequence[float], others: Sequence[float]) -> float:
     """How probable such a difference of means is between two parts of one AR(1) series."""
     from scipy.special import stdtr  # type: ignore[import-untyped]
 
-    scatter = _scatter(first) + _scatter(others)
+    scatter = _residual_scatter(first) + _residual_scatter(others)
     if scatter == 0:
         return 0.0 if first[0] != others[0] else 1.0
     rho = _autocorrelation([first, others], errors=1)
-    worth = [_independent(len(part), rho) for part in (first, others)]
+    worth = [_effective_sample_size(len(part), rho) for part in (first, others)]
     freedom = sum(worth) - 2
     if freedom < 1:
         return 1.0
@@ -101,7 +104,7 @@ def _autocorrelation(parts: Sequence[Sequence[float]], errors: float) -> float:
     return min(0.9, rho + errors * math.sqrt((1 - rho * rho) / count))
 
 
-def _independent(count: int, rho: float) -> float:
+def _effective_sample_size(count: int, rho: float) -> float:
     """How many independent values would give as good a mean as `count` of an AR(1) series."""
     return count / (1 + 2 * sum((1 - lag / count) * rho**lag for lag in range(1, count)))
 
@@ -119,11 +122,11 @@ def _widening_of_signs(n: int, rho: float) -> float:
     return 1 + 2 * sum(weights) / (n * (n - 1) * (n - 2))
 
 
-def _scatter(values: Sequence[float]) -> float:
+def _residual_scatter(values: Sequence[float]) -> float:
     mean = fmean(values)
     return sum((value - mean) ** 2 for value in values)
 
 
-def _without_line(values: Sequence[float]) -> list[float]:
+def _detrended(values: Sequence[float]) -> list[float]:
     slope = linear_regression(range(len(values)), values).slope
     return [value - slope * at for at, value in enumerate(values)]

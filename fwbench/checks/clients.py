@@ -1,25 +1,25 @@
 """Findings about several clients of one rig: did they load at the same time?"""
 
-from fwbench.checks.context import Case, Check
+from fwbench.checks.context import Check, CheckContext
 from fwbench.model.verdict import Level
 
 
-def _clients_apart(case: Case) -> str | None:
-    together = case.observation.together
+def _client_skew(context: CheckContext) -> str | None:
+    together = context.observation.overlap
     if together is None or together.skew_s is None:
         return None
-    if together.skew_s <= case.thresholds.client_skew_s:
+    if together.skew_s <= context.thresholds.client_skew_s:
         return None
-    sides = [side for side in case.observation.clients if side.began_s is not None]
+    sides = [side for side in context.observation.clients if side.began_s is not None]
     first = min(sides, key=lambda side: side.began_s or 0, default=None)
     last = max(sides, key=lambda side: side.began_s or 0, default=None)
     who = f"{last.host} began after {first.host}" if first and last else "the clients began apart"
     return f"{who}: by {together.skew_s * 1e3:.0f} ms{_give_or_take(together.uncertainty_s)}"
 
 
-def _start_unsure(case: Case) -> str | None:
-    """What is far apart beyond doubt is `clients-apart`."""
-    together, limit_s = case.observation.together, case.thresholds.client_skew_s
+def _client_skew_uncertain(context: CheckContext) -> str | None:
+    """What is far apart beyond doubt is `client-skew`."""
+    together, limit_s = context.observation.overlap, context.thresholds.client_skew_s
     if together is None or together.skew_s is None or together.skew_s > limit_s:
         return None
     unsure_s = together.uncertainty_s
@@ -29,18 +29,18 @@ def _start_unsure(case: Case) -> str | None:
     return f"how far apart the clients began {known}"
 
 
-def _common_window(case: Case) -> str | None:
-    together, sides = case.observation.together, case.observation.clients
-    if together is None or together.common_s is None:
+def _short_overlap(context: CheckContext) -> str | None:
+    together, sides = context.observation.overlap, context.observation.clients
+    if together is None or together.overlap_s is None:
         return None
-    planned_s: float | None = case.load.duration_s
+    planned_s: float | None = context.load.duration_s
     if planned_s is None:
         began = [side.began_s for side in sides if side.began_s is not None]
         ended = [side.ended_s for side in sides if side.ended_s is not None]
         planned_s = max(ended, default=0.0) - min(began, default=0.0)
-    if together.common_s >= case.thresholds.common_window * planned_s:
+    if together.overlap_s >= context.thresholds.overlap_share * planned_s:
         return None
-    return f"all clients loaded at the same time for {together.common_s:.2f} of {planned_s:.2f} s"
+    return f"all clients loaded at the same time for {together.overlap_s:.2f} of {planned_s:.2f} s"
 
 
 def _give_or_take(uncertainty_s: float | None) -> str:
@@ -49,23 +49,23 @@ def _give_or_take(uncertainty_s: float | None) -> str:
 
 CHECKS = (
     Check(
-        "clients-apart",
+        "client-skew",
         Level.INVALID,
-        _clients_apart,
+        _client_skew,
         "Find out what kept the last client: a host that was busy, or a connection that took longer"
         " than fwbench allows for.",
     ),
     Check(
-        "common-window",
+        "short-overlap",
         Level.INVALID,
-        _common_window,
+        _short_overlap,
         "Look at the findings of the client that ended early, or give the load a duration_s instead"
         " of a number of requests: it ends at the same time everywhere.",
     ),
     Check(
-        "start-unsure",
+        "client-skew-uncertain",
         Level.SUSPECT,
-        _start_unsure,
+        _client_skew_uncertain,
         "Execute the session from a machine that is nearer to the clients: their clocks are read"
         " over SSH, and are known to half of the time that this takes.",
     ),

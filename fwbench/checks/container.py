@@ -1,14 +1,14 @@
 """Findings about the contender's container: did what was measured live through the run?"""
 
-from fwbench.checks.context import Case, Check, counted
+from fwbench.checks.context import Check, CheckContext, counted
 from fwbench.model.observation import ContainerState
 from fwbench.model.verdict import Level
 
 
-def _container_stopped(case: Case) -> str | None:
+def _container_stopped(context: CheckContext) -> str | None:
     moments = (
-        ("before", case.observation.container_before),
-        ("after", case.observation.container_after),
+        ("before", context.observation.container_before),
+        ("after", context.observation.container_after),
     )
     for moment, state in moments:
         if state is not None and not state.running:
@@ -17,8 +17,8 @@ def _container_stopped(case: Case) -> str | None:
     return None
 
 
-def _container_restarted(case: Case) -> str | None:
-    before, after = case.observation.container_before, case.observation.container_after
+def _container_restarted(context: CheckContext) -> str | None:
+    before, after = context.observation.container_before, context.observation.container_after
     if before is None or after is None:
         return None
     if before.restarts != after.restarts:
@@ -28,25 +28,25 @@ def _container_restarted(case: Case) -> str | None:
     return None
 
 
-def _oom_kill(case: Case) -> str | None:
+def _oom_kill(context: CheckContext) -> str | None:
     """The kernel's count, which alone knows of workers; the engine's word where that is gone."""
     states = [
         state
-        for state in (case.observation.container_before, case.observation.container_after)
+        for state in (context.observation.container_before, context.observation.container_after)
         if state is not None
     ]
     kills = max((state.oom_kills for state in states if state.oom_kills is not None), default=0)
     if not kills and not any(state.oom_killed for state in states):
         return None
     killed = counted(kills, "time") if kills else "at least once"
-    during = _during_the_load(case)
+    during = _during_the_load(context)
     return f"the kernel killed a process for lack of memory {killed}{during}{_memory(states)}"
 
 
-def _worker_replaced(case: Case) -> str | None:
-    if case.same_container is None:
+def _worker_replaced(context: CheckContext) -> str | None:
+    if context.same_container is None:
         return None
-    before, after = case.same_container
+    before, after = context.same_container
     still_there = {(process.pid, process.started_ticks) for process in after.processes}
     gone = [
         process
@@ -61,10 +61,10 @@ def _worker_replaced(case: Case) -> str | None:
     )
 
 
-def _during_the_load(case: Case) -> str:
-    if case.same_container is None:
+def _during_the_load(context: CheckContext) -> str:
+    if context.same_container is None:
         return ""
-    before, after = case.same_container
+    before, after = context.same_container
     if before.oom_kills is None or after.oom_kills is None:
         return ""
     return f", {after.oom_kills - before.oom_kills} of these during the load"

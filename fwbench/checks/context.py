@@ -1,11 +1,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fwbench.loadgen.shares import shares
+from fwbench.loadgen.shares import divide_load
 from fwbench.model.contender import Contender, Contract
-from fwbench.model.figures import Figures, LogSummary
+from fwbench.model.figures import LoadSummary, RequestLogSummary
 from fwbench.model.load import Load
-from fwbench.model.observation import ClientSide, ContainerState, LoadResult, Observation
+from fwbench.model.observation import ClientObservation, ContainerState, LoadResult, Observation
 from fwbench.model.run import Run
 from fwbench.model.telemetry import HostUsage
 from fwbench.model.thresholds import Thresholds
@@ -13,22 +13,22 @@ from fwbench.model.verdict import Finding, Level
 
 
 @dataclass(frozen=True)
-class Share:
+class ClientContext:
     """One client's share of a run; `name` is what to call it among the hosts of the rig."""
 
     name: str
     load: Load
-    side: ClientSide
+    observation: ClientObservation
     result: LoadResult | None
 
     @property
-    def figures(self) -> Figures | None:
+    def summary(self) -> LoadSummary | None:
         """What its load generator said, if it came to that and could be read."""
-        return self.result.figures if self.result else None
+        return self.result.summary if self.result else None
 
 
 @dataclass(frozen=True)
-class Case:
+class CheckContext:
     """What the judge knows about one run."""
 
     run: Run
@@ -45,53 +45,55 @@ class Case:
     def load(self) -> Load:
         """What was asked of the server: of a search, what this step offered."""
         planned, rate = self.run.trial.load, self.observation.offered_rate
-        return planned if rate is None else planned.at(rate)
+        return planned if rate is None else planned.at_rate(rate)
 
     @property
-    def log(self) -> LogSummary | None:
+    def log(self) -> RequestLogSummary | None:
         """What the load's log adds up to, over all clients, if they left one."""
         return self.observation.load.log if self.observation.load else None
 
     @property
     def window_s(self) -> float | None:
         """How long was measured: the load's duration, and of several clients what all had of it."""
-        common_s = self.observation.common_s
+        common_s = self.observation.overlap_s
         return self.load.duration_s if common_s is None else common_s
 
     @property
-    def shares(self) -> tuple[Share, ...]:
+    def clients(self) -> tuple[ClientContext, ...]:
         """What each client did. The only one is `the client`, and its load the whole.
 
         More clients than connections have no shares: such a run fails before its load.
         """
         seen = self.observation
         if len(seen.clients) == 1:
-            return (Share("the client", self.load, seen.clients[0], seen.load),)
+            return (ClientContext("the client", self.load, seen.clients[0], seen.load),)
         number = len(seen.clients)
         if not 1 < number <= self.load.connections:
-            return tuple(Share(side.host, self.load, side, side.load) for side in seen.clients)
+            return tuple(
+                ClientContext(side.host, self.load, side, side.load) for side in seen.clients
+            )
         return tuple(
-            Share(side.host, load, side, side.load)
-            for side, load in zip(seen.clients, shares(self.load, number), strict=True)
+            ClientContext(side.host, load, side, side.load)
+            for side, load in zip(seen.clients, divide_load(self.load, number), strict=True)
         )
 
     @property
     def hosts(self) -> tuple[tuple[str, HostUsage | None], ...]:
         """What each host of the rig did, under its name."""
-        of_clients = ((share.name, share.side.usage) for share in self.shares)
+        of_clients = ((share.name, share.observation.usage) for share in self.clients)
         return (("the target", self.observation.target), *of_clients)
 
-    def of_each(self, look: Callable[[Share], str | None]) -> str | None:
+    def on_each_client(self, describe: Callable[[ClientContext], str | None]) -> str | None:
         """What is seen of each client, with its name where there are several."""
-        seen = ((share.name, look(share)) for share in self.shares)
+        seen = ((share.name, describe(share)) for share in self.clients)
         found = [(name, said) for name, said in seen if said is not None]
-        if len(self.shares) == 1:
+        if len(self.clients) == 1:
             return found[0][1] if found else None
         return "; ".join(f"on {name}, {said}" for name, said in found) or None
 
-    def on_each_host(self, look: Callable[[HostUsage], str | None]) -> str | None:
+    def on_each_host(self, describe: Callable[[HostUsage], str | None]) -> str | None:
         """What is seen on each host, with its name."""
-        seen = ((name, look(usage)) for name, usage in self.hosts if usage is not None)
+        seen = ((name, describe(usage)) for name, usage in self.hosts if usage is not None)
         return "; ".join(f"on {name}, {said}" for name, said in seen if said is not None) or None
 
     @property
@@ -109,12 +111,12 @@ class Check:
 
     code: str
     level: Level
-    look: Callable[[Case], str | None]
+    evaluate: Callable[[CheckContext], str | None]
     advice: str
 
-    def finding(self, case: Case) -> Finding | None:
+    def finding(self, context: CheckContext) -> Finding | None:
         """What the check has to say about the run, if anything."""
-        evidence = self.look(case)
+        evidence = self.evaluate(context)
         if evidence is None:
             return None
         return Finding(code=self.code, level=self.level, evidence=evidence, advice=self.advice)

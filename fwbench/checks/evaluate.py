@@ -15,14 +15,14 @@ from fwbench.checks import (
     rate,
     stationarity,
 )
-from fwbench.checks.context import Case, Check
+from fwbench.checks.context import Check, CheckContext
 from fwbench.model.contender import Contender
 from fwbench.model.observation import Observation
 from fwbench.model.run import Run
 from fwbench.model.thresholds import Thresholds
 from fwbench.model.verdict import Verdict
 
-__all__ = ["CHECKS", "DEFAULT_THRESHOLDS", "Check", "judge"]
+__all__ = ["CHECKS", "DEFAULT_THRESHOLDS", "Check", "evaluate_run"]
 
 CHECKS: tuple[Check, ...] = (
     *answers.CHECKS,
@@ -38,13 +38,13 @@ CHECKS: tuple[Check, ...] = (
 DEFAULT_THRESHOLDS = Thresholds()
 
 
-def judge(
+def evaluate_run(
     run: Run,
     contender: Contender,
     observation: Observation,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Verdict:
     """Whether the run may be believed, with every finding that there is."""
-    case = Case(run, contender, observation, thresholds)
-    findings = (check.finding(case) for check in CHECKS)
+    context = CheckContext(run, contender, observation, thresholds)
+    findings = (check.finding(context) for check in CHECKS)
     return Verdict(findings=tuple(finding for finding in findings if finding is not None))

@@ -1,27 +1,27 @@
 """Findings about the hosts: was anything but the contender measured?"""
 
-from fwbench.checks.context import Case, Check, Share, counted
+from fwbench.checks.context import Check, CheckContext, ClientContext, counted
 from fwbench.model.telemetry import ContainerUsage, HostUsage
 from fwbench.model.verdict import Level
 
 
-def _container(case: Case) -> ContainerUsage | None:
-    return case.observation.target.container if case.observation.target else None
+def _container(context: CheckContext) -> ContainerUsage | None:
+    return context.observation.target.container if context.observation.target else None
 
 
-def _telemetry_missing(case: Case) -> str | None:
-    seen = case.observation
+def _telemetry_missing(context: CheckContext) -> str | None:
+    seen = context.observation
     if seen.failure is not None or seen.load is None:
         return None
-    missing = [name for name, usage in case.hosts if usage is None]
+    missing = [name for name, usage in context.hosts if usage is None]
     return f"there is no telemetry of {' and '.join(missing)}" if missing else None
 
 
-def _client_saturated(case: Case) -> str | None:
-    limit = case.thresholds.load_thread_cores
+def _client_saturated(context: CheckContext) -> str | None:
+    limit = context.thresholds.load_thread_cores
 
-    def look(share: Share) -> str | None:
-        threads = share.side.usage.threads if share.side.usage else ()
+    def describe(share: ClientContext) -> str | None:
+        threads = share.observation.usage.threads if share.observation.usage else ()
         busiest = max((thread.cores for thread in threads), default=0.0)
         if busiest <= limit:
             return None
@@ -31,116 +31,121 @@ def _client_saturated(case: Case) -> str | None:
             f" time; its times are too long from about {limit:.0%} on"
         )
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _client_starved(case: Case) -> str | None:
-    def look(share: Share) -> str | None:
-        threads = share.side.usage.threads if share.side.usage else ()
-        longest = max((thread.wait for thread in threads), default=0.0)
-        if longest <= case.thresholds.load_thread_wait:
+def _client_starved(context: CheckContext) -> str | None:
+    def describe(share: ClientContext) -> str | None:
+        threads = share.observation.usage.threads if share.observation.usage else ()
+        longest = max((thread.wait_share for thread in threads), default=0.0)
+        if longest <= context.thresholds.load_thread_wait_share:
             return None
         return (
             f"a thread of h2load was ready and had to wait for a CPU for {longest:.0%} of the time,"
             f" and every answer that came meanwhile with it"
         )
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _others_busy(case: Case) -> str | None:
-    def look(usage: HostUsage) -> str | None:
-        if usage.others_cores is None or usage.others_cores <= case.thresholds.others_cores:
+def _background_load(context: CheckContext) -> str | None:
+    def describe(usage: HostUsage) -> str | None:
+        if (
+            usage.background_cores is None
+            or usage.background_cores <= context.thresholds.background_cores
+        ):
             return None
-        if usage.others_cores * usage.window_s <= case.thresholds.others_s:
+        if usage.background_cores * usage.window_s <= context.thresholds.background_s:
             return None
-        said = f"processes that have nothing to do with it used {usage.others_cores:.2f} of a core"
-        busiest = usage.busiest_other
+        said = (
+            f"processes that have nothing to do with it used {usage.background_cores:.2f} of a core"
+        )
+        busiest = usage.busiest_background_process
         if busiest is None:
             return said
-        if busiest.cores < usage.others_cores / 2:
+        if busiest.cores < usage.background_cores / 2:
             return f"{said}, most of it by several or by some that came and went"
         return f"{said}, most of all {busiest.command!r:.60} ({busiest.cores:.2f})"
 
-    return case.on_each_host(look)
+    return context.on_each_host(describe)
 
 
-def _steal(case: Case) -> str | None:
-    def look(usage: HostUsage) -> str | None:
-        stolen = usage.steal_of_busy
-        if stolen is None or stolen <= case.thresholds.steal:
+def _steal(context: CheckContext) -> str | None:
+    def describe(usage: HostUsage) -> str | None:
+        stolen = usage.steal_share
+        if stolen is None or stolen <= context.thresholds.steal:
             return None
-        if stolen * usage.window_s <= case.thresholds.steal_s:
+        if stolen * usage.window_s <= context.thresholds.steal_s:
             return None
         return (
             f"the hypervisor ran something else for {stolen:.1%} of the time in which busy CPUs"
             " were due"
         )
 
-    return case.on_each_host(look)
+    return context.on_each_host(describe)
 
 
-def _cpu_throttled(case: Case) -> str | None:
+def _cpu_throttled(context: CheckContext) -> str | None:
     """A closed load uses up any quota: asked for, this is the normal state, and no doubt."""
-    used = _container(case)
-    if used is None or not used.periods or used.throttled_periods is None:
+    used = _container(context)
+    if used is None or not used.quota_periods or used.throttled_periods is None:
         return None
-    share = used.throttled_periods / used.periods
-    if share <= case.thresholds.throttled_periods:
+    share = used.throttled_periods / used.quota_periods
+    if share <= context.thresholds.throttled_periods:
         return None
     lost = "" if used.throttled_s is None else f", {used.throttled_s:.2f} s in all"
     return (
         f"the container had used up its CPU quota in {used.throttled_periods} of"
-        f" {counted(used.periods, 'period')} and stood still for the rest of each{lost}"
+        f" {counted(used.quota_periods, 'period')} and stood still for the rest of each{lost}"
     )
 
 
-def _memory_limit_hit(case: Case) -> str | None:
-    used = _container(case)
-    if used is None or not used.limit_hits:
+def _memory_limit_hit(context: CheckContext) -> str | None:
+    used = _container(context)
+    if used is None or not used.memory_limit_hits:
         return None
     return (
-        f"the container wanted more memory than its limit {counted(used.limit_hits, 'time')}, and"
-        f" the kernel had to make room"
+        "the container wanted more memory than its limit"
+        f" {counted(used.memory_limit_hits, 'time')}, and the kernel had to make room"
     )
 
 
-def _pressure(case: Case) -> str | None:
-    def look(usage: HostUsage) -> str | None:
+def _pressure(context: CheckContext) -> str | None:
+    def describe(usage: HostUsage) -> str | None:
         stalls = (("memory", usage.stalls.memory), ("the disk", usage.stalls.io))
         found = [
             f"for {what} {share:.0%} of the time"
             for what, share in stalls
-            if share is not None and share > case.thresholds.stalled
+            if share is not None and share > context.thresholds.pressure_stall_share
         ]
         return f"work had to wait {' and '.join(found)}" if found else None
 
-    return case.on_each_host(look)
+    return context.on_each_host(describe)
 
 
-def _governor(case: Case) -> str | None:
-    def look(usage: HostUsage) -> str | None:
+def _governor(context: CheckContext) -> str | None:
+    def describe(usage: HostUsage) -> str | None:
         clock = usage.frequency
         if clock is None or not clock.max_mhz or set(clock.governors) <= {"performance"}:
             return None
-        if 1 - clock.min_mhz / clock.max_mhz <= case.thresholds.frequency_drop:
+        if 1 - clock.min_mhz / clock.max_mhz <= context.thresholds.frequency_drop:
             return None
         return (
             f"the fastest CPU ran at {clock.min_mhz:.0f} to {clock.max_mhz:.0f} MHz under the"
             f" governor {' and '.join(clock.governors)}"
         )
 
-    return case.on_each_host(look)
+    return context.on_each_host(describe)
 
 
-def _sampler_costly(case: Case) -> str | None:
-    def look(usage: HostUsage) -> str | None:
+def _sampler_overhead(context: CheckContext) -> str | None:
+    def describe(usage: HostUsage) -> str | None:
         cores = usage.sampler_cores
-        if cores is None or cores <= case.thresholds.sampler_cores:
+        if cores is None or cores <= context.thresholds.sampler_cores:
             return None
         return f"fwbench's own sampler used {cores:.1%} of a core"
 
-    return case.on_each_host(look)
+    return context.on_each_host(describe)
 
 
 CHECKS = (
@@ -167,9 +172,9 @@ CHECKS = (
         " CPUs.",
     ),
     Check(
-        "others-busy",
+        "background-load",
         Level.INVALID,
-        _others_busy,
+        _background_load,
         "Stop the process that is named, or what runs there again and again, or wait until it is"
         " done: updates, backups and monitoring are common ones. If it is dockerd, let the"
         " contender log less.",
@@ -207,9 +212,9 @@ CHECKS = (
         " second; pin the container to whole CPUs instead (cpu_mode: pinned) to see the server's.",
     ),
     Check(
-        "sampler-costly",
+        "sampler-overhead",
         Level.NOTE,
-        _sampler_costly,
+        _sampler_overhead,
         "Please report it with the host's kernel and number of CPUs.",
     ),
 )

@@ -1,31 +1,31 @@
 """Findings about the load: each exposes something that h2load hides behind exit status 0."""
 
-from fwbench.checks.context import Case, Check, Share, counted
+from fwbench.checks.context import Check, CheckContext, ClientContext, counted
 from fwbench.loadgen.h2load import connection_rate_ratio
 from fwbench.model.verdict import Level
 
 
-def _requests_failed(case: Case) -> str | None:
-    def look(share: Share) -> str | None:
-        figures = share.figures
+def _requests_failed(context: CheckContext) -> str | None:
+    def describe(share: ClientContext) -> str | None:
+        figures = share.summary
         if figures is None:
             return None
         failed, errored = figures.requests_failed, figures.requests_errored
         timed_out = figures.requests_timed_out
         lost = max(failed, errored, timed_out)
-        if lost <= case.thresholds.failed_requests * figures.requests_total:
+        if lost <= context.thresholds.failed_requests * figures.requests_total:
             return None
         return (
             f"{lost} of {counted(figures.requests_total, 'request')} failed"
             f" ({errored} without an answer, {timed_out} timed out)"
         )
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _responses_not_2xx(case: Case) -> str | None:
-    def look(share: Share) -> str | None:
-        figures = share.figures
+def _responses_not_2xx(context: CheckContext) -> str | None:
+    def describe(share: ClientContext) -> str | None:
+        figures = share.summary
         if figures is None:
             return None
         by_class = {
@@ -34,47 +34,47 @@ def _responses_not_2xx(case: Case) -> str | None:
             "5xx": figures.status_5xx,
         }
         others = [f"{number} {name}" for name, number in by_class.items() if number]
-        if sum(by_class.values()) <= case.thresholds.failed_requests * figures.requests_done:
+        if sum(by_class.values()) <= context.thresholds.failed_requests * figures.requests_done:
             return None
         return f"of {counted(figures.requests_done, 'response')}, {', '.join(others)}"
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _nothing_done(case: Case) -> str | None:
-    if case.observation.load is None and case.observation.failure is None:
+def _nothing_done(context: CheckContext) -> str | None:
+    if context.observation.load is None and context.observation.failure is None:
         return "no load was executed"
 
-    def look(share: Share) -> str | None:
-        if share.figures is None or share.figures.requests_done:
+    def describe(share: ClientContext) -> str | None:
+        if share.summary is None or share.summary.requests_done:
             return None
         return "not one request was answered"
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _log_mismatch(case: Case) -> str | None:
-    def look(share: Share) -> str | None:
-        figures, log = share.figures, share.result.log if share.result else None
+def _log_mismatch(context: CheckContext) -> str | None:
+    def describe(share: ClientContext) -> str | None:
+        figures, log = share.summary, share.result.log if share.result else None
         if figures is None:
             return None
         if log is None:
             return "h2load left no log" if figures.requests_done else None
-        rows = log.rows + log.rows_outside
-        if rows == figures.requests_done and not log.torn_rows:
+        rows = log.rows + log.rows_outside_window
+        if rows == figures.requests_done and not log.truncated_rows:
             return None
-        torn = f" and {counted(log.torn_rows, 'broken row')}" if log.torn_rows else ""
+        torn = f" and {counted(log.truncated_rows, 'broken row')}" if log.truncated_rows else ""
         answered = counted(figures.requests_done, "answered request")
         return f"h2load counts {answered}; its log has {counted(rows, 'row')}{torn}"
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _requests_lost(case: Case) -> str | None:
+def _requests_lost(context: CheckContext) -> str | None:
     """At the end, each connection may have one request under way: more than these are lost."""
 
-    def look(share: Share) -> str | None:
-        figures, connections = share.figures, share.load.connections
+    def describe(share: ClientContext) -> str | None:
+        figures, connections = share.summary, share.load.connections
         if figures is None:
             return None
         unanswered = figures.requests_started - figures.requests_done
@@ -86,18 +86,18 @@ def _requests_lost(case: Case) -> str | None:
             f" end"
         )
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _connections_lost(case: Case) -> str | None:
+def _connections_lost(context: CheckContext) -> str | None:
     """With a duration, a lost connection's rate is over its own life, the headline over it all."""
 
-    def look(share: Share) -> str | None:
-        figures, load = share.figures, share.load
+    def describe(share: ClientContext) -> str | None:
+        figures, load = share.summary, share.load
         if figures is None or load.duration_s is None or load.rate is not None:
             return None
         ratio = connection_rate_ratio(figures, load.connections)
-        if ratio is None or ratio <= case.thresholds.connections_over_headline:
+        if ratio is None or ratio <= context.thresholds.connections_over_headline:
             return None
         return (
             f"the mean rate of a connection, times {load.connections}, is {ratio:.2f} times the"
@@ -105,12 +105,12 @@ def _connections_lost(case: Case) -> str | None:
             f" connections lived to its end"
         )
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _completion_gap(case: Case) -> str | None:
+def _completion_gap(context: CheckContext) -> str | None:
     """A gap at the end shows in no row of the log, so the window is held against the duration."""
-    log, measured_s = case.log, case.window_s
+    log, measured_s = context.log, context.window_s
     if log is None or log.window_s is None:
         return None
     whole = log.per_second[1:-1]  # the window begins and ends somewhere in the other two
@@ -118,29 +118,33 @@ def _completion_gap(case: Case) -> str | None:
         second = empty[0] - log.per_second[0].at_s + 1
         return f"no request was answered in second {second} of {log.window_s:.1f} s of load"
     gap_s = (log.longest_gap_us or 0) / 1e6
-    if gap_s >= case.thresholds.gap_s:
+    if gap_s >= context.thresholds.completion_gap_s:
         return f"no request was answered for {gap_s:.2f} s of {log.window_s:.1f} s of load"
-    if measured_s is not None and measured_s - log.window_s >= case.thresholds.gap_s:
+    if measured_s is not None and measured_s - log.window_s >= context.thresholds.completion_gap_s:
         return f"the last answer came after {log.window_s:.1f} s of {measured_s:g} s of load"
-    return case.of_each(lambda share: _ended_early(case, share))
+    return context.on_each_client(lambda share: _ended_early(context, share))
 
 
-def _ended_early(case: Case, share: Share) -> str | None:
+def _ended_early(context: CheckContext, share: ClientContext) -> str | None:
     """Of several clients: the time in which all loaded ends with the last answer to any of them."""
-    began_s, ended_s, lasts_s = share.side.began_s, share.side.ended_s, share.load.duration_s
+    began_s, ended_s, lasts_s = (
+        share.observation.began_s,
+        share.observation.ended_s,
+        share.load.duration_s,
+    )
     if began_s is None or ended_s is None or lasts_s is None:
         return None
-    if lasts_s - (ended_s - began_s) < case.thresholds.gap_s:
+    if lasts_s - (ended_s - began_s) < context.thresholds.completion_gap_s:
         return None
     return f"the last answer came after {ended_s - began_s:.1f} s of {lasts_s:g} s of load"
 
 
-def _too_short(case: Case) -> str | None:
-    def look(share: Share) -> str | None:
-        figures, load = share.figures, share.load
+def _too_short(context: CheckContext) -> str | None:
+    def describe(share: ClientContext) -> str | None:
+        figures, load = share.summary, share.load
         if figures is None or load.requests is None or not figures.requests_done:
             return None
-        if figures.elapsed_s >= case.thresholds.too_short_s:
+        if figures.elapsed_s >= context.thresholds.too_short_s:
             return None
         took = f"{figures.elapsed_s:.2f}" if figures.elapsed_s >= 0.01 else "less than 0.01"
         return (
@@ -148,18 +152,18 @@ def _too_short(case: Case) -> str | None:
             f" took {took} s, start-up effects included"
         )
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _connection_mean_misleads(case: Case) -> str | None:
+def _connection_mean_biased(context: CheckContext) -> str | None:
     """With a number of requests, quick connections end early and raise the mean over them all."""
 
-    def look(share: Share) -> str | None:
-        figures, load = share.figures, share.load
+    def describe(share: ClientContext) -> str | None:
+        figures, load = share.summary, share.load
         if figures is None or load.requests is None:
             return None
         ratio = connection_rate_ratio(figures, load.connections)
-        if ratio is None or abs(ratio - 1) <= case.thresholds.connection_mean_off:
+        if ratio is None or abs(ratio - 1) <= context.thresholds.connection_mean_off:
             return None
         each = f"{figures.rate_per_connection.mean:.2f} req/s"
         return (
@@ -167,7 +171,7 @@ def _connection_mean_misleads(case: Case) -> str | None:
             f" the {figures.rate_per_s:.0f} req/s that were answered"
         )
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
 CHECKS = (
@@ -225,9 +229,9 @@ CHECKS = (
         " requests.",
     ),
     Check(
-        "connection-mean-misleads",
+        "connection-mean-biased",
         Level.NOTE,
-        _connection_mean_misleads,
+        _connection_mean_biased,
         "Take the throughput instead of `req/s per connection`: it is the mean over connections,"
         " and with a number of requests the quick ones stop early.",
     ),

@@ -1,11 +1,11 @@
 """Findings about the load generators: did they do their work, and can what they said be read?"""
 
-from fwbench.checks.context import Case, Check, Share
+from fwbench.checks.context import Check, CheckContext, ClientContext
 from fwbench.model.verdict import Level
 
 
-def _loadgen_failed(case: Case) -> str | None:
-    def look(share: Share) -> str | None:
+def _loadgen_failed(context: CheckContext) -> str | None:
+    def describe(share: ClientContext) -> str | None:
         load = share.result
         if load is None or load.timed_out:
             return None
@@ -16,28 +16,28 @@ def _loadgen_failed(case: Case) -> str | None:
             return f"h2load exited with status {load.exit_status}{said}"
         return None
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _loadgen_timeout(case: Case) -> str | None:
-    after = case.observation.phases.load_s
+def _loadgen_timeout(context: CheckContext) -> str | None:
+    after = context.observation.phases.load_s
 
-    def look(share: Share) -> str | None:
+    def describe(share: ClientContext) -> str | None:
         if share.result is None or not share.result.timed_out:
             return None
         return "h2load did not end by itself" + ("" if after is None else f" within {after:.0f} s")
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
-def _loadgen_unreadable(case: Case) -> str | None:
-    def look(share: Share) -> str | None:
+def _loadgen_output_unknown(context: CheckContext) -> str | None:
+    def describe(share: ClientContext) -> str | None:
         load = share.result
-        if load is None or load.figures is not None or load.timed_out:
+        if load is None or load.summary is not None or load.timed_out:
             return None
-        return f"h2load's output has no figures: {load.unreadable or 'it printed nothing'}"
+        return f"h2load's output has no figures: {load.parse_error or 'it printed nothing'}"
 
-    return case.of_each(look)
+    return context.on_each_client(describe)
 
 
 CHECKS = (
@@ -56,9 +56,9 @@ CHECKS = (
         " ends when a server closes its connections.",
     ),
     Check(
-        "loadgen-unreadable",
+        "loadgen-output-unknown",
         Level.INVALID,
-        _loadgen_unreadable,
+        _loadgen_output_unknown,
         "Read h2load's output among the run's files. If it is whole, its version prints something"
         " that fwbench does not know yet: please report it with the file.",
     ),

@@ -1,13 +1,13 @@
 """Findings about the network between the hosts, and about their clocks."""
 
-from fwbench.checks.context import Case, Check, Share, counted
+from fwbench.checks.context import Check, CheckContext, ClientContext, counted
 from fwbench.model.verdict import Level
 
 ANYBODYS_CONNECTIONS = 10
 
 
-def _listen_overflow(case: Case) -> str | None:
-    target = case.observation.target
+def _listen_overflow(context: CheckContext) -> str | None:
+    target = context.observation.target
     if target is None:
         return None
     overflows, drops = target.network.listen_overflows, target.network.listen_drops
@@ -19,24 +19,24 @@ def _listen_overflow(case: Case) -> str | None:
     )
 
 
-def _retransmits(case: Case) -> str | None:
+def _retransmits(context: CheckContext) -> str | None:
     found = []
-    for name, usage in case.hosts:
+    for name, usage in context.hosts:
         if usage is None:
             continue
         again, sent = usage.network.retransmits, usage.network.segments_sent
-        if again and sent and again / sent > case.thresholds.retransmits:
+        if again and sent and again / sent > context.thresholds.retransmits:
             found.append(f"{name} sent {again} of {sent} segments again ({again / sent:.2%})")
     return "; ".join(found) or None
 
 
-def _connections_not_kept(case: Case) -> str | None:
+def _connections_reopened(context: CheckContext) -> str | None:
     """Where all are kept, h2load opens each once, and docker-proxy on the same host once more."""
     found = []
-    for share in case.shares:
-        usage, connections = share.side.usage, share.load.connections
+    for share in context.clients:
+        usage, connections = share.observation.usage, share.load.connections
         opened = usage.network.connections_opened if usage else None
-        allowed = case.thresholds.connections_opened * connections + ANYBODYS_CONNECTIONS
+        allowed = context.thresholds.connections_opened * connections + ANYBODYS_CONNECTIONS
         if opened is not None and opened > allowed:
             found.append(
                 f"{share.name} opened {counted(opened, 'connection')} during a load that has"
@@ -45,9 +45,9 @@ def _connections_not_kept(case: Case) -> str | None:
     return "; ".join(found) or None
 
 
-def _nic_drops(case: Case) -> str | None:
+def _nic_drops(context: CheckContext) -> str | None:
     found = []
-    for name, usage in case.hosts:
+    for name, usage in context.hosts:
         network = usage.network if usage else None
         if (
             network is None
@@ -56,7 +56,7 @@ def _nic_drops(case: Case) -> str | None:
         ):
             continue
         lost = (network.drops or 0) + (network.errors or 0)
-        if lost > case.thresholds.nic_losses * max(1, network.packets):
+        if lost > context.thresholds.nic_drop_share * max(1, network.packets):
             found.append(
                 f"{name}'s network device lost {lost} of {counted(network.packets, 'packet')}"
                 f" ({network.drops or 0} dropped, {network.errors or 0} broken)"
@@ -64,25 +64,25 @@ def _nic_drops(case: Case) -> str | None:
     return "; ".join(found) or None
 
 
-def _docker_proxy_busy(case: Case) -> str | None:
-    target = case.observation.target
+def _docker_proxy_busy(context: CheckContext) -> str | None:
+    target = context.observation.target
     cores = target.docker_proxy_cores if target else None
-    if cores is None or cores <= case.thresholds.docker_proxy_cores:
+    if cores is None or cores <= context.thresholds.docker_proxy_cores:
         return None
     return f"docker-proxy used {cores:.2f} of a core: the load went through it"
 
 
-def _clock_offset(case: Case) -> str | None:
-    found = [said for share in case.shares if (said := _apart(case, share)) is not None]
+def _clock_offset(context: CheckContext) -> str | None:
+    found = [said for share in context.clients if (said := _apart(context, share)) is not None]
     return "; ".join(found) or None
 
 
-def _apart(case: Case, share: Share) -> str | None:
-    clock = share.side.clock
+def _apart(context: CheckContext, share: ClientContext) -> str | None:
+    clock = share.observation.clock
     if clock is None:
         return None
     apart_s = abs(clock.client_minus_target_s)
-    if apart_s - clock.uncertainty_s <= case.thresholds.clock_offset_s:
+    if apart_s - clock.uncertainty_s <= context.thresholds.clock_offset_s:
         return None
     ahead = "ahead of" if clock.client_minus_target_s > 0 else "behind"
     return (
@@ -107,9 +107,9 @@ CHECKS = (
         " 200 ms.",
     ),
     Check(
-        "connections-not-kept",
+        "connections-reopened",
         Level.SUSPECT,
-        _connections_not_kept,
+        _connections_reopened,
         "Let the server keep its connections: look for `Connection: close` in its answers, a worker"
         " class without keep-alive, or a limit of requests for each connection.",
     ),

@@ -1,19 +1,19 @@
 """Findings about a fixed rate: was it offered at all, and evenly?"""
 
-from fwbench.checks.context import Case, Check
+from fwbench.checks.context import Check, CheckContext
 from fwbench.model.verdict import Level
 
 # h2load wakes a connection at most this often, and then sends all that is due at once.
 TICKS_PER_S = 100
 
 
-def _rate_not_reached(case: Case) -> str | None:
+def _rate_not_reached(context: CheckContext) -> str | None:
     """Requests that were sent within the window, over its length: late ones are not in it."""
-    log, load, window_s = case.log, case.load, case.window_s
+    log, load, window_s = context.log, context.load, context.window_s
     if load.rate is None or not window_s or log is None:
         return None
     achieved = log.rows / window_s
-    if achieved >= case.thresholds.achieved_rate * load.rate:
+    if achieved >= context.thresholds.achieved_rate * load.rate:
         return None
     return (
         f"{achieved:.1f} requests per second of the {load.rate:g} that were to be offered:"
@@ -21,8 +21,8 @@ def _rate_not_reached(case: Case) -> str | None:
     )
 
 
-def _rate_in_bursts(case: Case) -> str | None:
-    load = case.load
+def _bursty_rate(context: CheckContext) -> str | None:
+    load = context.load
     if load.rate is None or load.rate / load.connections <= TICKS_PER_S:
         return None
     return (
@@ -40,9 +40,9 @@ CHECKS = (
         " keep up, and latencies at a rate that was not offered mean nothing.",
     ),
     Check(
-        "rate-in-bursts",
+        "bursty-rate",
         Level.NOTE,
-        _rate_in_bursts,
+        _bursty_rate,
         "Give the load more connections, at least a hundredth of its rate.",
     ),
 )

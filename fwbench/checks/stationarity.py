@@ -10,10 +10,10 @@ from itertools import groupby
 from statistics import fmean, median
 
 from fwbench.checks import changepoint
-from fwbench.checks.context import Case, Check
+from fwbench.checks.context import Check, CheckContext
 from fwbench.model.verdict import Level
 
-FEWEST_TENTHS = 15
+MIN_INTERVALS = 15
 BATCHES = 25
 # Where so many answers would have been due, their absence is no chance.
 ANSWERS_DUE = 20
@@ -23,7 +23,7 @@ _TENTH_US = 100_000
 
 
 @dataclass(frozen=True)
-class _Tenths:
+class _CompletionSeries:
     """Completions in each tenth of a second from `began_s` of the window on."""
 
     counts: tuple[int, ...]
@@ -42,12 +42,12 @@ class _Batches:
         return self.began_s + number * self.length_s
 
 
-def _slow_start(case: Case) -> str | None:
-    batches = _batches(case)
-    start = _start(case, batches) if batches else None
+def _slow_warm_up(context: CheckContext) -> str | None:
+    batches = _batches(context)
+    start = _start(context, batches) if batches else None
     if batches is None or start is None:
         return None
-    until_s, warm_up_s = batches.at_s(start.length), case.load.warm_up_s
+    until_s, warm_up_s = batches.at_s(start.length), context.load.warm_up_s
     than = "lower" if start.ratio < 1 else "higher"
     return (
         f"for the first {until_s:.1f} s of the window the throughput was"
@@ -56,15 +56,15 @@ def _slow_start(case: Case) -> str | None:
     )
 
 
-def _drift(case: Case) -> str | None:
+def _drift(context: CheckContext) -> str | None:
     """A slow start is a finding of its own; the trend is that of what comes after it."""
-    batches = _batches(case)
+    batches = _batches(context)
     if batches is None:
         return None
-    start = _start(case, batches)
+    start = _start(context, batches)
     skipped = start.length if start else 0
-    trend = changepoint.trend(batches.means[skipped:])
-    if abs(trend.change) < case.thresholds.drift or trend.p >= case.thresholds.unsteady_p:
+    trend = changepoint.find_trend(batches.means[skipped:])
+    if abs(trend.change) < context.thresholds.drift or trend.p >= context.thresholds.stationarity_p:
         return None
     return (
         f"the throughput went {'up' if trend.change > 0 else 'down'} by {abs(trend.change):.0%}"
@@ -73,9 +73,9 @@ def _drift(case: Case) -> str | None:
     )
 
 
-def _stall(case: Case) -> str | None:
+def _stall(context: CheckContext) -> str | None:
     """Less than the gap that makes a run invalid, and more than the answers' own latency."""
-    tenths, log, thresholds = _tenths(case), case.log, case.thresholds
+    tenths, log, thresholds = _completion_series(context), context.log, context.thresholds
     if tenths is None or log is None:
         return None
     usual = median(tenths.counts)
@@ -90,7 +90,7 @@ def _stall(case: Case) -> str | None:
         return None
     pause_s = max(*pauses, (log.longest_gap_us or 0) / 1e6)
     latency_s = (log.latency.p50_us or 0) / 1e6
-    if not max(thresholds.stall_s, 2 * latency_s) <= pause_s < thresholds.gap_s:
+    if not max(thresholds.stall_s, 2 * latency_s) <= pause_s < thresholds.completion_gap_s:
         return None
     if usual * _TENTHS_PER_S * pause_s < ANSWERS_DUE:
         return None
@@ -98,15 +98,15 @@ def _stall(case: Case) -> str | None:
     return f"for {pause_s:.2f} s hardly a request was answered{often}"
 
 
-def _start(case: Case, batches: _Batches) -> changepoint.Step | None:
-    step = changepoint.step(batches.means)
-    if step is None or abs(step.ratio - 1) < case.thresholds.slow_start:
+def _start(context: CheckContext, batches: _Batches) -> changepoint.Step | None:
+    step = changepoint.find_step(batches.means)
+    if step is None or abs(step.ratio - 1) < context.thresholds.slow_start:
         return None
-    return step if step.p < case.thresholds.unsteady_p else None
+    return step if step.p < context.thresholds.stationarity_p else None
 
 
-def _batches(case: Case) -> _Batches | None:
-    tenths = _tenths(case)
+def _batches(context: CheckContext) -> _Batches | None:
+    tenths = _completion_series(context)
     if tenths is None or not any(tenths.counts):
         return None
     size = max(1, len(tenths.counts) // BATCHES)
@@ -119,14 +119,14 @@ def _batches(case: Case) -> _Batches | None:
     )
 
 
-def _tenths(case: Case) -> _Tenths | None:
+def _completion_series(context: CheckContext) -> _CompletionSeries | None:
     """The tenths in which answers could come as often as requests were sent; None if too few.
 
     The log has no answers to requests of before the window. So there are less of them at first, for
     as long as answers take; and so there are after the end of a load at a fixed rate.
     """
-    log, duration_s = case.log, case.window_s
-    if log is None or case.load.duration_s is None or duration_s is None:
+    log, duration_s = context.log, context.window_s
+    if log is None or context.load.duration_s is None or duration_s is None:
         return None
     if log.first_start_us is None or log.last_end_us is None:
         return None
@@ -134,17 +134,17 @@ def _tenths(case: Case) -> _Tenths | None:
     slowest_us = log.latency.p99_us or log.latency.max_us or 0
     full = (log.first_start_us + slowest_us) // _TENTH_US + 1
     ended = min(log.first_start_us + round(duration_s * 1e6), log.last_end_us) // _TENTH_US
-    counts = log.completions_per_tenth[full - zero : ended - zero]
-    if len(counts) < FEWEST_TENTHS:
+    counts = log.completions_per_100ms[full - zero : ended - zero]
+    if len(counts) < MIN_INTERVALS:
         return None
-    return _Tenths(counts, (full * _TENTH_US - log.first_start_us) / 1e6)
+    return _CompletionSeries(counts, (full * _TENTH_US - log.first_start_us) / 1e6)
 
 
 CHECKS = (
     Check(
-        "slow-start",
+        "slow-warm-up",
         Level.SUSPECT,
-        _slow_start,
+        _slow_warm_up,
         "Raise warm_up_s in the suite: caches, connections and workers were still getting going.",
     ),
     Check(

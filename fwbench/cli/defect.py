@@ -8,7 +8,7 @@ from fwbench.errors import DefectError, FwbenchError
 _LONGEST = 200
 
 
-def sentence(error: Exception) -> DefectError:
+def defect_error(error: Exception) -> DefectError:
     """The sentence about a defect, which names the file that now holds its traceback."""
     said = f"this is a defect of fwbench: {_one_line(error)}"
     try:
@@ -25,7 +25,7 @@ def _kept(error: Exception) -> str:
     import tempfile
 
     try:
-        folder = paths.state()
+        folder = paths.state_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, path = tempfile.mkstemp(".txt", "traceback-", folder)
     except (OSError, FwbenchError):  # of a user without a home

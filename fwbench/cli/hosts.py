@@ -21,9 +21,9 @@ def doctor(inventory: Path) -> None:
     from fwbench.hosts import doctor as doctors
     from fwbench.report import hosts as table
 
-    examined = doctors.examine(rigs_of(inventory))
-    click.echo(table.examined(examined))
-    if troubles := [host.trouble for host in examined if host.trouble]:
+    examined = doctors.check_hosts(rigs_of(inventory))
+    click.echo(table.host_check_table(examined))
+    if troubles := [host.error for host in examined if host.error]:
         for trouble in troubles:
             click.echo(f"fwbench: {trouble}", err=True)
         sys.exit(5)
@@ -97,12 +97,12 @@ def clean(inventory: Path, force: bool) -> None:
     \b
     Example: fwbench clean -i hosts.yml
     """
-    from fwbench.hosts.cleanup import clean as take_away
+    from fwbench.hosts.cleanup import clean_hosts as take_away
     from fwbench.report import cleanup
 
     hosts = take_away(rigs_of(inventory), force=force)
-    click.echo(cleanup.table(hosts))
-    if troubles := [host.trouble for host in hosts if host.trouble]:
+    click.echo(cleanup.cleanup_table(hosts))
+    if troubles := [host.error for host in hosts if host.error]:
         raise HostError("; ".join(troubles))
 
 
@@ -114,16 +114,16 @@ def _play(
     check: bool = False,
     variables: Mapping[str, object] | None = None,
 ) -> None:
-    from fwbench.cli.progress import TaskProgress
-    from fwbench.provisioning.provision import meet, provision, shortfall
+    from fwbench.cli.progress import PlaybookProgress
+    from fwbench.provisioning.provision import check_connections, error_of, run_playbook
     from fwbench.report import hosts as table
 
     rigs = rigs_of(inventory)
     hosts = [host for rig in rigs for host in rig.hosts]
-    left_out = meet(hosts, keep_going=keep_going)
+    left_out = check_connections(hosts, keep_going=keep_going)
     names = ", ".join(host.name for host in hosts if host.name not in left_out)
-    with TaskProgress(f"{name.removesuffix('.yml')} of {names or 'no host'}") as progress:
-        played = provision(
+    with PlaybookProgress(f"{name.removesuffix('.yml')} of {names or 'no host'}") as progress:
+        played = run_playbook(
             name,
             inventory,
             hosts,
@@ -132,6 +132,6 @@ def _play(
             check=check,
             on_task=progress.task,
         )
-    click.echo(table.played(played, rigs))
-    if error := shortfall(played, rigs, keep_going=keep_going):
+    click.echo(table.play_table(played, rigs))
+    if error := error_of(played, rigs, keep_going=keep_going):
         raise error

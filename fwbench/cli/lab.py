@@ -63,8 +63,8 @@ class _Size(click.ParamType[Any]):
     help="System of the hosts; given several times, the hosts take them in turn.",
 )
 @click.option(
-    "--authority",
-    "authorities",
+    "--ca-cert",
+    "ca_certs",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="Certificate that the hosts are to trust  [default: those added to this machine]",
@@ -75,7 +75,7 @@ def up(
     sizes: tuple[Any, ...],
     clients: int | None,
     systems: tuple[str, ...],
-    authorities: tuple[Path, ...],
+    ca_certs: tuple[Path, ...],
 ) -> None:
     """Bring up targets and clients and write an inventory of them.
 
@@ -85,13 +85,13 @@ def up(
       fwbench lab up --targets 2 --clients 2 --os debian:13 --os debian:12
       fwbench lab up --target small=0.5,512m --target large=1,1g
     """
-    from fwbench.providers.lab.hosts import AUTHORITIES, Lab
+    from fwbench.providers.lab.hosts import SYSTEM_CA_CERTS, Lab
     from fwbench.providers.lab.image import SYSTEMS
 
     for system in systems:
         if system not in SYSTEMS:
             raise click.BadParameter(f"{system}; there are {', '.join(SYSTEMS)}", param_hint="--os")
-    trusted = authorities or tuple(sorted(AUTHORITIES.glob("*.crt")))
+    trusted = ca_certs or tuple(sorted(SYSTEM_CA_CERTS.glob("*.crt")))
     if sizes and targets is not None:
         raise click.UsageError("--targets and --target exclude each other: name every size")
     wanted = sizes or (None,) * (targets or 1)
@@ -111,7 +111,7 @@ def status(name: str) -> None:
     from fwbench.providers.lab.hosts import Lab
     from fwbench.report import hosts as table
 
-    click.echo(table.lab(Lab(name).hosts()))
+    click.echo(table.lab_table(Lab(name).hosts()))
 
 
 @lab.command()

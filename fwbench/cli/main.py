@@ -8,7 +8,7 @@ import click
 
 from fwbench import __version__
 from fwbench.cli import hosts, runs
-from fwbench.cli.defect import sentence
+from fwbench.cli.defect import defect_error
 from fwbench.cli.lab import lab
 from fwbench.errors import FwbenchError
 
@@ -43,7 +43,7 @@ class _Commands(click.Group):
             said = f"{error.strerror or error}: {error.filename or 'a file'}"
             _end(FwbenchError(said))
         except Exception as error:
-            _end(sentence(error))
+            _end(defect_error(error))
 
     def invoke(self, context: click.Context) -> Any:
         # Whoever ends the program gently gets the same cleaning up as with Ctrl-C.

@@ -13,7 +13,7 @@ from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.plan import estimated_s
 from fwbench.report.formatting import one_line
-from fwbench.stats.search import held
+from fwbench.stats.search import passed
 
 MARKS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
 
@@ -21,24 +21,24 @@ MARKS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
 def line_of(record: Record) -> str:
     """One run in a line: what it was, what came of it."""
     run, verdict = record.run, record.verdict
-    if record.observation.lost:
+    if record.observation.infrastructure_failure:
         why = one_line(record.observation.failure or "")
         return f"{run.rig}  block {run.block}  {_what(record)}: lost, to be repeated ({why})"
     codes = ", ".join(dict.fromkeys(finding.code for finding in verdict.findings))
-    because = f" ({codes})" if codes and verdict.word != "valid" else ""
+    because = f" ({codes})" if codes and verdict.status != "valid" else ""
     return f"{run.rig}  block {run.block}  {_what(record)}: {_mark(record)}{because}"
 
 
 def _what(record: Record) -> str:
     trial, rate = record.run.trial, record.observation.offered_rate
-    return f"{trial.name} {trial.endpoint}" + ("" if rate is None else f" at {rate:g}/s")
+    return f"{trial.label} {trial.endpoint}" + ("" if rate is None else f" at {rate:g}/s")
 
 
 def _mark(record: Record) -> str:
     search = record.run.trial.load.search
     if search is None:
-        return MARKS[record.verdict.word]
-    return {True: "held", False: "too high", None: MARKS["invalid"]}[held(record, search)]
+        return MARKS[record.verdict.status]
+    return {True: "held", False: "too high", None: MARKS["invalid"]}[passed(record, search)]
 
 
 def duration(seconds: float) -> str:
@@ -47,7 +47,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-class ProgressWatcher:
+class SessionProgress:
     """Follows a session on standard error; `quiet` leaves only errors to be seen."""
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -99,13 +99,13 @@ class ProgressWatcher:
     def started(self, run: Run) -> None:
         """A run begins on its rig."""
         with self._lock:
-            self._now[run.rig] = f"{run.rig}: {run.trial.name} {run.trial.endpoint}"
+            self._now[run.rig] = f"{run.rig}: {run.trial.label} {run.trial.endpoint}"
             self._show()
 
     def ended(self, record: Record) -> None:
         """A run is recorded, or an attempt at one that was lost."""
         with self._lock:
-            self._done += not record.observation.lost
+            self._done += not record.observation.infrastructure_failure
             self._now.pop(record.run.rig, None)
             self.say(f"[{self._done}/{self._total}] {line_of(record)}; {self._left()}")
             self._show()
@@ -124,7 +124,7 @@ class ProgressWatcher:
             self._live.update(self._task, completed=self._done, description=what, left=self._left())
 
 
-class TaskProgress:
+class PlaybookProgress:
     """Follows a playbook. Nobody knows how many tasks are to come: a host says what it lacks."""
 
     def __init__(self, what: str) -> None:

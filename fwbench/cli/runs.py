@@ -14,23 +14,23 @@ NOT_ALL_VALID = 8
 
 
 class _Serving(click.ParamType[Any]):
-    """What of a request is serving, as `analyse.application` reads it."""
+    """What of a request is framework_share, as `analyse.application` reads it."""
 
     name = "part"
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> Any:
-        from fwbench.stats.application import parse_serving
+        from fwbench.stats.application import parse_framework_share
 
         try:
-            return parse_serving(value)
+            return parse_framework_share(value)
         except ValueError as error:
             self.fail(str(error), parameter, context)
 
 
-serving_option = click.option(
-    "--serving",
+framework_share_option = click.option(
+    "--framework-share",
     type=_Serving(),
     help="The part of your application's request that is serving (20% or 10ms): what each ratio"
     " means to the whole is printed beside it.",
@@ -55,7 +55,7 @@ serving_option = click.option(
 )
 @click.option("--dry-run", is_flag=True, help="Only print the plan; nothing is connected to.")
 @keep_going_option
-@serving_option
+@framework_share_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
 def run(
     suite: Path,
@@ -64,7 +64,7 @@ def run(
     preset: str | None,
     dry_run: bool,
     keep_going: bool,
-    serving: Any,
+    framework_share: Any,
     quiet: bool,
 ) -> None:
     """Execute a suite between targets and clients, and print its report.
@@ -78,11 +78,11 @@ def run(
       fwbench run flask-vs-fastapi -i hosts.yml --preset smoke
     """
     from fwbench import paths
-    from fwbench.cli.progress import ProgressWatcher
+    from fwbench.cli.progress import SessionProgress
     from fwbench.config.suites import load_contenders, load_suite
     from fwbench.execution.session import Session
 
-    contenders = load_contenders(paths.data() / "contenders")
+    contenders = load_contenders(paths.data_folder() / "contenders")
     path = _suite_path(suite)
     asked = load_suite(path, contenders)
     if preset is not None:
@@ -90,11 +90,11 @@ def run(
     rigs = rigs_of(inventory)
     if dry_run:
         from fwbench.plan import make_plan
-        from fwbench.report.plan import planned
+        from fwbench.report.plan import render_plan
 
-        click.echo(planned(asked, make_plan(asked, rigs)), nl=False)
+        click.echo(render_plan(asked, make_plan(asked, rigs)), nl=False)
         return
-    with ProgressWatcher(quiet=quiet) as watcher:
+    with SessionProgress(quiet=quiet) as watcher:
         session = Session.new(
             asked,
             contenders,
@@ -105,20 +105,20 @@ def run(
             keep_going=keep_going,
         )
         _execute(session, watcher)
-    _print_report(session.store.folder, serving, left_out=session.left_out)
+    _print_report(session.store.folder, framework_share, left_out=session.left_out)
 
 
 @click.command()
 @click.argument("session", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
-    "--new",
+    "--fork",
     is_flag=True,
     help="Execute the rest as a new session beside it: for when the hosts or the suite changed.",
 )
 @keep_going_option
-@serving_option
+@framework_share_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
-def resume(session: Path, new: bool, keep_going: bool, serving: Any, quiet: bool) -> None:
+def resume(session: Path, fork: bool, keep_going: bool, framework_share: Any, quiet: bool) -> None:
     """Go on with a session that was interrupted, in the same plan.
 
     Whatever ended it, runs that are recorded stay, and one that was interrupted is repeated.
@@ -129,20 +129,20 @@ def resume(session: Path, new: bool, keep_going: bool, serving: Any, quiet: bool
     Examples:
       fwbench resume sessions/smoke-20261123t101500123
       fwbench resume sessions/smoke-20261123t101500123 --keep-going
-      fwbench resume sessions/smoke-20261123t101500123 --new
+      fwbench resume sessions/smoke-20261123t101500123 --fork
     """
     from fwbench import paths
-    from fwbench.cli.progress import ProgressWatcher
+    from fwbench.cli.progress import SessionProgress
     from fwbench.config.suites import load_contenders
     from fwbench.execution.session import Session
-    from fwbench.storage.store import Store
+    from fwbench.storage.store import SessionStore
 
-    contenders = load_contenders(paths.data() / "contenders")
-    with ProgressWatcher(quiet=quiet) as watcher:
-        take_up = Session.rest_of if new else Session.resumed
-        going_on = take_up(Store(session), contenders, watcher, keep_going=keep_going)
+    contenders = load_contenders(paths.data_folder() / "contenders")
+    with SessionProgress(quiet=quiet) as watcher:
+        take_up = Session.fork_remaining if fork else Session.resume
+        going_on = take_up(SessionStore(session), contenders, watcher, keep_going=keep_going)
         _execute(going_on, watcher)
-    _print_report(going_on.store.folder, serving, left_out=going_on.left_out)
+    _print_report(going_on.store.folder, framework_share, left_out=going_on.left_out)
 
 
 def _execute(session: Any, watcher: Any) -> None:
@@ -167,17 +167,17 @@ def _execute(session: Any, watcher: Any) -> None:
     help="json: all of it, unrounded (docs/report-json.md). hdr: the latencies of every run, as"
     " HdrHistogram logs them (needs the extra hdr).",
 )
-@serving_option
-def report(session: Path, form: str, serving: Any) -> None:
+@framework_share_option
+def report(session: Path, form: str, framework_share: Any) -> None:
     """Print the report of a session's folder.
 
     \b
     Examples:
       fwbench report sessions/smoke-20261123t101500123
       fwbench report sessions/smoke-20261123t101500123 --format json | jq .groups
-      fwbench report sessions/flask-vs-fastapi-20261123t101500123 --serving 20%
+      fwbench report sessions/flask-vs-fastapi-20261123t101500123 --framework-share 20%
     """
-    _print_report(session, serving, form)
+    _print_report(session, framework_share, form)
 
 
 def _suite_path(suite: Path) -> Path:
@@ -187,7 +187,7 @@ def _suite_path(suite: Path) -> Path:
 
     if suite.exists():
         return suite
-    shipped = {path.stem: path for path in sorted((paths.data() / "suites").glob("*.yml"))}
+    shipped = {path.stem: path for path in sorted((paths.data_folder() / "suites").glob("*.yml"))}
     name = suite.name.removesuffix(".yml")
     if suite.parent in (Path(), Path("suites")) and name in shipped:
         return shipped[name]
@@ -195,36 +195,39 @@ def _suite_path(suite: Path) -> Path:
 
 
 def _print_report(
-    folder: Path, serving: Any, form: str = "text", left_out: Mapping[str, str] | None = None
+    folder: Path,
+    framework_share: Any,
+    form: str = "text",
+    left_out: Mapping[str, str] | None = None,
 ) -> None:
-    from fwbench.storage.store import Store
+    from fwbench.storage.store import SessionStore
 
-    store = Store(folder)
+    store = SessionStore(folder)
     records = store.records()
     if form == "text":
-        from fwbench.report.text import render
+        from fwbench.report.text import render_session
         from fwbench.stats.summarise import summarise
 
-        header, plan = store.begun()
-        summary = summarise(header, plan, records, store.lost(), store.events())
-        click.echo(render(header, summary, records, serving))
+        header, plan = store.load()
+        summary = summarise(header, plan, records, store.lost_attempts(), store.events())
+        click.echo(render_session(header, summary, records, framework_share))
         click.echo(f"Session: {folder}")
     elif form == "json":
         from fwbench.stats.summarise import summarise
 
-        told = summarise(*store.begun(), records, store.lost(), store.events())
+        told = summarise(*store.load(), records, store.lost_attempts(), store.events())
         click.echo(told.model_dump_json(indent=1))
     else:
-        from fwbench.report.hdr import log
+        from fwbench.report.hdr import hdr_log
 
-        for line in log(store, records):
+        for line in hdr_log(store, records):
             click.echo(line)
-    from fwbench.stats.samples import tells
+    from fwbench.stats.samples import has_answer
 
     if left_out:
         raise RigError(
             "; ".join(f"{rig}: {why}" for rig, why in left_out.items())
             + f"; once that is healed, go on with: fwbench resume {folder}"
         )
-    if not all(tells(record) for record in records):
+    if not all(has_answer(record) for record in records):
         sys.exit(NOT_ALL_VALID)

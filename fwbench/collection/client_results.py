@@ -7,20 +7,20 @@ from typing import NamedTuple
 from fwbench.collection import files
 from fwbench.collection.telemetry import ClockReading
 from fwbench.loadgen import h2load
-from fwbench.loadgen.shares import shares
+from fwbench.loadgen.shares import divide_load
 from fwbench.model.base import Frozen
 from fwbench.model.figures import Count
 from fwbench.model.load import Load
-from fwbench.model.observation import Answer, Together
+from fwbench.model.observation import Answer, ClientOverlap
 
 
-class Ended(Frozen):
+class LoadExit(Frozen):
     """How the agent says that a load ended; of a log that it kept, the ends."""
 
     exit_status: int | None
     timed_out: bool
-    unstartable: str | None = None
-    started: float
+    start_error: str | None = None
+    started_at_s: float
     load_s: float
     answer_after: Answer
     first_start_us: Count | None = None
@@ -48,53 +48,53 @@ class Commands(Frozen):
     load: tuple[Command, ...]
 
 
-class Part(NamedTuple):
+class ClientResult(NamedTuple):
     """One client's part; `ahead_us` is by how much its clock is ahead of the first client's."""
 
     folder: Path
     host: str
     load: Load
-    ended: Ended | None
-    ahead_us: int
+    exit: LoadExit | None
+    clock_ahead_us: int
 
     @property
     def began_us(self) -> int | None:
         """Its first logged request, by the first client's clock."""
-        first_us = None if self.ended is None else self.ended.first_start_us
-        return None if first_us is None else first_us - self.ahead_us
+        first_us = None if self.exit is None else self.exit.first_start_us
+        return None if first_us is None else first_us - self.clock_ahead_us
 
     @property
     def ended_us(self) -> int | None:
         """Its last answer, by the same clock."""
-        last_us = None if self.ended is None else self.ended.last_end_us
-        return None if last_us is None else last_us - self.ahead_us
+        last_us = None if self.exit is None else self.exit.last_end_us
+        return None if last_us is None else last_us - self.clock_ahead_us
 
 
-class Common(NamedTuple):
+class OverlapWindow(NamedTuple):
     """From when until when all clients loaded, by the first one's clock."""
 
     begin_us: int
     end_us: int
 
 
-def parts(folder: Path, load: Load, clocks: Clocks | None) -> tuple[Part, ...]:
+def client_results(folder: Path, load: Load, clocks: Clocks | None) -> tuple[ClientResult, ...]:
     """Every client's part of a run that is kept in a folder, in their order."""
-    commands = files.model_if_there(Commands, folder / files.COMMANDS)
+    commands = files.read_model_if_present(Commands, folder / files.COMMANDS)
     if commands is None:
         return ()
     read = clocks.clients if clocks is not None else ()
     found = []
     for at, (command, share) in enumerate(
-        zip(commands.load, shares(load, len(commands.load)), strict=True)
+        zip(commands.load, divide_load(load, len(commands.load)), strict=True)
     ):
-        mine = folder / files.of_client(at + 1)
-        ended = files.model_if_there(Ended, mine / files.LOAD)
+        mine = folder / files.client_folder(at + 1)
+        ended = files.read_model_if_present(LoadExit, mine / files.LOAD)
         ahead_s = read[at].ahead_s - read[0].ahead_s if at < len(read) else 0.0
-        found.append(Part(mine, command.client, share, ended, round(ahead_s * 1e6)))
+        found.append(ClientResult(mine, command.client, share, ended, round(ahead_s * 1e6)))
     return tuple(found)
 
 
-def common(every: Sequence[Part]) -> Common | None:
+def overlap_window(every: Sequence[ClientResult]) -> OverlapWindow | None:
     """When all of several clients measured; None for one, and if none of them logged anything."""
     if len(every) < 2:
         return None
@@ -102,29 +102,31 @@ def common(every: Sequence[Part]) -> Common | None:
     if not windows:
         return None
     begin_us = max(window.begin_us for window in windows)
-    return Common(begin_us, max(begin_us, min(window.end_us for window in windows)))
+    return OverlapWindow(begin_us, max(begin_us, min(window.end_us for window in windows)))
 
 
-def together(every: Sequence[Part], clocks: Clocks | None) -> Together | None:
+def client_overlap(every: Sequence[ClientResult], clocks: Clocks | None) -> ClientOverlap | None:
     """How far several clients loaded at the same time; None for one."""
     if len(every) < 2:
         return None
     began_us = [part.began_us for part in every if part.began_us is not None]
-    window = common(every)
-    trips_s = sorted(reading.trip_s for reading in clocks.clients) if clocks is not None else []
-    return Together(
+    window = overlap_window(every)
+    trips_s = (
+        sorted(reading.round_trip_s for reading in clocks.clients) if clocks is not None else []
+    )
+    return ClientOverlap(
         skew_s=(max(began_us) - min(began_us)) / 1e6 if len(began_us) == len(every) else None,
         uncertainty_s=sum(trips_s[-2:]) / 2 if len(trips_s) == len(every) else None,
-        common_s=None if window is None else (window.end_us - window.begin_us) / 1e6,
+        overlap_s=None if window is None else (window.end_us - window.begin_us) / 1e6,
     )
 
 
-def _window(part: Part) -> Common | None:
+def _window(part: ClientResult) -> OverlapWindow | None:
     """What a client measured: at a fixed rate a window of its starts, else all that it logged."""
     if part.began_us is None or part.ended_us is None:
         return None
-    window_s = h2load.window_s(part.load)
+    window_s = h2load.measured_window_s(part.load)
     if window_s is None:
-        return Common(part.began_us, part.ended_us)
+        return OverlapWindow(part.began_us, part.ended_us)
     begin_us = part.began_us + round(window_s[0] * 1e6)
-    return Common(begin_us, begin_us + round(window_s[1] * 1e6))
+    return OverlapWindow(begin_us, begin_us + round(window_s[1] * 1e6))

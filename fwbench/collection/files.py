@@ -18,7 +18,7 @@ CONTAINER_LOG = "container.log"
 TELEMETRY_TARGET = "telemetry-target.json"
 
 # In a folder for each client
-BEFORE = "answer-before.json"
+ANSWER_BEFORE = "answer-before.json"
 LOAD = "load.json"
 OUTPUT = "h2load.out"
 ERRORS = "h2load.err"
@@ -31,12 +31,12 @@ LIMIT_BYTES = 16 << 20  # as much as is fetched of one
 M = TypeVar("M", bound=Frozen)
 
 
-def of_client(number: int) -> str:
+def client_folder(number: int) -> str:
     """The folder of the n-th client's files, from 1 on; its name may be no name for a folder."""
     return f"client-{number}"
 
 
-def model(kind: type[M], text: str, path: Path) -> M:
+def read_model(kind: type[M], text: str, path: Path) -> M:
     """The model that a fetched file holds; `RunError` if it does not."""
     try:
         return kind.model_validate_json(text)
@@ -44,14 +44,14 @@ def model(kind: type[M], text: str, path: Path) -> M:
         raise RunError(f"{path}: not what the agent writes: {error.errors()[0]['msg']}") from error
 
 
-def model_if_there(kind: type[M], path: Path) -> M | None:
+def read_model_if_present(kind: type[M], path: Path) -> M | None:
     """The same of a file that there need not be."""
-    return model(kind, text(path), path) if is_there(path) else None
+    return read_model(kind, read_text(path), path) if exists(path) else None
 
 
-def text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of a file; none of one that is not there. `RunError` if it cannot be read."""
-    if not is_there(path):
+    if not exists(path):
         return ""
     try:
         return read_whole(path, LIMIT_BYTES).decode(errors="backslashreplace")
@@ -59,6 +59,6 @@ def text(path: Path) -> str:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def is_there(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Whether there is anything of that name, be it a link that leads nowhere."""
     return os.path.lexists(path)

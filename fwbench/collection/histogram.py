@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fwbench.errors import MissingPackageError, ParseError
-from fwbench.model.figures import Percentiles, Second
+from fwbench.model.figures import Percentiles, SecondCounts
 from fwbench.storage.regular_files import open_to_read
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _HDR_HEAD = (
 )
 
 
-class Column:
+class Histogram:
     """Latencies in ascending order, each with how often it occurred."""
 
     __slots__ = ("counts", "latencies_us")
@@ -44,7 +44,7 @@ class Column:
         self.counts = array("q", counts)
 
     @classmethod
-    def of(cls, counted: Mapping[int, int]) -> "Column":
+    def of(cls, counted: Mapping[int, int]) -> "Histogram":
         """The column of a mapping from latency to count."""
         latencies_us = sorted(counted)
         return cls(latencies_us, map(counted.__getitem__, latencies_us))
@@ -65,7 +65,7 @@ class Column:
         rank = max(1, -(-total * share // 100_000))
         return self.latencies_us[bisect_left(list(accumulate(self.counts)), rank)]
 
-    def corrected(self, interval_us: int) -> "Column":
+    def corrected(self, interval_us: int) -> "Histogram":
         """With the values of the requests that were not sent for want of an answer."""
         chains: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for latency_us, count in self.items():
@@ -85,22 +85,22 @@ class Column:
                         counted[latency_us] += pending
                     pending += count
                     next_us = latency_us - interval_us
-        return Column.of(counted)
+        return Histogram.of(counted)
 
 
-class Counts:
+class LatencyCounts:
     """How often each latency occurred, by status and second of completion; never changed."""
 
-    def __init__(self, cells: Mapping[tuple[int, int], Column]) -> None:
+    def __init__(self, cells: Mapping[tuple[int, int], Histogram]) -> None:
         self._cells = dict(sorted(cells.items()))
 
     @classmethod
-    def of(cls, counted: Mapping[tuple[int, int], Mapping[int, int]]) -> "Counts":
+    def of(cls, counted: Mapping[tuple[int, int], Mapping[int, int]]) -> "LatencyCounts":
         """Counts by (second, status) and latency in µs."""
-        return cls({key: Column.of(each) for key, each in counted.items() if each})
+        return cls({key: Histogram.of(each) for key, each in counted.items() if each})
 
     @classmethod
-    def read(cls, path: Path) -> "Counts":
+    def read(cls, path: Path) -> "LatencyCounts":
         """The counts in a packed file that `fwbench.agent.reduce` wrote; ParseError if none is."""
         try:
             with (
@@ -112,12 +112,12 @@ class Counts:
             raise ParseError(f"{path.name} is no whole archive: {error}") from error
 
     @classmethod
-    def parse(cls, lines: Iterable[str]) -> "Counts":
+    def parse(cls, lines: Iterable[str]) -> "LatencyCounts":
         """The counts that lines of text tell, as documented in `fwbench.agent.reduce`.
 
         Raises ParseError for anything else, for more than a day, and for too much of it.
         """
-        cells: dict[tuple[int, int], list[Column]] = defaultdict(list)
+        cells: dict[tuple[int, int], list[Histogram]] = defaultdict(list)
         length = 0
         for number, line in enumerate(lines):
             length += len(line)
@@ -141,7 +141,7 @@ class Counts:
         return cls({key: _sum(columns) for key, columns in cells.items()})
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Counts) and self.as_dict() == other.as_dict()
+        return isinstance(other, LatencyCounts) and self.as_dict() == other.as_dict()
 
     def __hash__(self) -> int:
         return hash(tuple(self._cells))
@@ -153,13 +153,13 @@ class Counts:
         """Counts by (second, status) and latency in µs."""
         return {key: dict(column.items()) for key, column in self._cells.items()}
 
-    def merge(self, *others: "Counts") -> "Counts":
+    def merge(self, *others: "LatencyCounts") -> "LatencyCounts":
         """The counts of several clients or runs together."""
-        cells: dict[tuple[int, int], list[Column]] = defaultdict(list)
+        cells: dict[tuple[int, int], list[Histogram]] = defaultdict(list)
         for counts in (self, *others):
             for key, column in counts._cells.items():
                 cells[key].append(column)
-        return Counts({key: _sum(columns) for key, columns in cells.items()})
+        return LatencyCounts({key: _sum(columns) for key, columns in cells.items()})
 
     def total(self) -> int:
         """How many values there are."""
@@ -173,7 +173,7 @@ class Counts:
         return dict(sorted(totals.items()))
 
     @cached_property
-    def all(self) -> Column:
+    def all(self) -> Histogram:
         """The latencies of every second and status together."""
         return _sum(list(self._cells.values()))
 
@@ -197,7 +197,7 @@ class Counts:
             else None,
         )
 
-    def corrected(self, expected_interval_us: int) -> "Counts":
+    def corrected(self, expected_interval_us: int) -> "LatencyCounts":
         """The counts with those of requests that were due while an answer was awaited.
 
         A value v above the interval i at which its connection was to send hides others: v - i,
@@ -208,11 +208,11 @@ class Counts:
         """
         if expected_interval_us < 1:
             raise ValueError(f"an interval of {expected_interval_us} us")
-        return Counts(
+        return LatencyCounts(
             {key: column.corrected(expected_interval_us) for key, column in self._cells.items()}
         )
 
-    def per_second(self, first_s: int | None = None) -> tuple[Second, ...]:
+    def per_second(self, first_s: int | None = None) -> tuple[SecondCounts, ...]:
         """What completed in each second since the epoch, up to the last that had a completion.
 
         The first is `first_s` or, without it, the first that had one; seconds between are there
@@ -226,9 +226,9 @@ class Counts:
             raise ParseError("latency counts: of more than a day after the first request")
         return tuple(_second(at, by_second.get(at, {})) for at in range(begin, max(by_second) + 1))
 
-    def by_second(self) -> dict[int, dict[int, Column]]:
+    def by_second(self) -> dict[int, dict[int, Histogram]]:
         """The columns by second and status."""
-        seconds: dict[int, dict[int, Column]] = defaultdict(dict)
+        seconds: dict[int, dict[int, Histogram]] = defaultdict(dict)
         for (second, status), column in self._cells.items():
             seconds[second][status] = column
         return seconds
@@ -238,7 +238,7 @@ class Counts:
         return _to_hdr(self.all)
 
 
-def hdr_log(tagged: Mapping[str, Counts]) -> Iterator[str]:
+def hdr_log_lines(tagged: Mapping[str, LatencyCounts]) -> Iterator[str]:
     """The lines of a log in HdrHistogram's own format, without their ends: one a second and tag.
 
     Blanks, commas and line ends in tags, which the format has no way to quote, become `_`.
@@ -256,13 +256,13 @@ def hdr_log(tagged: Mapping[str, Counts]) -> Iterator[str]:
         yield f"Tag={name},{second}.000,1.000,{longest_ms:.3f},{histogram.encode().decode()}"
 
 
-def _cell(line: str) -> tuple[tuple[int, int], Column]:
+def _cell(line: str) -> tuple[tuple[int, int], Histogram]:
     """A line's second and status and its column; ValueError or OverflowError if it is none."""
     second, status, steps, counts = line.removesuffix("\n").split("\t")
     if (second + steps + counts + status.removeprefix("-")).strip("0123456789 "):
         raise ValueError("not a number")
     distances = array("q", map(int, steps.split(" ")))
-    column = Column(accumulate(distances), map(int, counts.split(" ")))
+    column = Histogram(accumulate(distances), map(int, counts.split(" ")))
     if not (
         line.endswith("\n")
         and len(column.latencies_us) == len(column.counts)
@@ -277,19 +277,19 @@ def _cell(line: str) -> tuple[tuple[int, int], Column]:
     return (int(second), int(status)), column
 
 
-def _sum(columns: list[Column]) -> Column:
+def _sum(columns: list[Histogram]) -> Histogram:
     if len(columns) == 1:
         return columns[0]
     total: dict[int, int] = defaultdict(int)
     for column in columns:
         for latency_us, count in column.items():
             total[latency_us] += count
-    return Column.of(total)
+    return Histogram.of(total)
 
 
-def _second(at_s: int, by_status: Mapping[int, Column]) -> Second:
+def _second(at_s: int, by_status: Mapping[int, Histogram]) -> SecondCounts:
     every = _sum(list(by_status.values()))
-    return Second(
+    return SecondCounts(
         at_s=at_s,
         completions=every.total(),
         successful=sum(each.total() for status, each in by_status.items() if 200 <= status < 300),
@@ -297,7 +297,7 @@ def _second(at_s: int, by_status: Mapping[int, Column]) -> Second:
     )
 
 
-def _to_hdr(column: Column) -> "HdrHistogram":
+def _to_hdr(column: Histogram) -> "HdrHistogram":
     try:
         from hdrh.histogram import HdrHistogram
     except ImportError as error:

@@ -7,116 +7,118 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from fwbench.collection.files import COUNTS, LOG, is_there, model_if_there
-from fwbench.collection.histogram import Counts
+from fwbench.collection.files import COUNTS, LOG, exists, read_model_if_present
+from fwbench.collection.histogram import LatencyCounts
 from fwbench.errors import ParseError
 from fwbench.model.base import Frozen
-from fwbench.model.figures import Count, LogSummary
+from fwbench.model.figures import Count, RequestLogSummary
 
 _TENTH_US = 100_000
 _PAUSE_US = 100_000  # the agent tells of longer ones
 
 
-class Told(Frozen):
+class AgentLogSummary(Frozen):
     """What the agent says of the log that it reduced to counts, or why it could not."""
 
-    unreadable: str | None = None
+    error: str | None = None
     rows: Count = 0
-    rows_outside: Count = 0
-    torn_rows: Count = 0
+    rows_outside_window: Count = 0
+    truncated_rows: Count = 0
     rows_by_status: dict[int, int] = Field(default_factory=dict)
     first_start_us: Count | None = None
     last_end_us: Count | None = None
     longest_gap_us: Count | None = None
     pauses_us: tuple[tuple[Count, Count], ...] = ()
-    completions_per_tenth: tuple[Count, ...] = ()
+    completions_per_100ms: tuple[Count, ...] = ()
 
 
-class Reduced(NamedTuple):
+class ReducedLog(NamedTuple):
     """A log, or several by the same clock."""
 
-    told: Told
-    counts: Counts
+    agent_summary: AgentLogSummary
+    counts: LatencyCounts
 
 
-def read(folder: Path) -> Reduced:
+def read_log(folder: Path) -> ReducedLog:
     """One client's log; an empty one if it left none.
 
     Raises `ParseError` for one that is broken.
     """
-    told = model_if_there(Told, folder / LOG) or Told()
-    if told.unreadable is not None:
-        raise ParseError(told.unreadable)
-    counts = Counts.read(folder / COUNTS) if is_there(folder / COUNTS) else Counts({})
+    told = read_model_if_present(AgentLogSummary, folder / LOG) or AgentLogSummary()
+    if told.error is not None:
+        raise ParseError(told.error)
+    counts = LatencyCounts.read(folder / COUNTS) if exists(folder / COUNTS) else LatencyCounts({})
     if counts.by_status() != told.rows_by_status:
         raise ParseError(f"{COUNTS} has {counts.total()} rows, {LOG} tells of {told.rows}")
-    return Reduced(told, counts)
+    return ReducedLog(told, counts)
 
 
-def merged(logs: Sequence[Reduced]) -> Reduced:
+def merge_logs(logs: Sequence[ReducedLog]) -> ReducedLog:
     """Several clients' logs as one."""
     if len(logs) == 1:
         return logs[0]
-    counts = Counts({}).merge(*(log.counts for log in logs))
-    every = [log.told for log in logs]
+    counts = LatencyCounts({}).merge(*(log.counts for log in logs))
+    every = [log.agent_summary for log in logs]
     known = [told for told in every if told.first_start_us is not None]
-    told = Told(
+    told = AgentLogSummary(
         rows=sum(each.rows for each in every),
-        rows_outside=sum(each.rows_outside for each in every),
-        torn_rows=sum(each.torn_rows for each in every),
+        rows_outside_window=sum(each.rows_outside_window for each in every),
+        truncated_rows=sum(each.truncated_rows for each in every),
         rows_by_status=counts.by_status(),
         first_start_us=min((each.first_start_us or 0 for each in known), default=None),
         last_end_us=max((each.last_end_us or 0 for each in known), default=None),
         longest_gap_us=_longest_gap_us(known),
-        completions_per_tenth=_per_tenth(known),
+        completions_per_100ms=_per_tenth(known),
     )
-    return Reduced(told, counts)
+    return ReducedLog(told, counts)
 
 
-def summary(log: Reduced, interval_us: int | None) -> LogSummary:
+def summarise_log(log: ReducedLog, interval_us: int | None) -> RequestLogSummary:
     """What a log adds up to; at a fixed rate each connection is to send at such an interval."""
     told, counts = log
     first_us, last_us = told.first_start_us, told.last_end_us
     per_second = counts.per_second(None if first_us is None else first_us // 1_000_000)
-    return LogSummary(
+    return RequestLogSummary(
         rows=told.rows,
-        rows_outside=told.rows_outside,
-        torn_rows=told.torn_rows,
+        rows_outside_window=told.rows_outside_window,
+        truncated_rows=told.truncated_rows,
         successful_rows=sum(second.successful for second in per_second),
         rows_by_status=told.rows_by_status,
         first_start_us=first_us,
         last_end_us=last_us,
         window_s=None if first_us is None or last_us is None else (last_us - first_us) / 1e6,
         per_second=per_second,
-        completions_per_tenth=told.completions_per_tenth,
+        completions_per_100ms=told.completions_per_100ms,
         longest_gap_us=told.longest_gap_us,
         latency=counts.percentiles(),
-        corrected=None if interval_us is None else counts.corrected(interval_us).percentiles(),
+        corrected_latency=None
+        if interval_us is None
+        else counts.corrected(interval_us).percentiles(),
     )
 
 
-def _per_tenth(logs: Sequence[Told]) -> tuple[int, ...]:
+def _per_tenth(logs: Sequence[AgentLogSummary]) -> tuple[int, ...]:
     starts = [(each.first_start_us or 0) // _TENTH_US for each in logs]
     first = min(starts, default=0)
-    ends = (at + len(each.completions_per_tenth) for at, each in zip(starts, logs, strict=True))
+    ends = (at + len(each.completions_per_100ms) for at, each in zip(starts, logs, strict=True))
     tenths = [0] * (max(ends, default=first) - first)
     for at, each in zip(starts, logs, strict=True):
-        for number, completions in enumerate(each.completions_per_tenth, start=at - first):
+        for number, completions in enumerate(each.completions_per_100ms, start=at - first):
             tenths[number] += completions
     return tuple(tenths)
 
 
-def _longest_gap_us(logs: Sequence[Told]) -> int | None:
+def _longest_gap_us(logs: Sequence[AgentLogSummary]) -> int | None:
     """The longest pause that all had at the same time; where all are short, a bound of it."""
     gaps_us = [each.longest_gap_us for each in logs if each.longest_gap_us is not None]
     if not gaps_us or len(gaps_us) != len(logs):
         return None
-    pausing = _all_pausing([each.pauses_us for each in logs])
+    pausing = _intersect_pauses([each.pauses_us for each in logs])
     longest_us = max((end_us - begin_us for begin_us, end_us in pausing), default=0)
     return longest_us if longest_us >= _PAUSE_US else min(_PAUSE_US, *gaps_us)
 
 
-def _all_pausing(pauses: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
+def _intersect_pauses(pauses: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
     """When every one of several pauses."""
     changes = sorted(
         change

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fwbench.collection.telemetry_file import Raw
+from fwbench.collection.telemetry_file import TelemetryFile
 
 
-class Window(NamedTuple):
+class TimeWindow(NamedTuple):
     """From when until when a load was measured, in epoch seconds by the host's own clock."""
 
     start_s: float
     end_s: float
 
 
-def span(times: Sequence[float], window: Window, interval_s: float) -> tuple[int, int]:
+def sample_range(times: Sequence[float], window: TimeWindow, interval_s: float) -> tuple[int, int]:
     """The first and the last sample that count."""
     inside = [at for at, time in enumerate(times) if window.start_s <= time <= window.end_s]
     if len(inside) >= 2 and times[inside[-1]] - times[inside[0]] >= 2 * interval_s:
@@ -24,13 +24,13 @@ def span(times: Sequence[float], window: Window, interval_s: float) -> tuple[int
     return (first, last) if last > first else (0, len(times) - 1)
 
 
-class Chosen:
+class SampleWindow:
     """The samples that count, and how much each thing grew between their first and last."""
 
-    def __init__(self, raw: Raw, first: int, last: int) -> None:
+    def __init__(self, raw: TelemetryFile, first: int, last: int) -> None:
         self.raw, self.first, self.last = raw, first, last
         self.period_s = raw.after.monotonic_s - raw.before.monotonic_s
-        self.seconds = self.grown("monotonic_s") or 0.0
+        self.seconds = self.delta("monotonic_s") or 0.0
 
     @property
     def samples(self) -> int:
@@ -41,7 +41,7 @@ class Chosen:
         """What the last of them says."""
         return self.raw.series.get(name, [None] * (self.last + 1))[self.last]
 
-    def grown(self, name: str) -> float | None:
+    def delta(self, name: str) -> float | None:
         """By how much; None where one end is unknown, or where a counter went back."""
         column = self.raw.series.get(name)
         if column is None:
@@ -51,5 +51,5 @@ class Chosen:
 
     def cores(self, name: str, per_s: float) -> float | None:
         """How many CPUs were busy with it; of its unit there are `per_s` in a second of CPU."""
-        grown = self.grown(name)
+        grown = self.delta(name)
         return None if grown is None else grown / per_s / self.seconds

@@ -26,11 +26,11 @@ class Counters(Frozen):
     cpu_ticks: dict[str, list[Count]]
     network: NetworkCounters
     memory_peak_bytes: Count | None
-    limit_hits: Count | None
+    memory_limit_hits: Count | None
     oom_kills: Count | None
 
 
-class Process(Frozen):
+class BackgroundProcess(Frozen):
     """A process that is not measured, and the CPU that it used."""
 
     pid: int
@@ -38,16 +38,16 @@ class Process(Frozen):
     cpu_s: Number
 
 
-class Processes(Frozen):
+class ProcessUsage(Frozen):
     """The CPU that processes used between start and end."""
 
-    others_s: Number | None
+    background_s: Number | None
     kernel_s: Number
     docker_proxy_s: Number
-    busiest: list[Process]
+    busiest: list[BackgroundProcess]
 
 
-class Thread(Frozen):
+class ThreadSeries(Frozen):
     """A thread of the load generator, from the sample `first` on until it was gone."""
 
     tid: int
@@ -57,15 +57,15 @@ class Thread(Frozen):
     wait_ns: list[Count]
 
 
-class Raw(Frozen):
+class TelemetryFile(Frozen):
     """The file as the agent writes it: each list of the series has an entry for each sample."""
 
     interval_s: Number
     ticks_per_s: int = Field(ge=1)
-    counted_by: str
+    cpu_accounting: str
     governors: list[str]
     before: Counters
     after: Counters
-    processes: Processes
+    processes: ProcessUsage
     series: dict[str, list[Number | None]]
-    threads: list[Thread]
+    threads: list[ThreadSeries]

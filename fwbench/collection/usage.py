@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fwbench.collection.sample_window import Chosen
+from fwbench.collection.sample_window import SampleWindow
 from fwbench.collection.telemetry_file import NetworkCounters
 from fwbench.model.telemetry import (
     BusyProcess,
@@ -12,11 +12,11 @@ from fwbench.model.telemetry import (
     HostUsage,
     LoadThread,
     NetworkUsage,
-    Stalls,
+    PressureStalls,
 )
 
 
-def usage(chosen: Chosen) -> HostUsage:
+def host_usage(chosen: SampleWindow) -> HostUsage:
     """The summary of what a host did."""
     raw = chosen.raw
     cpus = len([name for name in raw.after.cpu_ticks if name != "cpu"])
@@ -25,10 +25,10 @@ def usage(chosen: Chosen) -> HostUsage:
         window_s=chosen.seconds,
         samples=chosen.samples,
         cpus=cpus or None,
-        steal_of_busy=_steal_of_busy(raw.before.cpu_ticks, raw.after.cpu_ticks),
+        steal_share=_steal_of_busy(raw.before.cpu_ticks, raw.after.cpu_ticks),
         cpu=_cpu(chosen),
-        others_cores=_others(chosen),
-        busiest_other=None
+        background_cores=_background(chosen),
+        busiest_background_process=None
         if busiest is None or chosen.period_s <= 0
         else BusyProcess(command=busiest.command[:60], cores=busiest.cpu_s / chosen.period_s),
         docker_proxy_cores=chosen.cores("docker_proxy_ticks", raw.ticks_per_s),
@@ -36,7 +36,7 @@ def usage(chosen: Chosen) -> HostUsage:
         threads=_threads(chosen),
         container=_container(chosen),
         network=_network(raw.before.network, raw.after.network),
-        stalls=Stalls(
+        stalls=PressureStalls(
             cpu=chosen.cores("cpu_stalled_us", 1e6),
             memory=chosen.cores("memory_stalled_us", 1e6),
             io=chosen.cores("io_stalled_us", 1e6),
@@ -45,8 +45,8 @@ def usage(chosen: Chosen) -> HostUsage:
     )
 
 
-def _cpu(chosen: Chosen) -> CpuShares | None:
-    grown = {state: chosen.grown(f"{state}_ticks") for state in CpuShares.model_fields}
+def _cpu(chosen: SampleWindow) -> CpuShares | None:
+    grown = {state: chosen.delta(f"{state}_ticks") for state in CpuShares.model_fields}
     # Iowait may go back by a tick; what the kernel counts there is a guess anyway.
     known = {state: ticks or 0.0 for state, ticks in grown.items()}
     total = sum(known.values())
@@ -75,15 +75,15 @@ def _steal_of_busy(
     return stolen / wanted if wanted else None
 
 
-def _others(chosen: Chosen) -> float | None:
+def _background(chosen: SampleWindow) -> float | None:
     """What is left of the host's CPU time; where its groups do not tell, a sum over processes.
 
     The control group that everything is in holds the kernel's threads too. What they do, they do
     mostly for the load; it is taken off.
     """
     raw = chosen.raw
-    if raw.counted_by == "none":
-        others_s = raw.processes.others_s
+    if raw.cpu_accounting == "none":
+        others_s = raw.processes.background_s
         return None if others_s is None or chosen.period_s <= 0 else others_s / chosen.period_s
     whole = chosen.cores("host_cpu_ns", 1e9)
     if whole is None:
@@ -94,12 +94,12 @@ def _others(chosen: Chosen) -> float | None:
         ours.append(chosen.cores("container_cpu_ns", 1e9))
     if any(cores is None for cores in ours):
         return None
-    if raw.counted_by == "group" and chosen.period_s > 0:
+    if raw.cpu_accounting == "group" and chosen.period_s > 0:
         ours.append(raw.processes.kernel_s / chosen.period_s)
     return max(0.0, whole - sum(cores or 0.0 for cores in ours))
 
 
-def _threads(chosen: Chosen) -> tuple[LoadThread, ...]:
+def _threads(chosen: SampleWindow) -> tuple[LoadThread, ...]:
     """The threads that were seen twice within the samples that count."""
     seconds = chosen.raw.series["monotonic_s"]
     found = []
@@ -117,26 +117,28 @@ def _threads(chosen: Chosen) -> tuple[LoadThread, ...]:
         )
         spent = ended - began
         found.append(
-            LoadThread(tid=thread.tid, command=thread.command, cores=cpu / spent, wait=wait / spent)
+            LoadThread(
+                tid=thread.tid, command=thread.command, cores=cpu / spent, wait_share=wait / spent
+            )
         )
     return tuple(found)
 
 
-def _container(chosen: Chosen) -> ContainerUsage | None:
+def _container(chosen: SampleWindow) -> ContainerUsage | None:
     """None for a host that had none to be sampled."""
     if not any(value is not None for value in chosen.raw.series.get("container_cpu_ns", [])):
         return None
-    throttled_ns = chosen.grown("throttled_ns")
+    throttled_ns = chosen.delta("throttled_ns")
     before, after = chosen.raw.before, chosen.raw.after
     return ContainerUsage(
         cores=chosen.cores("container_cpu_ns", 1e9),
-        periods=_whole(chosen.grown("periods")),
-        throttled_periods=_whole(chosen.grown("throttled_periods")),
+        quota_periods=_whole(chosen.delta("periods")),
+        throttled_periods=_whole(chosen.delta("throttled_periods")),
         throttled_s=None if throttled_ns is None else throttled_ns / 1e9,
         memory_bytes=_whole(chosen.at_end("container_memory_bytes")),
         memory_peak_bytes=after.memory_peak_bytes,
-        limit_hits=_grown(before.limit_hits, after.limit_hits),
-        oom_kills=_grown(before.oom_kills, after.oom_kills),
+        memory_limit_hits=_delta(before.memory_limit_hits, after.memory_limit_hits),
+        oom_kills=_delta(before.oom_kills, after.oom_kills),
     )
 
 
@@ -144,17 +146,17 @@ def _network(before: NetworkCounters, after: NetworkCounters) -> NetworkUsage:
     """What grew; of devices that were there all the while."""
     tcp = {}
     for name in ("listen_overflows", "listen_drops", "retransmits", "segments_sent"):
-        grown = [_grown(before.host.get(name), after.host.get(name))]
+        grown = [_delta(before.host.get(name), after.host.get(name))]
         if before.container is not None:
             there = after.container or {}
-            grown.append(_grown(before.container.get(name), there.get(name)))
+            grown.append(_delta(before.container.get(name), there.get(name)))
         tcp[name] = _sum(grown)
     waiting = [after.host.get("time_wait")]
     if after.container is not None:
         waiting.append(after.container.get("time_wait"))
     both = before.devices.keys() & after.devices.keys()
     kinds = [
-        _sum([_grown(before.devices[name][at], after.devices[name][at]) for name in both])
+        _sum([_delta(before.devices[name][at], after.devices[name][at]) for name in both])
         if both
         else None
         for at in range(8)
@@ -162,7 +164,7 @@ def _network(before: NetworkCounters, after: NetworkCounters) -> NetworkUsage:
     opened = (side.host.get("connections_opened") for side in (before, after))
     return NetworkUsage(
         **tcp,
-        connections_opened=_grown(*opened),
+        connections_opened=_delta(*opened),
         time_wait=_sum(waiting),
         received_bytes=kinds[0],
         sent_bytes=kinds[4],
@@ -172,7 +174,7 @@ def _network(before: NetworkCounters, after: NetworkCounters) -> NetworkUsage:
     )
 
 
-def _frequency(chosen: Chosen) -> Frequency | None:
+def _frequency(chosen: SampleWindow) -> Frequency | None:
     column = chosen.raw.series.get("fastest_mhz", [])[chosen.first : chosen.last + 1]
     known = [mhz for mhz in column if mhz is not None]
     if not known:
@@ -185,7 +187,7 @@ def _frequency(chosen: Chosen) -> Frequency | None:
     )
 
 
-def _grown(before: int | None, after: int | None) -> int | None:
+def _delta(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None or after < before else after - before
 
 

@@ -14,19 +14,19 @@ from typing import Any
 
 import fwbench
 from fwbench.errors import SessionError, SuiteError
-from fwbench.execution.rig_context import Bench
-from fwbench.execution.rig_runner import Log, Rounds, Watcher, event
+from fwbench.execution.rig_context import RigContext
+from fwbench.execution.rig_runner import Observer, RigRunner, SessionLog, make_event
 from fwbench.hosts import changes, lease, preflight
-from fwbench.hosts.connector import Arrived, Connect, Visit, together
-from fwbench.loadgen.shares import shares
+from fwbench.hosts.connector import Connect, ConnectedHosts, HostConnector, merge_errors
+from fwbench.loadgen.shares import divide_load
 from fwbench.model.contender import Contender
 from fwbench.model.host import Rig
-from fwbench.model.record import Header, Record
+from fwbench.model.record import Record, SessionHeader
 from fwbench.model.run import Plan, Run
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
 from fwbench.ssh.remote import SshRemote
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 
 class Session:
@@ -38,17 +38,17 @@ class Session:
 
     def __init__(
         self,
-        header: Header,
+        header: SessionHeader,
         plan: Plan,
-        store: Store,
-        watcher: Watcher,
+        store: SessionStore,
+        watcher: Observer,
         *,
         connect: Connect = SshRemote,
         keep_going: bool = False,
     ) -> None:
         self.header, self.plan, self.store = header, plan, store
         self.watcher, self.connect, self.keep_going = watcher, connect, keep_going
-        self.id = _id_of(store)
+        self.id = _session_id(store)
         self.left_out: dict[str, str] = {}
         self._contenders = {contender.name: contender for contender in header.contenders}
         self._cancelled = threading.Event()
@@ -61,7 +61,7 @@ class Session:
         contenders: Mapping[str, Contender],
         rigs: Sequence[Rig],
         parent: Path,
-        watcher: Watcher,
+        watcher: Observer,
         *,
         suite_file: Path | None = None,
         connect: Connect = SshRemote,
@@ -72,9 +72,9 @@ class Session:
         Raises `SuiteError` where a load has too few connections for a rig's clients.
         """
         for load, rig in product(suite.loads, rigs):
-            shares(load, len(rig.clients))
+            divide_load(load, len(rig.clients))
         now = datetime.now(UTC)
-        header = Header(
+        header = SessionHeader(
             fwbench=fwbench.__version__,
             created_at=now.isoformat(timespec="seconds"),
             suite=suite,
@@ -83,16 +83,16 @@ class Session:
             rigs=tuple(rigs),
             facts=(),
         )
-        store = Store(parent / _new_id(suite, now))
+        store = SessionStore(parent / _new_session_id(suite, now))
         plan = make_plan(suite, header.rigs)
         return cls(header, plan, store, watcher, connect=connect, keep_going=keep_going)
 
     @classmethod
-    def resumed(
+    def resume(
         cls,
-        store: Store,
+        store: SessionStore,
         contenders: Mapping[str, Contender],
-        watcher: Watcher,
+        watcher: Observer,
         *,
         connect: Connect = SshRemote,
         keep_going: bool = False,
@@ -101,34 +101,36 @@ class Session:
 
         Raises `SessionError` where the suite, the contenders or fwbench have changed.
         """
-        header, plan = store.begun()
-        if found := changes.of_question(header, contenders):
-            raise SessionError(changes.words(store.folder, found))
+        header, plan = store.load()
+        if found := changes.config_changes(header, contenders):
+            raise SessionError(changes.changed_message(store.folder, found))
         session = cls(header, plan, store, watcher, connect=connect, keep_going=keep_going)
         session._begun = True
         return session
 
     @classmethod
-    def rest_of(
+    def fork_remaining(
         cls,
-        store: Store,
+        store: SessionStore,
         contenders: Mapping[str, Contender],
-        watcher: Watcher,
+        watcher: Observer,
         *,
         connect: Connect = SshRemote,
         keep_going: bool = False,
     ) -> "Session":
         """What a session has not executed, as a new session beside it: for a changed world."""
-        (before, plan), done = store.begun(), store.concluded()
+        (before, plan), done = store.load(), store.completed_run_ids()
         now = datetime.now(UTC)
         header = before.model_copy(
             update={
                 "fwbench": fwbench.__version__,
                 "created_at": now.isoformat(timespec="seconds"),
                 "suite_file": None,
-                "contenders": tuple(_known(contenders, name) for name in before.suite.contenders),
+                "contenders": tuple(
+                    _contender_named(contenders, name) for name in before.suite.contenders
+                ),
                 "facts": (),
-                "continues": store.folder.name,
+                "forked_from": store.folder.name,
             }
         )
         rest = tuple(run for run in plan.runs if run.id not in done)
@@ -137,7 +139,7 @@ class Session:
         return cls(
             header,
             Plan(seed=plan.seed, runs=rest),
-            Store(store.folder.parent / _new_id(before.suite, now)),
+            SessionStore(store.folder.parent / _new_session_id(before.suite, now)),
             watcher,
             connect=connect,
             keep_going=keep_going,
@@ -147,29 +149,29 @@ class Session:
         """Let every rig stop what it is doing and clean up."""
         self._cancelled.set()
 
-    def run(self) -> Store:
+    def run(self) -> SessionStore:
         """Execute what is to be executed; the store has a record of every run that ended."""
         with ExitStack() as leaving:
             done: frozenset[str] = frozenset()
-            if self.header.continues is not None and not self._begun:
+            if self.header.forked_from is not None and not self._begun:
                 # Nobody may go on with that session meanwhile; its leases are taken over.
-                before = Store(self.store.folder.with_name(self.header.continues))
-                leaving.enter_context(before.held())
+                before = SessionStore(self.store.folder.with_name(self.header.forked_from))
+                leaving.enter_context(before.lock())
             if self._begun:
-                leaving.enter_context(self.store.held())
-                done = self._taken_up()
+                leaving.enter_context(self.store.lock())
+                done = self._completed_runs()
             runs = {
-                rig.name: [run for run in self.plan.of_rig(rig.name) if run.id not in done]
+                rig.name: [run for run in self.plan.runs_of_rig(rig.name) if run.id not in done]
                 for rig in self.header.rigs
             }
             rigs = [rig for rig in self.header.rigs if runs[rig.name]]
             if rigs:
                 addresses = {rig.name: preflight.load_address(rig.target) for rig in rigs}
                 threads = leaving.enter_context(ThreadPoolExecutor(sum(len(r.hosts) for r in rigs)))
-                self._between(rigs, runs, addresses, threads, leaving)
+                self._rig_runners(rigs, runs, addresses, threads, leaving)
         return self.store
 
-    def _between(
+    def _rig_runners(
         self,
         rigs: Sequence[Rig],
         runs: Mapping[str, Sequence[Run]],
@@ -179,36 +181,36 @@ class Session:
     ) -> None:
         busy: list[Future[Any]] = []
         self.watcher.say(f"connecting to {', '.join(host.name for r in rigs for host in r.hosts)}")
-        visit = Visit(self.header, self.store.folder, addresses)
-        arrived = visit.arrive(rigs, self.connect, threads, busy, leaving)
-        usable = [rig for rig in rigs if rig.name not in arrived.troubles]
-        if arrived.troubles and not (self.keep_going and usable):
-            trouble = together(arrived.troubles.values())
+        visit = HostConnector(self.header, self.store.folder, addresses)
+        arrived = visit.connect(rigs, self.connect, threads, busy, leaving)
+        usable = [rig for rig in rigs if rig.name not in arrived.errors]
+        if arrived.errors and not (self.keep_going and usable):
+            trouble = merge_errors(arrived.errors.values())
             if isinstance(trouble, SessionError):
-                raise SessionError(changes.words(self.store.folder, [str(trouble)]))
+                raise SessionError(changes.changed_message(self.store.folder, [str(trouble)]))
             raise trouble
-        self._begin(arrived, leaving)
+        self._write_header(arrived, leaving)
         visit = replace(visit, header=self.header)  # which knows the hosts now
-        log = Log(self.store, self.watcher)
-        for name, trouble in arrived.troubles.items():
-            self._leave_out(log, "left-out", name, str(trouble))
+        log = SessionLog(self.store, self.watcher)
+        for name, trouble in arrived.errors.items():
+            self._exclude_rig(log, "excluded", name, str(trouble))
         executed = len(self.plan.runs) - sum(map(len, runs.values()))
         self.watcher.planned(self.plan, executed)
-        before = self._records_before()
+        before = self._earlier_records()
         running = [
             threads.submit(
                 self._execute,
-                Rounds(
+                RigRunner(
                     rig=rig.name,
                     suite=self.header.suite,
                     plan=self.plan,
                     runs=runs[rig.name],
-                    before=[record for record in before if record.run.rig == rig.name],
+                    earlier_records=[record for record in before if record.run.rig == rig.name],
                     contenders=self._contenders,
-                    images=arrived.images_of(rig.target),
-                    bench=self._bench(rig, arrived, addresses[rig.name]),
+                    images=arrived.image_ids_of(rig.target),
+                    context=self._rig_context(rig, arrived, addresses[rig.name]),
                     log=log,
-                    come_back=partial(visit.come_back, rig, arrived.remotes),
+                    reconnect=partial(visit.reconnect, rig, arrived.remotes),
                 ),
             )
             for rig in usable
@@ -223,12 +225,12 @@ class Session:
             self.cancel()
             raise
 
-    def _execute(self, rounds: Rounds) -> None:
+    def _execute(self, rounds: RigRunner) -> None:
         """Execute one rig's runs, and say at once where it was set aside."""
-        if (why := rounds.go()) is not None:
-            self._leave_out(rounds.log, "set-aside", rounds.rig, why)
+        if (why := rounds.run()) is not None:
+            self._exclude_rig(rounds.log, "quarantined", rounds.rig, why)
 
-    def _begin(self, arrived: Arrived, leaving: ExitStack) -> None:
+    def _write_header(self, arrived: ConnectedHosts, leaving: ExitStack) -> None:
         """Write down what is known now; of a session that goes on, the hosts it had not met."""
         known = {facts.host for facts in self.header.facts}
         new = [facts for facts in arrived.facts.values() if facts.host not in known]
@@ -236,56 +238,56 @@ class Session:
         if self._begun:
             if new:
                 self.store.write_header(self.header)
-            self.store.note(
-                event("resumed", f"the session was resumed with fwbench {fwbench.__version__}")
+            self.store.append_event(
+                make_event("resumed", f"the session was resumed with fwbench {fwbench.__version__}")
             )
             return
-        Store.create(self.store.folder)
-        self.store.begin(self.header, self.plan)
-        leaving.enter_context(self.store.held())
+        SessionStore.create(self.store.folder)
+        self.store.initialise(self.header, self.plan)
+        leaving.enter_context(self.store.lock())
 
-    def _taken_up(self) -> frozenset[str]:
+    def _completed_runs(self) -> frozenset[str]:
         """The runs that are over, once what an end at a bad moment left is whole and noted."""
         if (repaired := self.store.repair()) is not None:
             why = f"{repaired.torn_bytes} bytes of a record that was not whole were taken off"
-            self.store.note(event("repaired", why))
-        done = self.store.concluded()
+            self.store.append_event(make_event("repaired", why))
+        done = self.store.completed_run_ids()
         for run in self.plan.runs:
             if run.id not in done and self.store.run_folder(run.id).exists():
-                kept = self.store.lost_folder(run.id, self.store.next_attempt(run.id) - 1)
+                kept = self.store.attempt_folder(run.id, self.store.next_attempt(run.id) - 1)
                 why = f"run {run.id} was interrupted; what it left is kept in runs/{kept.name}"
-                self.store.note(event("interrupted", why, run.rig))
+                self.store.append_event(make_event("interrupted", why, run.rig))
         return done
 
-    def _records_before(self) -> Sequence[Record]:
+    def _earlier_records(self) -> Sequence[Record]:
         """The records that decide what is still to be done: those of a rule, or of a search."""
         suite = self.header.suite
         matter = suite.stop is not None or any(load.search is not None for load in suite.loads)
         return self.store.records() if self._begun and matter else ()
 
-    def _bench(self, rig: Rig, arrived: Arrived, address: str) -> Bench:
-        return Bench(
+    def _rig_context(self, rig: Rig, arrived: ConnectedHosts, address: str) -> RigContext:
+        return RigContext(
             session=self.id,
             target=arrived.remotes[rig.target.name],
             clients=tuple(arrived.remotes[client.name] for client in rig.clients),
             address=address,
             cpus=arrived.facts[rig.target.name].cpu_numbers,
-            folder=lease.folder_of(self.id),
+            folder=lease.session_folder(self.id),
             cancelled=self._cancelled.is_set,
         )
 
-    def _leave_out(self, log: Log, kind: str, rig: str, why: str) -> None:
+    def _exclude_rig(self, log: SessionLog, kind: str, rig: str, why: str) -> None:
         self.left_out[rig] = why
-        log.note(event(kind, why, rig))
+        log.append_event(make_event(kind, why, rig))
 
 
-def _known(contenders: Mapping[str, Contender], name: str) -> Contender:
+def _contender_named(contenders: Mapping[str, Contender], name: str) -> Contender:
     if name not in contenders:
         raise SuiteError(f"there is no contender {name} any more")
     return contenders[name]
 
 
-def _id_of(store: Store) -> str:
+def _session_id(store: SessionStore) -> str:
     """A session is called as its folder is: on hosts its name is part of paths and options."""
     name = store.folder.resolve().name
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", name):
@@ -293,5 +295,5 @@ def _id_of(store: Store) -> str:
     return name
 
 
-def _new_id(suite: Suite, now: datetime) -> str:
+def _new_session_id(suite: Suite, now: datetime) -> str:
     return f"{suite.name}-{now:%Y%m%dt%H%M%S}{now.microsecond // 1000:03}"

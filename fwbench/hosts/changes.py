@@ -7,12 +7,12 @@ import fwbench
 from fwbench.config.suites import load_suite
 from fwbench.errors import SuiteError
 from fwbench.model.contender import Contender
-from fwbench.model.fingerprint import changed
-from fwbench.model.record import Header, HostFacts
+from fwbench.model.fingerprint import fingerprint_changes
+from fwbench.model.record import HostFacts, SessionHeader
 from fwbench.model.suite import Suite
 
 
-def of_question(header: Header, contenders: Mapping[str, Contender]) -> tuple[str, ...]:
+def config_changes(header: SessionHeader, contenders: Mapping[str, Contender]) -> tuple[str, ...]:
     """In what the program, the suite's file and the contenders are no longer what they were.
 
     A file that is gone has not changed: the session holds its suite. One that is no suite any more
@@ -30,7 +30,7 @@ def of_question(header: Header, contenders: Mapping[str, Contender]) -> tuple[st
     return tuple(found)
 
 
-def of_host(header: Header, now: HostFacts) -> tuple[str, ...]:
+def host_changes(header: SessionHeader, now: HostFacts) -> tuple[str, ...]:
     """In what a host is no longer what it was; of one that was never reached nothing is known.
 
     An instance type that a cloud's metadata service once did not tell has not changed.
@@ -39,21 +39,24 @@ def of_host(header: Header, now: HostFacts) -> tuple[str, ...]:
     if before is None:
         return ()
     return tuple(
-        f"{now.host}: {found.what} was {found.one}, now it is {found.other}"
-        for found in changed(before, now, header.suite.contenders)
-        if not (found.what == "instance type" and None in (before.instance_type, now.instance_type))
+        f"{now.host}: {found.subject} was {found.first}, now it is {found.second}"
+        for found in fingerprint_changes(before, now, header.suite.contenders)
+        if not (
+            found.subject == "instance type" and None in (before.instance_type, now.instance_type)
+        )
     )
 
 
-def words(session: Path, found: Iterable[str]) -> str:
+def changed_message(session: Path, found: Iterable[str]) -> str:
     """What is said of a session whose world has changed, and what to do about it."""
     return (
-        f"{session}: the world is not what it was when the session began: {'; '.join(found)}."
-        f" Put it back, or execute the rest as a session of its own: fwbench resume --new {session}"
+        f"{session}: this has changed since the session began: {'; '.join(found)}."
+        " Undo the change, or execute the remaining runs as a new session:"
+        f" fwbench resume --fork {session}"
     )
 
 
-def _of_contenders(header: Header, contenders: Mapping[str, Contender]) -> Iterator[str]:
+def _of_contenders(header: SessionHeader, contenders: Mapping[str, Contender]) -> Iterator[str]:
     for before in header.contenders:
         now = contenders.get(before.name)
         if now is None:
@@ -63,7 +66,7 @@ def _of_contenders(header: Header, contenders: Mapping[str, Contender]) -> Itera
             yield f"contender {before.name} has another {', '.join(keys)}"
 
 
-def _of_suite(header: Header, now: Suite) -> Iterator[str]:
+def _of_suite(header: SessionHeader, now: Suite) -> Iterator[str]:
     """The file's suite may have been asked for with another preset."""
     if header.suite in (now, now.with_preset(header.suite.preset)):
         return

@@ -19,54 +19,54 @@ from fwbench.ssh.remote import Remote, SshRemote
 TIMEOUT_S = 120
 
 
-class Swept(Frozen):
+class RemovedSession(Frozen):
     """One session that was taken off a host, and how much of it there was."""
 
     session: str
     processes: int = Field(ge=0)
     containers: int = Field(ge=0)
-    gone: bool
+    folder_removed: bool
 
 
-class Told(Frozen):
+class AgentCleanup(Frozen):
     """What a host says of its cleaning.
 
     `orphans` are containers of no session, `abandoned` folders of no session that were removed, and
     `stuck` those that could not be.
     """
 
-    swept: tuple[Swept, ...]
-    living: tuple[Lease, ...]
-    orphans: int = Field(ge=0)
-    abandoned: int = Field(ge=0)
-    stuck: int = Field(ge=0)
+    removed: tuple[RemovedSession, ...]
+    live_sessions: tuple[Lease, ...]
+    orphan_containers: int = Field(ge=0)
+    abandoned_folders: int = Field(ge=0)
+    unremovable: int = Field(ge=0)
 
 
-class Cleaned(Frozen):
+class CleanupResult(Frozen):
     """One host: what was taken off it, and who has it still, or what is wrong with it."""
 
     host: str
-    told: Told | None = None
-    trouble: str | None = None
+    result: AgentCleanup | None = None
+    error: str | None = None
 
 
-def clean(rigs: Sequence[Rig], *, force: bool) -> tuple[Cleaned, ...]:
+def clean_hosts(rigs: Sequence[Rig], *, force: bool) -> tuple[CleanupResult, ...]:
     """Clean all hosts at once; `force` takes living sessions away too."""
     hosts = [host for rig in rigs for host in rig.hosts]
     with ThreadPoolExecutor(min(32, len(hosts))) as threads:
-        return tuple(threads.map(lambda host: _clean(host, force=force), hosts))
+        return tuple(threads.map(lambda host: _clean_host(host, force=force), hosts))
 
 
-def _clean(host: Host, *, force: bool) -> Cleaned:
+def _clean_host(host: Host, *, force: bool) -> CleanupResult:
     try:
         with SshRemote(host) as remote:
-            return Cleaned(host=host.name, told=_told(remote, force=force))
+            return CleanupResult(host=host.name, result=_run_cleanup(remote, force=force))
     except FwbenchError as error:
-        return Cleaned(host=host.name, trouble=str(error))
+        return CleanupResult(host=host.name, error=str(error))
 
 
-def _told(remote: Remote, *, force: bool) -> Told:
-    folder = lease.folder_of(f"clean-{uuid.uuid4().hex}")
+def _run_cleanup(remote: Remote, *, force: bool) -> AgentCleanup:
+    folder = lease.session_folder(f"clean-{uuid.uuid4().hex}")
     lease.make_folder(remote, folder)
     try:
         argv = command("clean", *(["--force"] if force else []), str(folder))
@@ -75,7 +75,7 @@ def _told(remote: Remote, *, force: bool) -> Told:
             to = Path(private) / "cleaned.json"
             remote.get(str(folder / "cleaned.json"), to)
             try:
-                return Told.model_validate_json(to.read_bytes())
+                return AgentCleanup.model_validate_json(to.read_bytes())
             except ValidationError as error:
                 raise HostError(f"{remote.name}: its answer makes no sense: {error}") from error
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 from fwbench.errors import FwbenchError, SessionError
 from fwbench.hosts import changes, lease, preflight
 from fwbench.model.host import Client, Host, Rig
-from fwbench.model.record import Header, HostFacts
+from fwbench.model.record import HostFacts, SessionHeader
 from fwbench.model.setting import CpuMode
 from fwbench.model.suite import Suite
 from fwbench.ssh.remote import SshRemote
@@ -19,48 +19,48 @@ Connect = Callable[[Host], SshRemote]
 
 
 @dataclass(frozen=True)
-class Arrived:
+class ConnectedHosts:
     """The hosts that were entered, the images on them, and by rig why others cannot be used."""
 
     remotes: Mapping[str, SshRemote]
     facts: Mapping[str, HostFacts]
     images: Mapping[tuple[str, str], str]
-    troubles: Mapping[str, FwbenchError]
+    errors: Mapping[str, FwbenchError]
 
-    def images_of(self, target: Host) -> dict[str, str]:
+    def image_ids_of(self, target: Host) -> dict[str, str]:
         """The ids of the images on a target, by contender."""
         return {name: image for (host, name), image in self.images.items() if host == target.name}
 
 
 @dataclass(frozen=True)
-class Visit:
+class HostConnector:
     """A session's way to its hosts; `addresses` are those that clients load, by rig."""
 
-    header: Header
+    header: SessionHeader
     session: Path
     addresses: Mapping[str, str]
 
-    def arrive(
+    def connect(
         self,
         rigs: Sequence[Rig],
         connect: Connect,
         threads: ThreadPoolExecutor,
         busy: list[Future[Any]],
         leaving: ExitStack,
-    ) -> Arrived:
+    ) -> ConnectedHosts:
         """Enter all hosts at once; a rig with a host that is in trouble is in trouble.
 
         They are left with `leaving`, once all that is `busy` has ended.
         """
-        folder = lease.folder_of(self.session.name)
+        folder = lease.session_folder(self.session.name)
         at = {host.name: (rig, host) for rig in rigs for host in rig.hosts}
         remotes = {name: leaving.enter_context(connect(host)) for name, (_, host) in at.items()}
         leaving.callback(
-            lambda: list(threads.map(lambda r: lease.leave(r, folder), remotes.values()))
+            lambda: list(threads.map(lambda r: lease.release(r, folder), remotes.values()))
         )
         leaving.callback(wait, busy)
         arriving = {
-            name: threads.submit(self._arrive, remotes[name], rig, host)
+            name: threads.submit(self._enter, remotes[name], rig, host)
             for name, (rig, host) in at.items()
         }
         busy += arriving.values()
@@ -71,43 +71,43 @@ class Visit:
                 facts[name] = arriving[name].result()
             except FwbenchError as error:
                 errors.setdefault(rig.name, []).append(error)
-        troubles = {rig: together(each) for rig, each in errors.items()}
+        troubles = {rig: merge_errors(each) for rig, each in errors.items()}
         readiness = preflight.check(
             [rig for rig in rigs if rig.name not in troubles],
             tuple(facts.values()),
             self.header.contenders,
-            _pinned_cpus(self.header.suite),
+            _max_pinned_cpus(self.header.suite),
         )
-        return Arrived(remotes, facts, readiness.images, {**troubles, **readiness.troubles})
+        return ConnectedHosts(remotes, facts, readiness.images, {**troubles, **readiness.errors})
 
-    def come_back(self, rig: Rig, remotes: Mapping[str, SshRemote]) -> None:
+    def reconnect(self, rig: Rig, remotes: Mapping[str, SshRemote]) -> None:
         """Enter a rig's hosts anew after one of them was lost.
 
         Raises `LostError` where one does not answer, `SessionError` where one is not what it was.
         """
         for host in rig.hosts:
-            self._arrive(remotes[host.name], rig, host)
+            self._enter(remotes[host.name], rig, host)
 
-    def _arrive(self, remote: SshRemote, rig: Rig, host: Host) -> HostFacts:
-        folder = lease.folder_of(self.session.name)
-        continued = self.header.continues
-        before = None if continued is None else lease.folder_of(continued)
-        lease.arrive(remote, folder, instead_of=before)
+    def _enter(self, remote: SshRemote, rig: Rig, host: Host) -> HostFacts:
+        folder = lease.session_folder(self.session.name)
+        continued = self.header.forked_from
+        before = None if continued is None else lease.session_folder(continued)
+        lease.enter(remote, folder, takeover_from=before)
         to = self.addresses[rig.name] if isinstance(host, Client) else None
-        facts = preflight.facts(remote, host, folder, to=to)
-        if found := changes.of_host(self.header, facts):
+        facts = preflight.read_facts(remote, host, folder, to=to)
+        if found := changes.host_changes(self.header, facts):
             raise SessionError("; ".join(found))
         return facts
 
 
-def together(errors: Iterable[FwbenchError]) -> FwbenchError:
+def merge_errors(errors: Iterable[FwbenchError]) -> FwbenchError:
     """All that is wrong, each thing once, as an error of the first one's kind."""
     first, *others = errors
     said = dict.fromkeys(map(str, (first, *others)))
     return type(first)("; ".join(said))
 
 
-def _pinned_cpus(suite: Suite) -> int:
+def _max_pinned_cpus(suite: Suite) -> int:
     """The most CPUs to which a container is pinned."""
     pinned = [limits for limits in suite.limits if limits.cpu_mode is CpuMode.PINNED]
     return max((int(limits.cpus or 0) for limits in pinned), default=0)

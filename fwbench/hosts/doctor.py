@@ -14,35 +14,35 @@ from fwbench.model.record import HostFacts
 from fwbench.ssh.remote import Remote, SshRemote
 
 
-class Examined(Frozen):
+class HostCheck(Frozen):
     """One host: what it is made of, or what is wrong with it."""
 
     host: Host
     rig: str
-    serves: bool
+    is_target: bool
     facts: HostFacts | None = None
-    trouble: str | None = None
+    error: str | None = None
 
 
-def examine(rigs: Sequence[Rig]) -> tuple[Examined, ...]:
+def check_hosts(rigs: Sequence[Rig]) -> tuple[HostCheck, ...]:
     """Every host of the rigs, all at once; nothing stays on them."""
     pairs = [(rig, host) for rig in rigs for host in rig.hosts]
     with ThreadPoolExecutor(min(32, len(pairs))) as threads:
-        return tuple(threads.map(lambda pair: _examine(*pair), pairs))
+        return tuple(threads.map(lambda pair: _check_host(*pair), pairs))
 
 
-def _examine(rig: Rig, host: Host) -> Examined:
+def _check_host(rig: Rig, host: Host) -> HostCheck:
     serves = isinstance(host, Target)
     try:
-        to = _loaded(rig, host)
+        to = _load_address(rig, host)
         with SshRemote(host) as remote:
             facts = _facts(remote, host, to)
     except FwbenchError as error:
-        return Examined(host=host, rig=rig.name, serves=serves, trouble=str(error))
-    return Examined(host=host, rig=rig.name, serves=serves, facts=facts)
+        return HostCheck(host=host, rig=rig.name, is_target=serves, error=str(error))
+    return HostCheck(host=host, rig=rig.name, is_target=serves, facts=facts)
 
 
-def _loaded(rig: Rig, host: Host) -> str | None:
+def _load_address(rig: Rig, host: Host) -> str | None:
     """What a client loads. An address that is none is its target's trouble, not the client's."""
     try:
         address = preflight.load_address(rig.target)
@@ -61,6 +61,6 @@ def _facts(remote: Remote, host: Host, to: str | None) -> HostFacts:
     remote.check(["mkdir", "-m", "700", str(folder)])
     try:
         remote.put(archive(), str(folder / NAME))
-        return preflight.facts(remote, host, folder, to)
+        return preflight.read_facts(remote, host, folder, to)
     finally:
         remote.check(["rm", "-rf", str(folder)])

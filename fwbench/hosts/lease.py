@@ -17,9 +17,9 @@ from fwbench.agent.archive import NAME, archive, command
 from fwbench.errors import FwbenchError, HostError, NotReadyError
 from fwbench.ssh.remote import Completed, Remote
 
-ARRIVAL_S = 180.0
-BEGIN_TIMEOUT_S = 90.0
-_HELD_BY_ANOTHER = 75  # as `fwbench.agent.commands` has it
+ENTRY_LEASE_S = 180.0
+AGENT_TIMEOUT_S = 90.0
+_HELD_BY_ANOTHER_SESSION = 75  # as `fwbench.agent.commands` has it
 
 
 class Lease(BaseModel):
@@ -32,7 +32,7 @@ class Lease(BaseModel):
     until: float | None = None
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """Whose it is and until when at the latest, by the host's clock."""
         said = f"session {self.session[:80]} of {self.owner[:80]}"
         if self.until is None or not 0 < self.until < 1e11:
@@ -40,7 +40,7 @@ class Lease(BaseModel):
         return f"{said}, until {datetime.fromtimestamp(self.until, UTC):%H:%M:%S} UTC at the latest"
 
 
-def folder_of(session: str) -> PurePosixPath:
+def session_folder(session: str) -> PurePosixPath:
     """Where a session's files are on each of its hosts, with mode 0700."""
     return PurePosixPath("/var/tmp") / f"fwbench-session-{session}"  # noqa: S108 - made with 0700
 
@@ -50,17 +50,19 @@ def owner() -> str:
     return f"{paths.user()} on {socket.gethostname()} (process {os.getpid()})"
 
 
-def arrive(remote: Remote, folder: PurePosixPath, instead_of: PurePosixPath | None = None) -> None:
+def enter(
+    remote: Remote, folder: PurePosixPath, takeover_from: PurePosixPath | None = None
+) -> None:
     """Enter a host for the first time, or anew after it was lost: an empty folder, and the agent.
 
     `instead_of` is the folder of a session that is known to be dead, whatever its lease says.
     Raises `NotReadyError` where another session has the host.
     """
     make_folder(remote, folder)
-    if instead_of is not None:
-        argv = command("leave", str(instead_of))
-        remote.check(argv, timeout_s=BEGIN_TIMEOUT_S, sudo=True, within=folder)
-    begin(remote, folder, None, ARRIVAL_S)
+    if takeover_from is not None:
+        argv = command("leave", str(takeover_from))
+        remote.check(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
+    acquire(remote, folder, None, ENTRY_LEASE_S)
 
 
 def make_folder(remote: Remote, folder: PurePosixPath) -> None:
@@ -68,7 +70,7 @@ def make_folder(remote: Remote, folder: PurePosixPath) -> None:
 
     Raises `HostError` where another user of the host has taken the name: nothing of his is used.
     """
-    remote.execute(["rm", "-rf", str(folder)], timeout_s=BEGIN_TIMEOUT_S)
+    remote.execute(["rm", "-rf", str(folder)], timeout_s=AGENT_TIMEOUT_S)
     made = remote.execute(["mkdir", "-m", "700", str(folder)])
     if made.exit_status:
         raise HostError(
@@ -78,7 +80,7 @@ def make_folder(remote: Remote, folder: PurePosixPath) -> None:
     remote.put(archive(), str(folder / NAME))
 
 
-def begin(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float) -> None:
+def acquire(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float) -> None:
     """Have a host for so many seconds more, free of what was left; `run` gets a folder of its own.
 
     Raises `NotReadyError` where another session has the host.
@@ -87,27 +89,27 @@ def begin(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float) 
     if run is not None:
         options.append(f"--run={run}")
     argv = command("begin", *options, str(folder))
-    done = remote.execute(argv, timeout_s=BEGIN_TIMEOUT_S, sudo=True, within=folder)
-    if done.exit_status == _HELD_BY_ANOTHER:
+    done = remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
+    if done.exit_status == _HELD_BY_ANOTHER_SESSION:
         raise NotReadyError(
-            f"{remote.name}: is in use by {_holder(remote, folder).words};"
+            f"{remote.name}: is in use by {_read_holder(remote, folder).description};"
             " wait for its end, or take it away with `fwbench clean --force`"
         )
     if done.exit_status:
         raise HostError(f"{remote.name}: cannot be prepared: {_words(done)}")
 
 
-def leave(remote: Remote, folder: PurePosixPath) -> None:
+def release(remote: Remote, folder: PurePosixPath) -> None:
     """Take the session off a host; from one that cannot be reached its warden does that, later."""
     argv = command("leave", str(folder))
     try:
-        if remote.execute(argv, timeout_s=BEGIN_TIMEOUT_S, sudo=True, within=folder).exit_status:
+        if remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder).exit_status:
             remote.check(["rm", "-rf", str(folder)])
     except FwbenchError:
         return
 
 
-def has(remote: Remote, folder: PurePosixPath) -> bool:
+def is_held(remote: Remote, folder: PurePosixPath) -> bool:
     """Whether a session's folder is still there, and nobody else's.
 
     Raises `LostError` where the host does not answer.
@@ -119,7 +121,7 @@ def _words(done: Completed) -> str:
     return done.stderr.strip()[-300:] or "it said nothing"
 
 
-def _holder(remote: Remote, folder: PurePosixPath) -> Lease:
+def _read_holder(remote: Remote, folder: PurePosixPath) -> Lease:
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
         to = Path(private) / "held-by.json"
         try:

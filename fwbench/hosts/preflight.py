@@ -18,8 +18,8 @@ from fwbench.model.host import Host, Rig, Target
 from fwbench.model.record import HostFacts
 from fwbench.ssh.remote import Remote
 
-PROVISION = "run `fwbench provision` with this inventory"
-FACTS_BYTES = 1 << 20
+PROVISION_ADVICE = "run `fwbench provision` with this inventory"
+FACTS_LIMIT_BYTES = 1 << 20
 
 
 def load_address(target: Target) -> str:
@@ -41,7 +41,9 @@ def load_address(target: Target) -> str:
     return str(found[0][4][0])
 
 
-def facts(remote: Remote, host: Host, folder: PurePosixPath, to: str | None = None) -> HostFacts:
+def read_facts(
+    remote: Remote, host: Host, folder: PurePosixPath, to: str | None = None
+) -> HostFacts:
     """What a host is made of, as the agent in `folder` on it finds out.
 
     `to` is the address that a client is going to load. What the inventory says of the machine goes
@@ -55,9 +57,9 @@ def facts(remote: Remote, host: Host, folder: PurePosixPath, to: str | None = No
         saved = Path(private) / "facts.json"
         remote.get(str(folder / "facts.json"), saved)
         try:
-            if saved.stat().st_size > FACTS_BYTES:
-                raise ValueError(f"more than {FACTS_BYTES} bytes")
-            given = {**json.loads(saved.read_text()), **_told(host)}
+            if saved.stat().st_size > FACTS_LIMIT_BYTES:
+                raise ValueError(f"more than {FACTS_LIMIT_BYTES} bytes")
+            given = {**json.loads(saved.read_text()), **_inventory_facts(host)}
             if given.get("h2load") is not None:
                 given["h2load"] = parse_version(str(given["h2load"]))
             return HostFacts.model_validate_json(json.dumps(given))
@@ -69,7 +71,7 @@ def facts(remote: Remote, host: Host, folder: PurePosixPath, to: str | None = No
         raise HostError(f"{host.name}: its facts make no sense: {why}")
 
 
-def _told(host: Host) -> dict[str, object]:
+def _inventory_facts(host: Host) -> dict[str, object]:
     """What the inventory says; of the price nobody else knows."""
     told: dict[str, object] = {"host": host.name, "price_per_hour": host.price_per_hour}
     for key in ("instance_type", "region"):
@@ -78,11 +80,11 @@ def _told(host: Host) -> dict[str, object]:
     return told
 
 
-class Readiness(NamedTuple):
+class PreflightResult(NamedTuple):
     """Which rigs can be used: image ids by target and contender, and what troubles the others."""
 
     images: dict[tuple[str, str], str]
-    troubles: dict[str, NotReadyError]
+    errors: dict[str, NotReadyError]
 
 
 def check(
@@ -90,7 +92,7 @@ def check(
     facts: Sequence[HostFacts],
     contenders: Sequence[Contender],
     pinned_cpus: int,
-) -> Readiness:
+) -> PreflightResult:
     """Which rigs have what the session needs; the facts of all their hosts must be known.
 
     A rig is in trouble where a host lacks something, where a port is taken, where its target has
@@ -113,18 +115,18 @@ def check(
             continue
         first.setdefault(target.architecture, (target.host, found))
         images |= {(target.host, contender): image for contender, image in found.items()}
-    return Readiness(images=images, troubles=troubles)
+    return PreflightResult(images=images, errors=troubles)
 
 
 def _check_client(client: HostFacts) -> None:
     if client.h2load is None:
-        raise NotReadyError(f"{client.host}: there is no h2load; {PROVISION}")
+        raise NotReadyError(f"{client.host}: there is no h2load; {PROVISION_ADVICE}")
 
 
 def _images(target: HostFacts, contenders: Sequence[Contender], pinned_cpus: int) -> dict[str, str]:
     """The ids of the images by contender, on a target on which all else is well."""
     if target.engine is None:
-        raise NotReadyError(f"{target.host}: no Docker engine answers; {PROVISION}")
+        raise NotReadyError(f"{target.host}: no Docker engine answers; {PROVISION_ADVICE}")
     if len(target.cpu_numbers) < pinned_cpus:
         raise NotReadyError(
             f"{target.host}: has {len(target.cpu_numbers)} CPUs, the suite pins a container to"
@@ -132,13 +134,13 @@ def _images(target: HostFacts, contenders: Sequence[Contender], pinned_cpus: int
         )
     there = {image.name: image.image_id for image in reversed(target.images)}
     for contender in contenders:
-        if contender.port in target.listening:
+        if contender.port in target.listening_ports:
             raise NotReadyError(
                 f"{target.host}: port {contender.port} is in use, {contender.name} needs it; "
                 "`ss -ltnp` on that host shows by what"
             )
         if contender.name not in there:
-            raise NotReadyError(f"{target.host}: no image of {contender.name}; {PROVISION}")
+            raise NotReadyError(f"{target.host}: no image of {contender.name}; {PROVISION_ADVICE}")
     return {contender.name: there[contender.name] for contender in contenders}
 
 
@@ -149,5 +151,5 @@ def _check_same(
         if image != expected[contender]:
             raise NotReadyError(
                 f"{target.host}: its image of {contender} ({image[:19]}) is not that "
-                f"of {other} ({expected[contender][:19]}); {PROVISION}"
+                f"of {other} ({expected[contender][:19]}); {PROVISION_ADVICE}"
             )

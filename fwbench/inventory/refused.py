@@ -75,14 +75,14 @@ RULES = {
 }
 
 # Ansible puts these into shell lines on the host without quoting them.
-IN_SHELL_LINES = (
+SHELL_VARIABLES = (
     "ansible_python_interpreter",
     "ansible_remote_tmp",
     "ansible_async_dir",
     "ansible_shell_executable",
     "ansible_shell_type",
 )
-PLAIN = re.compile(r"[A-Za-z0-9_.+/~-]+")
+UNTEMPLATED_PREFIXES = re.compile(r"[A-Za-z0-9_.+/~-]+")
 
 # What roles, and Ansible itself, evaluate: a template there may start programs on this machine.
 _EVALUATED = ("ansible_", "contender_images_", "docker_engine_", "fwbench_", "h2load_")

@@ -89,7 +89,7 @@ class _Inventory:
         seen: dict[tuple[object, ...], str] = {}
         for host in hosts:
             # Behind two bastions, one private address may be two machines.
-            machine = (host.address.lower(), host.port or _SSH_PORT, host.jump)
+            machine = (host.address.lower(), host.port or _SSH_PORT, host.jump_hosts)
             other = seen.setdefault(machine, host.name)
             if other != host.name:
                 raise self._error(

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from fwbench.model.host import Hop
-from fwbench.ssh.jump_hosts import hop, hops
+from fwbench.model.host import JumpHost
+from fwbench.ssh.jump_hosts import parse_jump_host, parse_proxy_jump
 
 _FLAGS = re.compile(r"-[46aACkqTvx]+")
 _HARMLESS = frozenset(
@@ -61,24 +61,24 @@ _FORWARD = ("%h:%p", "[%h]:%p")
 _PLAIN = re.compile(r"[A-Za-z0-9_%@:.,/=+~ \[\]-]*")
 
 
-class Way(NamedTuple):
+class SshRoute(NamedTuple):
     """The hosts on the way (None: nothing is said of them), and a file with hosts' keys."""
 
-    jump: tuple[Hop, ...] | None = None
+    jump: tuple[JumpHost, ...] | None = None
     known_hosts: str | None = None
 
 
-def way(text: str) -> Way:
+def parse_ssh_arguments(text: str) -> SshRoute:
     """What arguments such as `-J bastion` or `-o ProxyCommand="ssh -W %h:%p bastion"` say.
 
     Of the same thing said twice the first counts, as in ssh. Raises ValueError where they say what
     fwbench's own connections would not heed; values are not repeated, one may be a secret.
     """
-    jump: tuple[Hop, ...] | None = None
+    jump: tuple[JumpHost, ...] | None = None
     known_hosts: str | None = None
     for name, value in _options(_words(text)):
         if name == "proxyjump":
-            found = hops(value)
+            found = parse_proxy_jump(value)
             jump = found if jump is None else jump
         elif name == "proxycommand":
             found = _hops_of_command(value)
@@ -92,7 +92,7 @@ def way(text: str) -> Way:
             pass  # fwbench's own comes first on Ansible's command line: keys are always checked
         else:
             _check_harmless(name)
-    return Way(jump, known_hosts)
+    return SshRoute(jump, known_hosts)
 
 
 def _words(text: str) -> list[str]:
@@ -137,7 +137,7 @@ def _unknown(name: str) -> str:
     )
 
 
-def _hops_of_command(command: str) -> tuple[Hop, ...]:
+def _hops_of_command(command: str) -> tuple[JumpHost, ...]:
     if command.lower() == "none":
         return ()
     words = _words(command) if _PLAIN.fullmatch(command) else []
@@ -157,7 +157,7 @@ def _hops_of_command(command: str) -> tuple[Hop, ...]:
         raise ValueError("has a ProxyCommand without `-W %h:%p` or without a host: use -J")
     login = f"{said['user']}@" if "user" in said else ""
     port = f":{said['port']}" if "port" in said else ""
-    found = hop(f"{login}{said['']}{port}")
+    found = parse_jump_host(f"{login}{said['']}{port}")
     key = _key_file(said["identityfile"]) if "identityfile" in said else None
     return (found.model_copy(update={"key_file": key}),)
 

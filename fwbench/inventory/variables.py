@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fwbench.errors import InventoryError
 from fwbench.inventory import refused
-from fwbench.inventory.ssh_arguments import Way, way
-from fwbench.model.host import Hop, Host
+from fwbench.inventory.ssh_arguments import SshRoute, parse_ssh_arguments
+from fwbench.model.host import Host, JumpHost
 
 OWN_VARIABLES = (
     "fwbench_instance_type",
@@ -59,7 +59,7 @@ class Variables:
             user=user,
             key_file=next((p for key in reversed(_KEY_FILES) if (p := self._path(key))), None),
             known_hosts=known_hosts,
-            jump=said.jump,
+            jump_hosts=said.jump,
             become=becomes,
             instance_type=self.text("fwbench_instance_type"),
             region=self.text("fwbench_region"),
@@ -119,8 +119,8 @@ class Variables:
         except RuntimeError as error:
             raise self._error(f"{self._of(key)}: {text!r:.80} has no such user") from error
 
-    def _way(self) -> Way:
-        jump: tuple[Hop, ...] | None = None
+    def _way(self) -> SshRoute:
+        jump: tuple[JumpHost, ...] | None = None
         known_hosts: str | None = None
         for key in _ARGUMENTS:
             value = self._value(key)
@@ -130,12 +130,12 @@ class Variables:
                 raise self._error(f"{self._of(key)} must be text")
             self._check_written_out(value, self._of(key))
             try:
-                found = way(value)
+                found = parse_ssh_arguments(value)
             except ValueError as error:
                 raise self._error(f"{self._of(key)} {error}") from error
             jump = found.jump if jump is None else jump
             known_hosts = known_hosts or found.known_hosts
-        return Way(jump, known_hosts)
+        return SshRoute(jump, known_hosts)
 
     def _becomes(self) -> bool:
         value = self._value("ansible_become")
@@ -151,9 +151,9 @@ class Variables:
             value = self._value(key)
             if value is not None and value not in rule.allowed:
                 raise self._error(f"{self._of(key)} {rule.instead}")
-        for key in refused.IN_SHELL_LINES:
+        for key in refused.SHELL_VARIABLES:
             value = self._value(key)
-            if value is not None and not refused.PLAIN.fullmatch(str(value)):
+            if value is not None and not refused.UNTEMPLATED_PREFIXES.fullmatch(str(value)):
                 raise self._error(f"{self._of(key)} is not a plain path or word: write one")
         for given, value in self._given.items():
             if given not in _ARGUMENTS and refused.is_evaluated(given, value):

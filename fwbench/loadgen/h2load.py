@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import NamedTuple, TypeVar
 
 from fwbench.errors import ParseError
-from fwbench.model.figures import Figures, Spread
+from fwbench.model.figures import LoadSummary, SummaryStatistics
 from fwbench.model.load import Load
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def argv(load: Load, url: str, log: PurePath) -> list[str]:
     return [*command, f"--log-file={log}", url]
 
 
-def window_s(load: Load) -> tuple[float, float] | None:
+def measured_window_s(load: Load) -> tuple[float, float] | None:
     """What of a load's log is measured, in seconds from its first request: from where, how long.
 
     None if it is all of it: of other loads than those of a fixed rate h2load logs no warm-up.
@@ -53,16 +53,16 @@ def window_s(load: Load) -> tuple[float, float] | None:
     return max(float(load.warm_up_s), until_all_are_open), float(load.duration_s)
 
 
-def lasts_s(load: Load) -> float | None:
+def duration_s(load: Load) -> float | None:
     """How long a load lasts if the server keeps up; None if that is up to the server."""
-    window = window_s(load)
-    return load.nominal_s if window is None else sum(window)
+    window = measured_window_s(load)
+    return load.nominal_duration_s if window is None else sum(window)
 
 
 def _fixed_rate(load: Load, rate: float) -> list[str]:
     per_connection = rate / load.connections
     return [
-        f"-n{load.connections * (math.ceil(per_connection * (lasts_s(load) or 0)) + 1)}",
+        f"-n{load.connections * (math.ceil(per_connection * (duration_s(load) or 0)) + 1)}",
         f"--rps={per_connection:.9g}",
         f"-r{load.threads}",
         f"--rate-period={_opening_period_ms(load, rate)}ms",
@@ -91,7 +91,7 @@ def parse_version(stdout: str) -> str:
     return match[1]
 
 
-def connection_rate_ratio(figures: Figures, connections: int) -> float | None:
+def connection_rate_ratio(figures: LoadSummary, connections: int) -> float | None:
     """Connections times their mean rate, divided by the headline rate.
 
     About 1 in a sound run of a fixed duration; more where connections were lost on the way, also
@@ -151,7 +151,7 @@ _TABLES = (
 )
 
 
-def parse_text(stdout: str) -> Figures:
+def parse_output(stdout: str) -> LoadSummary:
     """The figures in h2load's standard output, in the form before 1.69 or the one since.
 
     Times are as fine as they are printed: whole microseconds below a millisecond, two decimals of
@@ -164,7 +164,7 @@ def parse_text(stdout: str) -> Figures:
     statuses = _line(lines, "status codes:", _STATUSES)
     traffic = _line(lines, "traffic:", _TRAFFIC)
     table, rows = _table(lines)
-    return Figures(
+    return LoadSummary(
         elapsed_s=_us(finished["elapsed"]) / 1e6,
         rate_per_s=float(finished["rate"]),
         requests_total=int(requests["total"]),
@@ -210,13 +210,13 @@ def _table(lines: Sequence[str]) -> tuple[_Table, Sequence[str]]:
 
 def _spread(
     rows: Sequence[str], name: str, columns: Sequence[str], number: Callable[[str], float]
-) -> Spread:
+) -> SummaryStatistics:
     row = _only([row for row in rows if row.partition(":")[0].rstrip() == name], f"'{name}' row")
     cells = row.partition(":")[2].split()
     if len(cells) != len(columns) + 1 or not cells[-1].endswith("%"):
         raise ParseError(f"h2load printed a malformed '{name}' row: {_shown(row)}")
     *values, within_sd = cells
-    return Spread(
+    return SummaryStatistics(
         within_sd_percent=_decimal(within_sd.removesuffix("%")),
         **dict(zip(columns, map(number, values), strict=True)),
     )

@@ -4,7 +4,7 @@ from fwbench.errors import SuiteError
 from fwbench.model.load import Load
 
 
-def shares(load: Load, clients: int) -> tuple[Load, ...]:
+def divide_load(load: Load, clients: int) -> tuple[Load, ...]:
     """What each of so many clients offers; together it is the load.
 
     Connections differ by one at most. Rate and requests are divided like them, so that each

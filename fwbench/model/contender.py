@@ -24,7 +24,7 @@ class Contender(Frozen):
     processes: int = Field(ge=1, description="processes of the container once it is up")
     endpoints: dict[Name, Contract] = Field(min_length=1)
 
-    def processes_with(self, workers: int | None) -> int:
+    def expected_processes(self, workers: int | None) -> int:
         """The container's processes once it is up with another number of workers, if any."""
         return self.processes - self.workers + (workers or self.workers)
 

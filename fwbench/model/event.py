@@ -7,6 +7,6 @@ class Event(Frozen):
     """Something that happened to a session besides its runs; `at` is ISO 8601, UTC."""
 
     at: str
-    kind: Literal["resumed", "left-out", "set-aside", "interrupted", "repaired"]
+    kind: Literal["resumed", "excluded", "quarantined", "interrupted", "repaired"]
     rig: str | None = None
-    why: str
+    reason: str

@@ -8,7 +8,7 @@ Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Spread(Frozen):
+class SummaryStatistics(Frozen):
     """How one quantity varied; the unit is that of the field which holds it.
 
     `within_sd_percent` is the share of values within one `sd` of the `mean`; it is None for several
@@ -26,7 +26,7 @@ class Spread(Frozen):
     p99: Amount | None = None
 
 
-class Figures(Frozen):
+class LoadSummary(Frozen):
     """What a load generator says of one run: its own words, not yet believed.
 
     `elapsed_s` is from the first thread's start to the last one's end, warm-up included.
@@ -57,10 +57,10 @@ class Figures(Frozen):
     header_bytes: Count
     data_bytes: Count
 
-    request_time_us: Spread
-    connect_time_us: Spread
-    first_byte_time_us: Spread
-    rate_per_connection: Spread
+    request_time_us: SummaryStatistics
+    connect_time_us: SummaryStatistics
+    first_byte_time_us: SummaryStatistics
+    rate_per_connection: SummaryStatistics
 
 
 class Percentiles(Frozen):
@@ -79,7 +79,7 @@ class Percentiles(Frozen):
     mean_us: Amount | None
 
 
-class Second(Frozen):
+class SecondCounts(Frozen):
     """What completed in one second since the epoch, on the first client's clock."""
 
     at_s: Count
@@ -88,7 +88,7 @@ class Second(Frozen):
     p99_us: Count | None
 
 
-class LogSummary(Frozen):
+class RequestLogSummary(Frozen):
     """What the load generator's log, one row for each answered request, adds up to.
 
     The window goes from the first request's start to the last one's completion; its times are
@@ -108,15 +108,15 @@ class LogSummary(Frozen):
     """
 
     rows: Count
-    rows_outside: Count
-    torn_rows: Count
+    rows_outside_window: Count
+    truncated_rows: Count
     successful_rows: Count
     rows_by_status: dict[int, int]
     first_start_us: Count | None
     last_end_us: Count | None
     window_s: Amount | None
-    per_second: tuple[Second, ...]
-    completions_per_tenth: tuple[int, ...]
+    per_second: tuple[SecondCounts, ...]
+    completions_per_100ms: tuple[int, ...]
     longest_gap_us: Count | None
     latency: Percentiles
-    corrected: Percentiles | None
+    corrected_latency: Percentiles | None

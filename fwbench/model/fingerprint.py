@@ -40,12 +40,12 @@ class RigFingerprint(Frozen):
 class Difference(Frozen):
     """What differs, and how it is on either side; of lists, only what the other has not."""
 
-    what: str
-    one: str
-    other: str
+    subject: str
+    first: str
+    second: str
 
 
-def of_host(facts: HostFacts, contenders: Collection[str]) -> Fingerprint:
+def host_fingerprint(facts: HostFacts, contenders: Collection[str]) -> Fingerprint:
     """What a host is made of, with the images of these contenders, as far as it has them.
 
     Memory is taken to the nearest of the sizes that are sold, because a kernel keeps a part of it
@@ -55,7 +55,7 @@ def of_host(facts: HostFacts, contenders: Collection[str]) -> Fingerprint:
         "instance type": facts.instance_type,
         "CPU model": facts.cpu_model,
         "CPUs": f"{facts.cpus:g}",
-        "memory": _about(facts.memory_bytes),
+        "memory": _nearest_size(facts.memory_bytes),
         "architecture": facts.architecture,
         "system": facts.system,
         "kernel": facts.kernel,
@@ -76,13 +76,15 @@ def of_host(facts: HostFacts, contenders: Collection[str]) -> Fingerprint:
     return Fingerprint(parts={what: words for what, words in parts.items() if words})
 
 
-def of_rig(rig: Rig, facts: Mapping[str, HostFacts], contenders: Collection[str]) -> RigFingerprint:
+def rig_fingerprint(
+    rig: Rig, facts: Mapping[str, HostFacts], contenders: Collection[str]
+) -> RigFingerprint:
     """What a rig is made of, by its hosts' facts; one whose host has none is like no other rig."""
 
     def of(name: str, images: Collection[str]) -> Fingerprint:
         if name not in facts:
             return Fingerprint(parts={"facts": (f"none of {name}",)})
-        return of_host(facts[name], images)
+        return host_fingerprint(facts[name], images)
 
     clients = (of(client.name, ()) for client in rig.clients)
     return RigFingerprint(
@@ -91,42 +93,44 @@ def of_rig(rig: Rig, facts: Mapping[str, HostFacts], contenders: Collection[str]
     )
 
 
-def differences(one: Fingerprint, other: Fingerprint) -> tuple[Difference, ...]:
+def host_differences(one: Fingerprint, other: Fingerprint) -> tuple[Difference, ...]:
     """In what two hosts differ, subject by subject; nothing if they are alike."""
     found = []
     for what in dict.fromkeys((*one.parts, *other.parts)):
         here, there = Counter(one.parts.get(what, ())), Counter(other.parts.get(what, ()))
         if here != there:
             found.append(
-                Difference(what=what, one=_words(here - there), other=_words(there - here))
+                Difference(subject=what, first=_words(here - there), second=_words(there - here))
             )
     return tuple(found)
 
 
-def changed(
+def fingerprint_changes(
     before: HostFacts, now: HostFacts, contenders: Collection[str]
 ) -> tuple[Difference, ...]:
     """In what a host is no longer what it was, the images of these contenders among it."""
-    return differences(of_host(before, contenders), of_host(now, contenders))
+    return host_differences(host_fingerprint(before, contenders), host_fingerprint(now, contenders))
 
 
-def between_rigs(one: RigFingerprint, other: RigFingerprint) -> tuple[Difference, ...]:
+def rig_differences(one: RigFingerprint, other: RigFingerprint) -> tuple[Difference, ...]:
     """In what two rigs differ: their targets, then their clients."""
-    found = list(differences(one.target, other.target))
+    found = list(host_differences(one.target, other.target))
     if len(one.clients) != len(other.clients):
         found.append(
-            Difference(what="clients", one=str(len(one.clients)), other=str(len(other.clients)))
+            Difference(
+                subject="clients", first=str(len(one.clients)), second=str(len(other.clients))
+            )
         )
         return tuple(found)
     of_clients = (
-        difference.model_copy(update={"what": f"client's {difference.what}"})
+        difference.model_copy(update={"subject": f"client's {difference.subject}"})
         for here, there in zip(one.clients, other.clients, strict=True)
-        for difference in differences(here, there)
+        for difference in host_differences(here, there)
     )
     return (*found, *dict.fromkeys(of_clients))
 
 
-def _about(memory_bytes: int) -> str:
+def _nearest_size(memory_bytes: int) -> str:
     """The nearest of 1, 1.5, 2, 3, 4, 6, 8, … MiB, by its ratio."""
     mebibytes = max(memory_bytes / 2**20, 1.0)
     octave = 2 ** math.floor(math.log2(mebibytes))

@@ -5,7 +5,7 @@ from pydantic import Field
 from fwbench.model.base import Frozen
 
 
-class Hop(Frozen):
+class JumpHost(Frozen):
     """A host on the way to another. What is None is left to the user's own SSH configuration."""
 
     address: str
@@ -23,7 +23,7 @@ class Host(Frozen):
     user: str | None = None
     key_file: Path | None = None
     known_hosts: Path | None = Field(default=None, description="host keys, beside the user's own")
-    jump: tuple[Hop, ...] | None = Field(
+    jump_hosts: tuple[JumpHost, ...] | None = Field(
         default=None, description="the hosts on the way to it, the nearest first; empty for none"
     )
     become: bool = Field(default=True, description="whether sudo makes the login root; else it is")

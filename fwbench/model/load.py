@@ -71,7 +71,7 @@ class Load(Frozen):
             raise ValueError("a load has either a rate or a search for one")
         if self.kind is not LoadKind.CLOSED and self.duration_s is None:
             raise ValueError("a rate needs duration_s: how long it is to be offered")
-        if self.rate is not None and self.rate * (self.nominal_s or 0) < self.connections:
+        if self.rate is not None and self.rate * (self.nominal_duration_s or 0) < self.connections:
             raise ValueError(
                 f"{self.rate:g} requests per second leave some of the"
                 f" {_counted(self.connections, 'connection')} without any"
@@ -90,7 +90,7 @@ class Load(Frozen):
         """How long after one request a connection's next one is due; None for a closed load."""
         return None if self.rate is None else round(self.connections / self.rate * 1e6)
 
-    def at(self, rate: float) -> "Load":
+    def at_rate(self, rate: float) -> "Load":
         """The load at a fixed rate: what a step of a search offers."""
         return self.model_copy(update={"rate": rate, "search": None})
 
@@ -113,7 +113,7 @@ class Load(Frozen):
         return ", ".join(parts)
 
     @property
-    def nominal_s(self) -> float | None:
+    def nominal_duration_s(self) -> float | None:
         """How long the load lasts, warm-up included; None if that is up to the server."""
         if self.duration_s is None:
             return None

@@ -6,6 +6,6 @@ from pydantic import StringConstraints
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
-def of_control(baseline: str) -> str:
+def aa_control_name(baseline: str) -> str:
     """What the A/A control of a baseline is called: the baseline once more, under another name."""
-    return f"{baseline}-twin"
+    return f"{baseline}-aa"

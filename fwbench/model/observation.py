@@ -1,7 +1,7 @@
 from pydantic import Field
 
 from fwbench.model.base import Frozen
-from fwbench.model.figures import Figures, LogSummary
+from fwbench.model.figures import LoadSummary, RequestLogSummary
 from fwbench.model.telemetry import ClockOffset, HostUsage
 
 
@@ -38,8 +38,10 @@ class ContainerState(Frozen):
     memory_peak_bytes: int | None
     memory_limit_bytes: int | None
     processes: tuple[Process, ...]
-    waited_s: float | None = Field(default=None, description="application's start, until it idled")
-    settled: bool | None = None
+    idle_wait_s: float | None = Field(
+        default=None, description="application's start, until it idled"
+    )
+    reached_idle: bool | None = None
 
 
 class LoadResult(Frozen):
@@ -48,12 +50,12 @@ class LoadResult(Frozen):
     exit_status: int | None = Field(description="None: it had to be killed")
     timed_out: bool
     stderr: str
-    figures: Figures | None
-    unreadable: str | None = Field(default=None, description="why there are no figures")
-    log: LogSummary | None
+    summary: LoadSummary | None
+    parse_error: str | None = Field(default=None, description="why there are no figures")
+    log: RequestLogSummary | None
 
 
-class ClientSide(Frozen):
+class ClientObservation(Frozen):
     """What one client of the rig left; `load` is its share of the whole.
 
     That of a rig's only client is the observation's own, and None here. The log of a share is that
@@ -73,30 +75,30 @@ class ClientSide(Frozen):
     ended_s: float | None = Field(default=None, description="its last answer, by the same clock")
 
 
-class Together(Frozen):
+class ClientOverlap(Frozen):
     """How far the clients of a rig loaded at the same time."""
 
     skew_s: float | None = Field(
         ge=0, description="from the first client's first request to that of the last one"
     )
     uncertainty_s: float | None = Field(ge=0, description="how far the reading of clocks is off")
-    common_s: float | None = Field(ge=0, description="the time in which all loaded: the window")
+    overlap_s: float | None = Field(ge=0, description="the time in which all loaded: the window")
 
 
 class Phases(Frozen):
     """Seconds that the parts of a run took; None where it did not come to that."""
 
     start_s: float | None = None
-    application_s: float | None = None
+    ready_s: float | None = None
     load_s: float | None = None
     total_s: float
 
     @property
     def overhead_s(self) -> float | None:
         """What fwbench itself costs: neither the application's start nor warm-up and load."""
-        if self.application_s is None or self.load_s is None:
+        if self.ready_s is None or self.load_s is None:
             return None
-        return self.total_s - self.application_s - self.load_s
+        return self.total_s - self.ready_s - self.load_s
 
 
 class Observation(Frozen):
@@ -111,15 +113,17 @@ class Observation(Frozen):
     container_after: ContainerState | None = None
     load: LoadResult | None = Field(default=None, description="of all clients together")
     target: HostUsage | None = None
-    clients: tuple[ClientSide, ...] = ()
-    together: Together | None = Field(default=None, description="None where there is one client")
+    clients: tuple[ClientObservation, ...] = ()
+    overlap: ClientOverlap | None = Field(
+        default=None, description="None where there is one client"
+    )
     failure: str | None = Field(default=None, description="why it could not be executed to its end")
-    lost: bool = Field(
+    infrastructure_failure: bool = Field(
         default=False,
         description="the failure lies outside the measurement: a connection or the controller",
     )
 
     @property
-    def common_s(self) -> float | None:
+    def overlap_s(self) -> float | None:
         """Of several clients, how long all of them loaded; None where there is one."""
-        return None if self.together is None else self.together.common_s
+        return None if self.overlap is None else self.overlap.overlap_s

@@ -12,7 +12,7 @@ from fwbench.model.run import Run
 from fwbench.model.suite import Suite
 from fwbench.model.verdict import Verdict
 
-SCHEMA: Literal[3] = 3
+SCHEMA: Literal[1] = 1
 
 
 class ImageFacts(Frozen):
@@ -42,7 +42,7 @@ class HostFacts(Frozen):
     engine: str | None = None
     h2load: str | None = None
     images: tuple[ImageFacts, ...] = ()
-    listening: tuple[int, ...] = Field(default=(), description="TCP ports in use")
+    listening_ports: tuple[int, ...] = Field(default=(), description="TCP ports in use")
     network_path: str | None = Field(
         default=None, description="of a client: how it reaches the address that it loads"
     )
@@ -60,7 +60,7 @@ class Record(Frozen):
     next attempt after it; a run has at most one record that is none of these.
     """
 
-    schema_version: Literal[3] = SCHEMA
+    schema_version: Literal[1] = SCHEMA
     run: Run
     attempt: int = Field(default=1, ge=1)
     observation: Observation
@@ -70,18 +70,20 @@ class Record(Frozen):
     def load(self) -> Load:
         """What was asked of the server: of a search, what this step offered."""
         planned, rate = self.run.trial.load, self.observation.offered_rate
-        return planned if rate is None else planned.at(rate)
+        return planned if rate is None else planned.at_rate(rate)
 
 
-class Header(Frozen):
+class SessionHeader(Frozen):
     """What all records of a session share."""
 
-    schema_version: Literal[3] = SCHEMA
+    schema_version: Literal[1] = SCHEMA
     fwbench: str
     created_at: str
     suite: Suite
     suite_file: Path | None = None
-    continues: str | None = Field(default=None, description="the session of which this is the rest")
+    forked_from: str | None = Field(
+        default=None, description="the session of which this is the rest"
+    )
     contenders: tuple[Contender, ...]
     rigs: tuple[Rig, ...]
     facts: tuple[HostFacts, ...]

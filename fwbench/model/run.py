@@ -3,7 +3,7 @@ import hashlib
 from pydantic import Field
 
 from fwbench.model.base import Frozen
-from fwbench.model.names import Name, of_control
+from fwbench.model.names import Name, aa_control_name
 from fwbench.model.setting import Setting
 
 
@@ -15,7 +15,7 @@ class Trial(Setting):
     """
 
     contender: Name
-    twin: bool = False
+    aa_control: bool = False
 
     @property
     def id(self) -> str:
@@ -23,9 +23,9 @@ class Trial(Setting):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     @property
-    def name(self) -> str:
+    def label(self) -> str:
         """The contender; its twin under the other name."""
-        return of_control(self.contender) if self.twin else self.contender
+        return aa_control_name(self.contender) if self.aa_control else self.contender
 
     @property
     def setting(self) -> Setting:
@@ -49,6 +49,6 @@ class Plan(Frozen):
     seed: int
     runs: tuple[Run, ...]
 
-    def of_rig(self, rig: str) -> tuple[Run, ...]:
+    def runs_of_rig(self, rig: str) -> tuple[Run, ...]:
         """The runs of one rig, in the order in which they are executed."""
         return tuple(run for run in self.runs if run.rig == rig)

@@ -8,13 +8,13 @@ from pydantic import Field, ValidationError, model_validator
 from fwbench.errors import SuiteError
 from fwbench.model.base import Frozen
 from fwbench.model.load import Load
-from fwbench.model.names import Name, of_control
+from fwbench.model.names import Name, aa_control_name
 from fwbench.model.setting import Concurrency, Limits, Network, Setting
 from fwbench.model.thresholds import Thresholds
 
 # No file may ask for more than a machine can plan. At ten seconds a run, this is twelve days.
-MOST_ENTRIES = 1000
-MOST_RUNS = 100_000
+MAX_ENTRIES = 1000
+MAX_RUNS = 100_000
 
 
 class Preset(StrEnum):
@@ -30,7 +30,7 @@ class Preset(StrEnum):
         return {Preset.SMOKE: 1, Preset.STANDARD: 10, Preset.PUBLISH: 30}[self]
 
     @property
-    def fewest_rigs(self) -> int:
+    def min_rigs(self) -> int:
         """Twenty runs on one machine are not twenty machines."""
         return 5 if self is Preset.PUBLISH else 1
 
@@ -47,16 +47,16 @@ class Suite(Frozen):
 
     name: Name
     question: str
-    contenders: tuple[Name, ...] = Field(min_length=1, max_length=MOST_ENTRIES)
+    contenders: tuple[Name, ...] = Field(min_length=1, max_length=MAX_ENTRIES)
     baseline: Name | None = None
-    endpoints: tuple[Name, ...] = Field(default=("hello",), min_length=1, max_length=MOST_ENTRIES)
-    loads: tuple[Load, ...] = Field(min_length=1, max_length=MOST_ENTRIES)
-    limits: tuple[Limits, ...] = Field(default=(Limits(),), min_length=1, max_length=MOST_ENTRIES)
+    endpoints: tuple[Name, ...] = Field(default=("hello",), min_length=1, max_length=MAX_ENTRIES)
+    loads: tuple[Load, ...] = Field(min_length=1, max_length=MAX_ENTRIES)
+    limits: tuple[Limits, ...] = Field(default=(Limits(),), min_length=1, max_length=MAX_ENTRIES)
     concurrency: tuple[Concurrency, ...] = Field(
-        default=(Concurrency(),), min_length=1, max_length=MOST_ENTRIES
+        default=(Concurrency(),), min_length=1, max_length=MAX_ENTRIES
     )
     networks: tuple[Network, ...] = Field(
-        default=(Network.PUBLISHED,), min_length=1, max_length=MOST_ENTRIES
+        default=(Network.PUBLISHED,), min_length=1, max_length=MAX_ENTRIES
     )
     preset: Preset = Preset.STANDARD
     blocks: int = Field(default_factory=lambda data: data["preset"].blocks, ge=1, le=1000)
@@ -74,7 +74,10 @@ class Suite(Frozen):
                 raise ValueError(f"{key} has an entry twice")
         if self.baseline is not None and self.baseline not in self.contenders:
             raise ValueError(f"baseline {self.baseline!r} is not among the contenders")
-        if self.compares and (control := of_control(str(self.baseline))) in self.contenders:
+        if (
+            self.makes_claims
+            and (control := aa_control_name(str(self.baseline))) in self.contenders
+        ):
             raise ValueError(
                 f"contenders: {control!r} is the name of the A/A control of baseline"
                 f" {self.baseline!r}; rename that contender, or choose another baseline"
@@ -83,22 +86,22 @@ class Suite(Frozen):
             raise ValueError(
                 f"stop: at_least ({self.stop.at_least}) is more than the {self.blocks} blocks"
             )
-        if (runs := self._runs()) > MOST_RUNS:
+        if (runs := self._runs()) > MAX_RUNS:
             raise ValueError(
-                f"it stands for {runs} runs on each rig, and may for {MOST_RUNS};"
+                f"it stands for {runs} runs on each rig, and may for {MAX_RUNS};"
                 " ask in several suites, or with fewer blocks"
             )
         return self
 
     def _runs(self) -> int:
         """How many runs there are on each rig, without making them."""
-        contenders = len(self.contenders) + self.compares  # the baseline twice
+        contenders = len(self.contenders) + self.makes_claims  # the baseline twice
         steps = sum(1 if load.search is None else load.search.steps for load in self.loads)
         others = (self.endpoints, self.limits, self.concurrency, self.networks)
         return contenders * steps * prod(map(len, others)) * self.blocks
 
     @property
-    def compares(self) -> bool:
+    def makes_claims(self) -> bool:
         """Whether it means to claim that something is faster than its baseline."""
         return self.baseline is not None and self.preset is not Preset.SMOKE
 

@@ -36,19 +36,23 @@ class LoadThread(Frozen):
     tid: int
     command: str
     cores: Amount = Field(description="1: it had a CPU all the time")
-    wait: Amount = Field(description="share of the time in which it was ready and had no CPU")
+    wait_share: Amount = Field(description="share of the time in which it was ready and had no CPU")
 
 
 class ContainerUsage(Frozen):
     """What the contender's control group used; the last five count from before the window."""
 
     cores: Amount | None = None
-    periods: Count | None = Field(default=None, description="of the CPU quota, within the window")
+    quota_periods: Count | None = Field(
+        default=None, description="of the CPU quota, within the window"
+    )
     throttled_periods: Count | None = Field(default=None, description="the quota was used up")
     throttled_s: Amount | None = Field(default=None, description="over all its CPUs")
     memory_bytes: Count | None = Field(default=None, description="at the window's end")
     memory_peak_bytes: Count | None = None
-    limit_hits: Count | None = Field(default=None, description="it wanted more memory than that")
+    memory_limit_hits: Count | None = Field(
+        default=None, description="it wanted more memory than that"
+    )
     oom_kills: Count | None = None
 
 
@@ -71,7 +75,7 @@ class NetworkUsage(Frozen):
     drops: Count | None = None
 
 
-class Stalls(Frozen):
+class PressureStalls(Frozen):
     """Shares of the time spent waiting.
 
     For memory and the disk: the time in which some of the container had to, where that is told,
@@ -98,21 +102,21 @@ class HostUsage(Frozen):
     window_s: Amount
     samples: int = Field(ge=2)
     cpus: int | None = Field(default=None, ge=1)
-    steal_of_busy: Amount | None = Field(
+    steal_share: Amount | None = Field(
         default=None,
         description="share of the time in which its busy CPUs were wanted that the hypervisor took",
     )
     cpu: CpuShares | None = None
-    others_cores: Amount | None = Field(
+    background_cores: Amount | None = Field(
         default=None, description="neither measured, nor docker-proxy, nor fwbench's sampler"
     )
-    busiest_other: BusyProcess | None = None
+    busiest_background_process: BusyProcess | None = None
     docker_proxy_cores: Amount | None = None
     sampler_cores: Amount | None = None
     threads: tuple[LoadThread, ...] = ()
     container: ContainerUsage | None = None
     network: NetworkUsage = NetworkUsage()
-    stalls: Stalls = Stalls()
+    stalls: PressureStalls = PressureStalls()
     frequency: Frequency | None = None
 
 

@@ -26,7 +26,7 @@ class Verdict(Frozen):
     findings: tuple[Finding, ...] = ()
 
     @property
-    def word(self) -> str:
+    def status(self) -> str:
         """`invalid`, `suspect` or `valid`: the heaviest of the findings; notes weigh nothing."""
         levels = {finding.level for finding in self.findings}
         if Level.INVALID in levels:

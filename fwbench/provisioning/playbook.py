@@ -42,14 +42,14 @@ class HostResult(Frozen):
 
     host: str
     changed: int
-    trouble: str | None = None
-    left_out: bool = False  # the playbook was not played on it, for its trouble
-    keeps_engine_for: tuple[str, ...] = ()  # what others have in an engine that a teardown left
+    error: str | None = None
+    skipped: bool = False  # the playbook was not played on it, for its trouble
+    foreign_engine_data: tuple[str, ...] = ()  # what others have in an engine that a teardown left
     unreachable: bool = False  # Ansible's ssh did not come to it, or lost it
     key_refused: bool = False  # its trouble is its host key, or that of a host on the way
 
 
-class Played(Frozen):
+class PlayResult(Frozen):
     """How a playbook ended on every host."""
 
     hosts: tuple[HostResult, ...]
@@ -57,7 +57,7 @@ class Played(Frozen):
     @property
     def failed(self) -> tuple[HostResult, ...]:
         """The hosts that are not as the playbook wants them."""
-        return tuple(host for host in self.hosts if host.trouble is not None)
+        return tuple(host for host in self.hosts if host.error is not None)
 
 
 def list_inventory(path: Path) -> Mapping[str, Any]:
@@ -67,7 +67,7 @@ def list_inventory(path: Path) -> Mapping[str, Any]:
     """
     if not path.exists():
         raise InventoryError(
-            f"{path}: no such inventory; copy {paths.data() / 'inventory' / 'example.yml'} "
+            f"{path}: no such inventory; copy {paths.data_folder() / 'inventory' / 'example.yml'} "
             "and fill in your hosts"
         )
     if not (path.is_file() or path.is_dir()):
@@ -105,7 +105,7 @@ def play(
     variables: Mapping[str, Any] | None = None,
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
-) -> Played:
+) -> PlayResult:
     """Run a playbook of `playbooks/` on the expected hosts, all at once; each is in the result.
 
     `ssh_config` is what OpenSSH is told before the user's own configuration; without it, keys are
@@ -130,7 +130,7 @@ def play(
         elif event["event"] in ("runner_on_failed", "runner_on_unreachable"):
             if not data.get("ignore_errors"):
                 # The last word counts: a rescue explains what the task before it only failed with.
-                trouble[str(data["host"])] = _why(data)
+                trouble[str(data["host"])] = _failure_message(data)
         elif event["event"] == "playbook_on_stats":
             # What a role hands on by `set_stats`.
             kept_engines.update(data.get("artifact_data", {}).get("kept_engines", {}))
@@ -138,11 +138,11 @@ def play(
             said.append(str(event["stdout"]))
         return True
 
-    root = paths.data()
+    root = paths.data_folder()
     with (
         tempfile.TemporaryDirectory(prefix="fwbench-") as private,
         openssh.control_sockets() as sockets,
-        _deferred_interrupt() as cancelled,
+        _deferred_sigint() as cancelled,
     ):
         # A file, since in an option a name with a comma or a colon would be a pattern.
         limit = Path(private, "expected-hosts")
@@ -180,11 +180,11 @@ def play(
         words = " ".join(" ".join(said).replace("ERROR!", "").split())
         raise ProvisionError(f"{name}: Ansible did not run: {words[-600:] or runner.status}")
     results = [_result(host, stats, trouble, kept_engines.get(host, ())) for host in hosts]
-    return Played(hosts=tuple(results))
+    return PlayResult(hosts=tuple(results))
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
+def _deferred_sigint() -> Iterator[threading.Event]:
     """Turns Ctrl-C into an event: an exception in ansible_runner would leave Ansible running."""
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -217,13 +217,13 @@ def _result(
     return HostResult(
         host=host,
         changed=stats.get("changed", {}).get(host, 0),
-        trouble=why,
-        keeps_engine_for=tuple(keeps_engine_for),
+        error=why,
+        foreign_engine_data=tuple(keeps_engine_for),
         unreachable=host in stats.get("dark", {}),
     )
 
 
-def _why(data: Mapping[str, Any]) -> str:
+def _failure_message(data: Mapping[str, Any]) -> str:
     result = data.get("res", {})
     words = [str(result.get("msg") or "failed").strip()]
     items = [item for item in result.get("results", []) if isinstance(item, dict)]
@@ -264,7 +264,7 @@ def _environment() -> dict[str, str]:
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)]),
-        "ANSIBLE_CONFIG": str(paths.data() / "ansible.cfg"),
+        "ANSIBLE_CONFIG": str(paths.data_folder() / "ansible.cfg"),
     }
     if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
         environment["LC_ALL"] = "C.UTF-8"

@@ -14,25 +14,27 @@ from fwbench.errors import (
     RigError,
 )
 from fwbench.model.host import Host, Rig
-from fwbench.provisioning.playbook import HostResult, Played, play
+from fwbench.provisioning.playbook import HostResult, PlayResult, play
 from fwbench.ssh.remote import SshRemote
 from fwbench.ssh.ssh_config import proxy_jump, ssh_config
 
 
-def meet(hosts: Sequence[Host], *, keep_going: bool = False) -> Mapping[str, str]:
+def check_connections(hosts: Sequence[Host], *, keep_going: bool = False) -> Mapping[str, str]:
     """Log in to every host once, all at once: which cannot be reached, and why in a sentence.
 
     It records the keys of first contacts for Ansible to check. Raises `HostError` naming every host
     that does not answer, refuses, or shows another key, unless it is to keep going.
     """
     with ThreadPoolExecutor(min(50, len(hosts))) as threads:
-        troubles = [trouble for trouble in threads.map(_meet, hosts) if trouble is not None]
+        troubles = [
+            trouble for trouble in threads.map(_connection_error, hosts) if trouble is not None
+        ]
     if troubles and not keep_going:
         raise HostError("; ".join(str(error) for _, error in troubles))
     return {host: str(error) for host, error in troubles}
 
 
-def _meet(host: Host) -> tuple[str, HostError] | None:
+def _connection_error(host: Host) -> tuple[str, HostError] | None:
     try:
         with SshRemote(host) as remote:
             remote.check(["true"])
@@ -41,7 +43,7 @@ def _meet(host: Host) -> tuple[str, HostError] | None:
     return None
 
 
-def provision(
+def run_playbook(
     name: str,
     inventory: Path,
     hosts: Iterable[Host],
@@ -50,7 +52,7 @@ def provision(
     variables: Mapping[str, Any] | None = None,
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
-) -> Played:
+) -> PlayResult:
     """Run one of fwbench's playbooks over hosts; each is in the result, whatever became of it.
 
     `left_out` are those that it is not run on, with the reason. Raises `ProvisionError` where
@@ -59,7 +61,7 @@ def provision(
     hosts, left_out = tuple(hosts), left_out or {}
     met = [host for host in hosts if host.name not in left_out]
     done: dict[str, HostResult] = {
-        host: HostResult(host=host, changed=0, trouble=why, left_out=True)
+        host: HostResult(host=host, changed=0, error=why, skipped=True)
         for host, why in left_out.items()
     }
     if met:
@@ -68,16 +70,16 @@ def provision(
             inventory,
             [host.name for host in met],
             ssh_config=ssh_config(met),
-            jumps={host.name: proxy_jump(host.jump) for host in met if host.jump},
+            jumps={host.name: proxy_jump(host.jump_hosts) for host in met if host.jump_hosts},
             variables=variables,
             check=check,
             on_task=on_task,
         )
-        done |= {result.host: result for result in _explained(played.hosts, met)}
-    return Played(hosts=tuple(done[host.name] for host in hosts))
+        done |= {result.host: result for result in _with_host_key_errors(played.hosts, met)}
+    return PlayResult(hosts=tuple(done[host.name] for host in hosts))
 
 
-def _explained(results: Sequence[HostResult], hosts: Sequence[Host]) -> list[HostResult]:
+def _with_host_key_errors(results: Sequence[HostResult], hosts: Sequence[Host]) -> list[HostResult]:
     """The results, with the sentence of a refused host key where that is why ssh did not arrive.
 
     It is asked for anew, since ssh does not say why it did not come past a jump host.
@@ -85,17 +87,17 @@ def _explained(results: Sequence[HostResult], hosts: Sequence[Host]) -> list[Hos
     unreachable = {result.host for result in results if result.unreachable}
     asked = [host for host in hosts if host.name in unreachable]
     with ThreadPoolExecutor(min(50, len(asked) or 1)) as threads:
-        troubles = dict(filter(None, threads.map(_meet, asked)))
+        troubles = dict(filter(None, threads.map(_connection_error, asked)))
     refused = {
-        name: {"trouble": str(error), "key_refused": True}
+        name: {"error": str(error), "key_refused": True}
         for name, error in troubles.items()
         if isinstance(error, HostKeyError)
     }
     return [result.model_copy(update=refused.get(result.host, {})) for result in results]
 
 
-def shortfall(
-    played: Played, rigs: Sequence[Rig], *, keep_going: bool = False
+def error_of(
+    played: PlayResult, rigs: Sequence[Rig], *, keep_going: bool = False
 ) -> FwbenchError | None:
     """What falls short of ready hosts, as the error to end with, or None where all are well.
 
@@ -104,9 +106,9 @@ def shortfall(
     `RigError` names the rigs that are not, and why. Where all is well but for engines that
     a teardown left, an `EngineKeptError` names them.
     """
-    troubles = {result.host: _sentence(result) for result in played.failed}
+    troubles = {result.host: _describe(result) for result in played.failed}
     if not troubles:
-        return _kept(played)
+        return _kept_engines(played)
     out = {
         rig.name: [troubles[host.name] for host in rig.hosts if host.name in troubles]
         for rig in rigs
@@ -118,11 +120,11 @@ def shortfall(
     return family("; ".join(troubles.values()))
 
 
-def _kept(played: Played) -> EngineKeptError | None:
+def _kept_engines(played: PlayResult) -> EngineKeptError | None:
     kept = [
-        f"{result.host}: {'; '.join(result.keeps_engine_for)}"
+        f"{result.host}: {'; '.join(result.foreign_engine_data)}"
         for result in played.hosts
-        if result.keeps_engine_for
+        if result.foreign_engine_data
     ]
     if not kept:
         return None
@@ -132,6 +134,6 @@ def _kept(played: Played) -> EngineKeptError | None:
     )
 
 
-def _sentence(result: HostResult) -> str:
-    why = result.trouble or ""
+def _describe(result: HostResult) -> str:
+    why = result.error or ""
     return why if why.startswith(f"{result.host}: ") else f"{result.host}: {why}"

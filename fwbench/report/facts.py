@@ -1,11 +1,11 @@
 import re
 from collections.abc import Iterator
 
-from fwbench.model.record import Header, HostFacts
-from fwbench.report.formatting import gibibytes, wrapped
+from fwbench.model.record import HostFacts, SessionHeader
+from fwbench.report.formatting import format_gibibytes, wrap
 
 
-def hosts(header: Header) -> str:
+def host_lines(header: SessionHeader) -> str:
     """What the hosts are made of; those that are alike share a line."""
     targets = {rig.target.name for rig in header.rigs}
     alike: dict[tuple[str, str], list[str]] = {}
@@ -13,7 +13,7 @@ def hosts(header: Header) -> str:
         role = "Target" if facts.host in targets else "Client"
         alike.setdefault((role, _words(facts)), []).append(facts.host)
     lines = [
-        wrapped(f"{role}  {', '.join(names)}: {words}", hanging="  ")
+        wrap(f"{role}  {', '.join(names)}: {words}", hanging="  ")
         for (role, words), names in alike.items()
     ]
     lines.extend(_images(header))
@@ -23,7 +23,7 @@ def hosts(header: Header) -> str:
 def _words(facts: HostFacts) -> str:
     words = [
         f"{facts.cpus:g} CPU{'' if facts.cpus == 1 else 's'} ({facts.cpu_model})",
-        gibibytes(facts.memory_bytes),
+        format_gibibytes(facts.memory_bytes),
         f"{facts.system}, kernel {facts.kernel}, {facts.architecture}",
         f"cgroup v{facts.cgroup_version}",
     ]
@@ -37,7 +37,7 @@ def _words(facts: HostFacts) -> str:
     return ", ".join(words)
 
 
-def _images(header: Header) -> Iterator[str]:
+def _images(header: SessionHeader) -> Iterator[str]:
     """Each image once: on hosts of one architecture they are the same, bit for bit."""
     images = dict.fromkeys(
         (image.name, f"{_digest(image.image_id)}, from {_digest(image.base)} ({image.base_origin})")
@@ -46,7 +46,7 @@ def _images(header: Header) -> Iterator[str]:
         if image.name in header.suite.contenders
     )
     for contender, words in images:
-        yield wrapped(f"Image   {contender}: {words}", hanging="  ")
+        yield wrap(f"Image   {contender}: {words}", hanging="  ")
 
 
 def _digest(text: str) -> str:

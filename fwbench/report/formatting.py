@@ -3,10 +3,10 @@
 import textwrap
 
 WIDTH = 100
-NONE = "–"
+NO_VALUE = "–"
 
 
-def duration(us: float) -> str:
+def format_duration(us: float) -> str:
     """A time as h2load writes it: whole us, or two decimals of ms or s."""
     whole = round(us)
     if whole < 1_000:
@@ -14,22 +14,22 @@ def duration(us: float) -> str:
     return f"{whole / 1e3:.2f}ms" if whole < 1_000_000 else f"{whole / 1e6:.2f}s"
 
 
-def rate(per_s: float) -> str:
+def format_rate(per_s: float) -> str:
     """A rate as h2load writes it."""
     return f"{per_s:.2f}"
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """A percentage as h2load writes it."""
     return f"{share:.2f}%"
 
 
-def rounded(value: float) -> str:
+def format_rounded(value: float) -> str:
     """A rate with about four digits, which is more than a benchmark knows."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def gibibytes(number: int) -> str:
+def format_gibibytes(number: int) -> str:
     """Memory of a host."""
     return f"{number / 2**30:.1f} GiB"
 
@@ -45,7 +45,7 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
-def wrapped(text: str, indent: str = "", hanging: str | None = None) -> str:
+def wrap(text: str, indent: str = "", hanging: str | None = None) -> str:
     """Foreign or long text within the page's width."""
     return textwrap.fill(
         one_line(text),

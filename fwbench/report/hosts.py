@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from fwbench.hosts.doctor import Examined
+from fwbench.hosts.doctor import HostCheck
 from fwbench.model.host import Rig
 from fwbench.providers.lab.listing import LabHost
-from fwbench.provisioning.playbook import Played
+from fwbench.provisioning.playbook import PlayResult
 from fwbench.report.formatting import one_line
 
 
-def examined(hosts: Sequence[Examined]) -> str:
+def host_check_table(hosts: Sequence[HostCheck]) -> str:
     """One line for each host that `fwbench doctor` looked at."""
     rows = []
     for host in hosts:
-        facts, role = host.facts, "target" if host.serves else "client"
+        facts, role = host.facts, "target" if host.is_target else "client"
         if facts is None:
             rows.append([host.host.name, host.rig, role, "trouble: see below"])
             continue
@@ -23,7 +23,7 @@ def examined(hosts: Sequence[Examined]) -> str:
         size = f"{cpus}, {facts.memory_bytes / 2**30:.1f} GiB"
         if facts.instance_type is not None:
             size = f"{facts.instance_type}: {size}"
-        if host.serves:
+        if host.is_target:
             images = ", ".join(image.name for image in facts.images) or "no images"
             has = f"engine {facts.engine}, {images}" if facts.engine else "not provisioned yet"
         else:
@@ -32,23 +32,23 @@ def examined(hosts: Sequence[Examined]) -> str:
     return _table(rows, ["host", "rig", "role", "SSH, sudo", "system", "size", "has"])
 
 
-def played(result: Played, rigs: Sequence[Rig]) -> str:
+def play_table(result: PlayResult, rigs: Sequence[Rig]) -> str:
     """One line for each host that a playbook was asked to go through."""
     rig_of = {host.name: rig.name for rig in rigs for host in rig.hosts}
     rows = []
     for host in result.hosts:
         how = "ok"
-        if host.left_out:
+        if host.skipped:
             how = "left out: see below"
-        elif host.trouble is not None:
+        elif host.error is not None:
             how = "failed: see below"
-        elif host.keeps_engine_for:
+        elif host.foreign_engine_data:
             how = "ok, its engine stays: see below"
         rows.append([host.host, rig_of[host.host], how, host.changed])
     return _table(rows, ["host", "rig", "result", "tasks that changed something"])
 
 
-def lab(hosts: Sequence[LabHost]) -> str:
+def lab_table(hosts: Sequence[LabHost]) -> str:
     """One line for each host of the lab."""
     if not hosts:
         return "the lab has no hosts; `fwbench lab up` brings some up"

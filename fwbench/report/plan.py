@@ -6,14 +6,14 @@ from fwbench.model.run import Plan, Trial
 from fwbench.model.suite import Suite
 from fwbench.plan import estimated_s
 from fwbench.plan import trials as trials_of
-from fwbench.report.formatting import counted, wrapped
+from fwbench.report.formatting import counted, wrap
 from fwbench.stats.power import expected_detectable
 
 # How much blocks were seen to vary: on quiet hosts, and on shared ones.
 _QUIET, _SHARED = 0.02, 0.05
 
 
-def planned(suite: Suite, plan: Plan) -> str:
+def render_plan(suite: Suite, plan: Plan) -> str:
     """The plan as a page of text: the trials by number, then the order of each block by these."""
     trials = trials_of(suite)
     number = {trial: str(place) for place, trial in enumerate(trials, start=1)}
@@ -29,24 +29,24 @@ def planned(suite: Suite, plan: Plan) -> str:
         "",
         "Order",
         *(
-            wrapped(f"{rig}, block {block}: {', '.join(order)}", indent="  ", hanging="    ")
+            wrap(f"{rig}, block {block}: {', '.join(order)}", indent="  ", hanging="    ")
             for (rig, block), order in sorted(orders.items(), key=lambda one: rigs.index(one[0][0]))
         ),
         "",
-        wrapped(
+        wrap(
             f"{counted(len(plan.runs), 'run')} on {counted(len(rigs), 'rig')},"
             f" {counted(suite.blocks, 'block')} in the order of seed {plan.seed}:"
             f" {_long(estimated_s(plan))}."
         ),
-        *(wrapped(line) for line in _able_to_show(suite, len(rigs))),
+        *(wrap(line) for line in _detectable_difference(suite, len(rigs))),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _trial(trial: Trial, number: str) -> str:
     steps = f", {trial.load.search.steps} steps" if trial.load.search is not None else ""
-    return wrapped(
-        f"{number}: {trial.name} ({trial.id}), {trial.setting.label}{steps}",
+    return wrap(
+        f"{number}: {trial.label} ({trial.id}), {trial.setting.label}{steps}",
         indent="  ",
         hanging="     ",
     )
@@ -56,8 +56,8 @@ def _long(seconds: float) -> str:
     return f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
 
 
-def _able_to_show(suite: Suite, rigs: int) -> Iterator[str]:
-    if not suite.compares:
+def _detectable_difference(suite: Suite, rigs: int) -> Iterator[str]:
+    if not suite.makes_claims:
         yield "It compares nothing: it has no baseline, or is a smoke test."
         return
     comparisons = (len(suite.contenders) - 1) * len(suite.settings)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from fwbench.model.load import LoadKind
-from fwbench.report.formatting import NONE, duration, rounded
+from fwbench.report.formatting import NO_VALUE, format_duration, format_rounded
 from fwbench.stats.estimate import Estimate, Interval
 from fwbench.stats.search import HighestRate
-from fwbench.stats.summary import Group, Latency, TrialSummary
+from fwbench.stats.summary import ComparisonGroup, Latency, TrialSummary
 
 NAME_WIDTH = 20
 
 
-def trials(group: Group, *, given_up: bool) -> str:
+def trial_table(group: ComparisonGroup, *, given_up: bool) -> str:
     """Each contender's runs, what came out of them, and their verdict.
 
     `given_up`: what is not executed will not be. What a closed load, a fixed rate and a search give
@@ -24,17 +24,17 @@ def trials(group: Group, *, given_up: bool) -> str:
         LoadKind.CLOSED: (["throughput per s", "cv", "p50 *", "p99 *"], "lrrr"),
         LoadKind.FIXED_RATE: (["answers per s", "p50", "p99", "p99.9", "max"], "lrlrr"),
         LoadKind.SEARCH: (["highest rate per s"], "l"),
-    }[group.kind]
+    }[group.hardware_group]
     rows = [
         [
-            name_of(trial.name),
+            fit_name(trial.label),
             f"{trial.used} of {trial.executed}",
-            *_figures(group.kind, trial),
+            *_figures(group.hardware_group, trial),
             _verdict(trial, given_up=given_up),
         ]
         for trial in group.trials
     ]
-    return table(rows, ["contender", "runs used", *head, "verdict"], f"lr{alignment}l")
+    return format_table(rows, ["contender", "runs used", *head, "verdict"], f"lr{alignment}l")
 
 
 def _figures(kind: LoadKind, trial: TrialSummary) -> list[str]:
@@ -43,48 +43,52 @@ def _figures(kind: LoadKind, trial: TrialSummary) -> list[str]:
     p50, p99 = _latency(trial, "p50"), _latency(trial, "p99")
     if kind is LoadKind.CLOSED:
         return [_mean(trial.throughput), _variation(trial.throughput), p50, p99]
-    answers = NONE if trial.throughput is None else rounded(trial.throughput.mean)
+    answers = NO_VALUE if trial.throughput is None else format_rounded(trial.throughput.mean)
     p99 += _bounds(trial.latency.get("p99"))
     return [answers, p50, p99, _latency(trial, "p99_9"), _latency(trial, "max")]
 
 
 def _mean(estimate: Estimate | None) -> str:
     if estimate is None:
-        return NONE
-    return rounded(estimate.mean) + between(estimate.interval)
+        return NO_VALUE
+    return format_rounded(estimate.mean) + format_interval(estimate.interval)
 
 
-def between(interval: Interval | None) -> str:
+def format_interval(interval: Interval | None) -> str:
     """An interval of rates behind its middle; nothing where there is none."""
-    return "" if interval is None else f" [{rounded(interval.low)}, {rounded(interval.high)}]"
+    return (
+        ""
+        if interval is None
+        else f" [{format_rounded(interval.low)}, {format_rounded(interval.high)}]"
+    )
 
 
 def _variation(estimate: Estimate | None) -> str:
     if estimate is None or estimate.coefficient_of_variation is None:
-        return NONE
+        return NO_VALUE
     return f"{estimate.coefficient_of_variation:.1%}"
 
 
 def _latency(trial: TrialSummary, name: str) -> str:
     latency = trial.latency.get(name)
-    return NONE if latency is None else duration(latency.median)
+    return NO_VALUE if latency is None else format_duration(latency.median)
 
 
 def _bounds(latency: Latency | None) -> str:
     if latency is None or latency.interval is None:
         return ""
-    return f" [{duration(latency.interval.low)}, {duration(latency.interval.high)}]"
+    return f" [{format_duration(latency.interval.low)}, {format_duration(latency.interval.high)}]"
 
 
 def _highest(found: HighestRate | None) -> str:
     if found is None or not found.brackets:
-        return NONE
+        return NO_VALUE
     if found.rate is not None:
-        return rounded(found.rate) + between(found.interval)
+        return format_rounded(found.rate) + format_interval(found.interval)
     if found.at_least is not None:
-        return f"at least {rounded(found.at_least)}"
+        return f"at least {format_rounded(found.at_least)}"
     if found.below is not None:
-        return f"below {rounded(found.below)}"
+        return f"below {format_rounded(found.below)}"
     return "beyond both ends of the range"
 
 
@@ -98,12 +102,12 @@ def _verdict(trial: TrialSummary, *, given_up: bool) -> str:
     return "valid"
 
 
-def name_of(name: str, width: int = NAME_WIDTH) -> str:
+def fit_name(name: str, width: int = NAME_WIDTH) -> str:
     """A contender's name within its column."""
     return textwrap.fill(name, width)
 
 
-def table(rows: Sequence[Sequence[str]], header: Sequence[str], alignment: str) -> str:
+def format_table(rows: Sequence[Sequence[str]], header: Sequence[str], alignment: str) -> str:
     """Text in columns, each aligned to the left (l) or to the right (r)."""
     sides = {"l": "left", "r": "right"}
     return tabulate(

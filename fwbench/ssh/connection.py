@@ -13,8 +13,8 @@ import paramiko
 
 from fwbench import paths
 from fwbench.errors import HostError
-from fwbench.model.host import Hop, Host
-from fwbench.ssh.jump_hosts import hops
+from fwbench.model.host import Host, JumpHost
+from fwbench.ssh.jump_hosts import parse_proxy_jump
 
 # Its errors arrive as exceptions; logged as well, they would be tracebacks on the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -31,10 +31,10 @@ OUTPUT_LIMIT_BYTES = 16 << 20
 def known_hosts_files(host: Host) -> list[Path]:
     """The files that may know a host's key: the user's own, fwbench's, and the inventory's."""
     named = [host.known_hosts] if host.known_hosts else []
-    return [*named, paths.home() / ".ssh" / "known_hosts", paths.known_hosts()]
+    return [*named, paths.home_folder() / ".ssh" / "known_hosts", paths.known_hosts()]
 
 
-class _Bounded(fabric.runners.Remote):  # type: ignore[misc]
+class _BoundedRunner(fabric.runners.Remote):  # type: ignore[misc]
     """A command of whose outputs no more is read than a host may say; it hangs if it says more."""
 
     _left_bytes = OUTPUT_LIMIT_BYTES
@@ -65,12 +65,12 @@ class Connection(fabric.Connection):  # type: ignore[misc]
     def __init__(
         self,
         host: Host,
-        hop: Hop | None = None,
+        hop: JumpHost | None = None,
         gateway: "Connection | Literal[False] | None" = None,
     ) -> None:
         self._set(way_to=host)
-        if hop is None and host.jump is not None:
-            gateway = _chain(host, host.jump) or False
+        if hop is None and host.jump_hosts is not None:
+            gateway = _jump_connection(host, host.jump_hosts) or False
         at = hop or host
         kwargs: dict[str, object] = {
             "banner_timeout": CONNECT_TIMEOUT_S,
@@ -93,7 +93,7 @@ class Connection(fabric.Connection):  # type: ignore[misc]
         _pin(self.client, host, alias)
         if alias:
             name = self.host if self.port == _SSH_PORT else f"[{self.host}]:{self.port}"
-            _use_keys_of(alias, self.client.get_host_keys(), name)
+            _use_host_key_alias(alias, self.client.get_host_keys(), name)
 
     @property
     def place(self) -> str:
@@ -104,13 +104,13 @@ class Connection(fabric.Connection):  # type: ignore[misc]
         """The way that the user's own SSH configuration knows."""
         if jump := self.ssh_config.get("proxyjump"):
             try:
-                found = hops(jump)
+                found = parse_proxy_jump(jump)
             except ValueError as error:
                 name = self.way_to.name
                 raise HostError(f"{name}: ProxyJump of your SSH configuration {error}") from error
             if any(hop.address in (self.host, self.original_host) for hop in found):
                 return None  # `Host *` includes the hop itself
-            return _chain(self.way_to, found)
+            return _jump_connection(self.way_to, found)
         command: str | None = self.ssh_config.get("proxycommand")
         return command
 
@@ -160,7 +160,7 @@ def _config(host: Host) -> fabric.Config:
     """What the user's own files say of connections; `HostError` where one cannot be read."""
     paths.user()  # a line of theirs may be for some users alone
     try:
-        return fabric.Config(overrides={"runners": {"remote": _Bounded}})
+        return fabric.Config(overrides={"runners": {"remote": _BoundedRunner}})
     except Exception as error:  # of the files' several readers, each with errors of its own
         why = next(iter(str(error).splitlines()), type(error).__name__)
         raise HostError(
@@ -169,7 +169,7 @@ def _config(host: Host) -> fabric.Config:
         ) from error
 
 
-def _chain(host: Host, found: Sequence[Hop]) -> Connection | None:
+def _jump_connection(host: Host, found: Sequence[JumpHost]) -> Connection | None:
     gateway = None
     for hop in found:
         gateway = Connection(host, hop, gateway)
@@ -224,7 +224,7 @@ def _read(path: Path) -> paramiko.HostKeys:
     return paramiko.HostKeys(str(path))
 
 
-def _use_keys_of(alias: str, keys: paramiko.HostKeys, name: str) -> None:
+def _use_host_key_alias(alias: str, keys: paramiko.HostKeys, name: str) -> None:
     """Know a host by its HostKeyAlias alone, as OpenSSH does."""
     found = keys.lookup(alias)
     known = list(found.values()) if found else []

@@ -21,7 +21,7 @@ _CUT_SHORT = ("Authentication timeout", "Authentication failed: transport shut d
 _FORBIDDEN = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 
 
-def sentence(error: BaseException, at: Connection, path: str | None) -> HostError:
+def host_error(error: BaseException, at: Connection, path: str | None) -> HostError:
     """The error to raise instead of one of `RAISED`.
 
     `at` is the connection at work, to the host or to a hop on its way, and `path` the file that it

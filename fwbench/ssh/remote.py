@@ -14,7 +14,7 @@ from fwbench.model.host import Host
 from fwbench.ssh import connection
 from fwbench.ssh import sudo as under_sudo
 from fwbench.ssh.connection import Connection, known_hosts_files
-from fwbench.ssh.failures import RAISED, sentence
+from fwbench.ssh.failures import RAISED, host_error
 
 __all__ = ["Completed", "Remote", "SshRemote", "known_hosts_files"]
 
@@ -259,7 +259,7 @@ class SshRemote:
                 self._open()
                 yield
             except RAISED as error:
-                raise sentence(error, self._at, path) from error
+                raise host_error(error, self._at, path) from error
         except LostError:
             self._connection.sever()
             raise

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fwbench.model.host import Hop, Host
+from fwbench.model.host import Host, JumpHost
 from fwbench.ssh import openssh
 from fwbench.ssh.connection import known_hosts_files
 
@@ -15,18 +15,18 @@ def ssh_config(hosts: Iterable[Host]) -> str:
         key_files={
             hop.address: key
             for host in hosts
-            for hop in host.jump or ()
+            for hop in host.jump_hosts or ()
             if (key := hop.key_file or host.key_file)
         },
     )
 
 
-def proxy_jump(hops: Iterable[Hop]) -> str:
+def proxy_jump(hops: Iterable[JumpHost]) -> str:
     """Return the hops as ssh's ProxyJump takes them, the nearest first."""
     return ",".join(map(_hop, hops))
 
 
-def _hop(hop: Hop) -> str:
+def _hop(hop: JumpHost) -> str:
     user = f"{hop.user}@" if hop.user else ""
     port = f":{hop.port}" if hop.port else ""
     return f"{user}[{hop.address}]{port}" if ":" in hop.address else f"{user}{hop.address}{port}"

@@ -9,22 +9,22 @@ from fwbench.model.base import Frozen
 from fwbench.stats.estimate import Interval
 
 
-class Share(Frozen):
+class FrameworkShare(Frozen):
     """Serving is such a share of a request's whole time: 0.2 for 20 %."""
 
     share: float = Field(gt=0, le=1)
 
 
-class Milliseconds(Frozen):
+class FrameworkTime(Frozen):
     """Serving takes so long in each request."""
 
     ms: float = Field(gt=0)
 
 
-Serving = Share | Milliseconds
+FrameworkPart = FrameworkShare | FrameworkTime
 
 
-class WholeRequest(Frozen):
+class RequestSpeedup(Frozen):
     """What becomes of a whole request: less time, in percent, and how many times as fast it is.
 
     Both with the ratio's 95 % interval carried through. Negative where the request takes longer.
@@ -36,14 +36,14 @@ class WholeRequest(Frozen):
     speedup_interval: Interval
 
 
-class Saved(Frozen):
+class RequestSaving(Frozen):
     """Milliseconds that each request saves; negative where it takes longer."""
 
     ms: float
     interval: Interval
 
 
-def of_share(serving: Share, ratio: float, interval: Interval) -> WholeRequest:
+def request_speedup(serving: FrameworkShare, ratio: float, interval: Interval) -> RequestSpeedup:
     """A whole request, if the part that is serving became `ratio` times as fast.
 
     Its time was 1 and becomes 1 − s + s / ratio (Amdahl, "Validity of the single processor approach
@@ -55,7 +55,7 @@ def of_share(serving: Share, ratio: float, interval: Interval) -> WholeRequest:
     time, longest, shortest = (
         1 - serving.share + serving.share / r for r in (ratio, interval.low, interval.high)
     )
-    return WholeRequest(
+    return RequestSpeedup(
         less_time_percent=100 * (1 - time),
         less_time_interval=Interval(low=100 * (1 - longest), high=100 * (1 - shortest)),
         speedup=1 / time,
@@ -63,16 +63,16 @@ def of_share(serving: Share, ratio: float, interval: Interval) -> WholeRequest:
     )
 
 
-def of_milliseconds(serving: Milliseconds, ratio: float, interval: Interval) -> Saved:
+def request_saving(serving: FrameworkTime, ratio: float, interval: Interval) -> RequestSaving:
     """The time that a request saves, under what `of_share` assumes: ms · (1 − 1 / ratio)."""
     saved, least, most = (serving.ms * (1 - 1 / r) for r in (ratio, interval.low, interval.high))
-    return Saved(ms=saved, interval=Interval(low=least, high=most))
+    return RequestSaving(ms=saved, interval=Interval(low=least, high=most))
 
 
 _SERVING = re.compile(r"(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>%|ms|)", re.ASCII)
 
 
-def parse_serving(text: str) -> Serving:
+def parse_framework_share(text: str) -> FrameworkPart:
     """`20%` and `0.2` as the share that serving has of a request's time, `10ms` as its length.
 
     ValueError, with a sentence for the user, of anything else.
@@ -86,8 +86,8 @@ def parse_serving(text: str) -> Serving:
     if not number:
         raise ValueError(f"{text!r} leaves serving no time: nothing would change")
     if match["unit"] == "ms":
-        return Milliseconds(ms=number)
+        return FrameworkTime(ms=number)
     share = number / 100 if match["unit"] else number
     if share > 1:
         raise ValueError(f"{text!r} is more than the whole request: say 20%, 0.2 or 10ms")
-    return Share(share=share)
+    return FrameworkShare(share=share)

@@ -8,28 +8,28 @@ from enum import StrEnum
 from pydantic import Field
 
 from fwbench.model.base import Frozen
-from fwbench.stats.compare import Unit
-from fwbench.stats.estimate import FEWEST, Interval, estimate, median_interval
-from fwbench.stats.hardware_groups import Kind
-from fwbench.stats.rig_values import OfRig, Told, middles
+from fwbench.stats.compare import Replicate
+from fwbench.stats.estimate import MIN_VALUES, Interval, estimate, median_interval
+from fwbench.stats.hardware_groups import HardwareGroup
+from fwbench.stats.rig_values import RigValues, Told, rig_medians
 from fwbench.stats.samples import Metric
 
 
-class Figure(Frozen):
+class ValueWithInterval(Frozen):
     """A value with its 95 % interval; None where units are too few for one."""
 
     value: float
     interval: Interval | None
 
 
-class Bound(StrEnum):
+class CensoredBound(StrEnum):
     """What a figure of a search is where a rate is not known: its blocks lie beyond the range."""
 
     AT_LEAST = "at least"
     BELOW = "below"
 
 
-class Cell(Frozen):
+class SizeCell(Frozen):
     """A contender on one kind of rig; where fewer than three rigs tell, on each of them.
 
     `value` is the metric's: per second, or microseconds of a p99. With three rigs, `n` counts rigs
@@ -46,29 +46,33 @@ class Cell(Frozen):
     contender: str
     size: str = Field(description="name of the kind of rig")
     rigs: tuple[str, ...]
-    unit: Unit
+    unit: Replicate
     n: int
-    value: Figure | None
-    bound: Bound | None
-    per_cpu: Figure | None
-    per_million: Figure | None
+    value: ValueWithInterval | None
+    bound: CensoredBound | None
+    per_cpu: ValueWithInterval | None
+    per_million: ValueWithInterval | None
 
 
-def cells(contender: str, kind: Kind, metric: Metric, told: Told) -> tuple[Cell, ...]:
+def size_cells(
+    contender: str, kind: HardwareGroup, metric: Metric, told: Told
+) -> tuple[SizeCell, ...]:
     """One for the kind if three of its rigs tell, else one for each of its rigs."""
-    if len(told) >= FEWEST:
-        over = middles(told, metric)
+    if len(told) >= MIN_VALUES:
+        over = rig_medians(told, metric)
         value, bound = _by_student(over), _bound(over)
-        return (_cell(contender, kind, metric, tuple(told), Unit.RIG, len(told), value, bound),)
+        return (
+            _cell(contender, kind, metric, tuple(told), Replicate.RIG, len(told), value, bound),
+        )
     found = []
     for rig in kind.rigs:
-        own = told.get(rig, OfRig((), ()))
+        own = told.get(rig, RigValues((), ()))
         n, value = len(own.lower or own.upper or ()), _alone(own, metric)
-        found.append(_cell(contender, kind, metric, (rig,), Unit.BLOCK, n, value, _bound(own)))
+        found.append(_cell(contender, kind, metric, (rig,), Replicate.BLOCK, n, value, _bound(own)))
     return tuple(found)
 
 
-def cost_of_a_million(price_per_hour: float, per_s: Figure) -> Figure:
+def cost_per_million(price_per_hour: float, per_s: ValueWithInterval) -> ValueWithInterval:
     """What a million answers cost, in the price's currency: price ÷ 3600 ÷ rate · 1e6.
 
     The ends of the rate's interval are turned round: the quicker, the cheaper.
@@ -78,7 +82,7 @@ def cost_of_a_million(price_per_hour: float, per_s: Figure) -> Figure:
         return price_per_hour / 3600 / rate * 1e6
 
     ends = per_s.interval
-    return Figure(
+    return ValueWithInterval(
         value=at(per_s.value),
         interval=None if ends is None else Interval(low=at(ends.high), high=at(ends.low)),
     )
@@ -86,17 +90,17 @@ def cost_of_a_million(price_per_hour: float, per_s: Figure) -> Figure:
 
 def _cell(
     contender: str,
-    kind: Kind,
+    kind: HardwareGroup,
     metric: Metric,
     rigs: tuple[str, ...],
-    unit: Unit,
+    unit: Replicate,
     n: int,
-    value: Figure | None,
-    bound: Bound | None,
-) -> Cell:
+    value: ValueWithInterval | None,
+    bound: CensoredBound | None,
+) -> SizeCell:
     per_s = value if metric.higher_is_better else None
     price = kind.price_per_hour if bound is None else None
-    return Cell(
+    return SizeCell(
         contender=contender,
         size=kind.name,
         rigs=rigs,
@@ -105,36 +109,36 @@ def _cell(
         value=value,
         bound=bound,
         per_cpu=None if per_s is None or kind.cpus is None else _divided(per_s, kind.cpus),
-        per_million=None if per_s is None or price is None else cost_of_a_million(price, per_s),
+        per_million=None if per_s is None or price is None else cost_per_million(price, per_s),
     )
 
 
-def _divided(figure: Figure, by: float) -> Figure:
+def _divided(figure: ValueWithInterval, by: float) -> ValueWithInterval:
     ends = figure.interval
-    return Figure(
+    return ValueWithInterval(
         value=figure.value / by,
         interval=None if ends is None else Interval(low=ends.low / by, high=ends.high / by),
     )
 
 
-def _bound(units: OfRig) -> Bound | None:
+def _bound(units: RigValues) -> CensoredBound | None:
     if (units.lower is None) == (units.upper is None):
         return None
-    return Bound.BELOW if units.lower is None else Bound.AT_LEAST
+    return CensoredBound.BELOW if units.lower is None else CensoredBound.AT_LEAST
 
 
-def _alone(own: OfRig, metric: Metric) -> Figure | None:
+def _alone(own: RigValues, metric: Metric) -> ValueWithInterval | None:
     return _by_order(own.lower or ()) if metric is Metric.P99 else _by_student(own)
 
 
-def _by_order(logs: Sequence[float]) -> Figure | None:
+def _by_order(logs: Sequence[float]) -> ValueWithInterval | None:
     values = [math.exp(log) for log in logs]
     if not values:
         return None
-    return Figure(value=statistics.median(values), interval=median_interval(values))
+    return ValueWithInterval(value=statistics.median(values), interval=median_interval(values))
 
 
-def _by_student(units: OfRig) -> Figure | None:
+def _by_student(units: RigValues) -> ValueWithInterval | None:
     """From the lower end of what held to the upper end of what was too high, if both are known."""
     below, above = estimate(units.lower or ()), estimate(units.upper or ())
     if (middle := below or above) is None:
@@ -142,4 +146,4 @@ def _by_student(units: OfRig) -> Figure | None:
     interval = None
     if below and above and below.interval and above.interval:
         interval = Interval(low=math.exp(below.interval.low), high=math.exp(above.interval.high))
-    return Figure(value=math.exp(middle.mean), interval=interval)
+    return ValueWithInterval(value=math.exp(middle.mean), interval=interval)

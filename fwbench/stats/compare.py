@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from fwbench.model.base import Frozen
 from fwbench.stats import student
-from fwbench.stats.estimate import CONFIDENCE, FEWEST, Interval
+from fwbench.stats.estimate import CONFIDENCE, MIN_VALUES, Interval
 from fwbench.stats.holm import holm
 from fwbench.stats.power import detectable
 
@@ -15,23 +15,23 @@ Values = Mapping[str, Mapping[int, float]]
 """One side of a comparison: by rig and block, a run's throughput or latency, above 0."""
 
 
-class Unit(StrEnum):
+class Replicate(StrEnum):
     """What was repeated, and so what the interval speaks of."""
 
     BLOCK = "block"
     RIG = "rig"
 
 
-class Word(StrEnum):
+class Outcome(StrEnum):
     """What may be said of a contender beside its baseline."""
 
     FASTER = "faster"
     SLOWER = "slower"
-    EQUAL = "equal"
-    NOT_SHOWN = "not shown"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
 
 
-class Paired(Frozen):
+class RatioEstimate(Frozen):
     """The contender's values divided by the baseline's, over `n` units; `log_ratios` has each.
 
     `p_value` is that of this pair alone, two-sided, for "the ratio is 1".
@@ -40,21 +40,22 @@ class Paired(Frozen):
     ratio: float
     interval: Interval
     n: int
-    unit: Unit
+    unit: Replicate
     p_value: float
     log_ratios: tuple[float, ...]
 
 
-class Comparison(Paired):
+class Comparison(RatioEstimate):
     """A pair, judged among all that are asked about at once.
 
-    `p_adjusted` is Holm's. `interval` stays the pair's own, so it may leave out 1 where the word is
-    *not shown*. `margin` is 0.02 for "equal within 2 %". `noise_floor` and `detectable` are ratios
-    above 1; a difference has to pass both. None: the session had no A/A pair.
+    `p_adjusted` is Holm's. `interval` stays the pair's own, so it may exclude 1 where the
+    outcome is *inconclusive*. `margin` is 0.02 for "equivalent within 2 %". `noise_floor` and
+    `detectable` are ratios above 1; a difference has to exceed both. None: the session had no A/A
+    pair.
     """
 
     p_adjusted: float
-    word: Word
+    outcome: Outcome
     margin: float
     noise_floor: float | None
     below_noise_floor: bool
@@ -67,7 +68,7 @@ class NoComparison(Frozen):
     reason: str
 
 
-def paired(contender: Values, baseline: Values) -> Paired | NoComparison:
+def paired_ratio(contender: Values, baseline: Values) -> RatioEstimate | NoComparison:
     """The ratio of two sides, with its interval, from the runs that both have.
 
     Both runs of a block see the same state of the machine, so each block gives one log ratio. On
@@ -88,18 +89,18 @@ def paired(contender: Values, baseline: Values) -> Paired | NoComparison:
     by_rig = [_log_ratios(contender.get(rig, {}), baseline.get(rig, {})) for rig in rigs]
     if len(rigs) > 1:
         units = [statistics.fmean(logs) for logs in by_rig if logs]
-        if len(units) < FEWEST:
-            have = _have(len(units), Unit.RIG)
+        if len(units) < MIN_VALUES:
+            have = _replicate_count(len(units), Replicate.RIG)
             return NoComparison(reason=f"{have}; one rig alone can be compared on its own")
-        return _by_student(units, Unit.RIG)
+        return _by_student(units, Replicate.RIG)
     units = [log for logs in by_rig for log in logs]
-    if len(units) < FEWEST:
-        return NoComparison(reason=_have(len(units), Unit.BLOCK))
-    return _by_student(units, Unit.BLOCK)
+    if len(units) < MIN_VALUES:
+        return NoComparison(reason=_replicate_count(len(units), Replicate.BLOCK))
+    return _by_student(units, Replicate.BLOCK)
 
 
-def family(
-    pairs: Mapping[str, Paired | NoComparison],
+def judge_family(
+    pairs: Mapping[str, RatioEstimate | NoComparison],
     *,
     margin: float,
     noise_floors: Mapping[str, float],
@@ -108,10 +109,10 @@ def family(
     """The words for all pairs that are asked about at once, under the names given.
 
     *faster*, *slower*: the p-value, after Holm over the family, is below 5 %, and the ratio is
-    further from 1 than the noise floor. *equal*, which goes first: the whole 95 % interval lies
-    within [1 / (1 + margin), 1 + margin], and the noise floor does too. That is TOST, the two
+    further from 1 than the noise floor. *equivalent*, which goes first: the whole 95 % interval
+    lies within [1 / (1 + margin), 1 + margin], and the noise floor does too. That is TOST, the two
     one-sided tests (Schuirmann 1987), at 2.5 % each; its usual 5 % would ask for the 90 % interval
-    only, so this errs towards *not shown*. Equality is not adjusted for the size of the family.
+    only, so this errs towards *inconclusive*. Equality is not adjusted for the size of the family.
 
     `higher_is_better` tells throughput from latency. `noise_floors` has the ratio of each one's A/A
     pair, on whichever side of 1: the baseline beside its twin in the same setting, which is no
@@ -124,7 +125,7 @@ def family(
     anyway, it costs nothing, while the far end takes the power from 80 % to 56 %. Neither heals an
     unsound one: an A/A interval that leaves out 1 has to be told beside the claims.
     """
-    measured = {name: pair for name, pair in pairs.items() if isinstance(pair, Paired)}
+    measured = {name: pair for name, pair in pairs.items() if isinstance(pair, RatioEstimate)}
     adjusted = dict(zip(measured, holm([p.p_value for p in measured.values()]), strict=True))
     found: dict[str, Comparison | NoComparison] = {}
     for name, pair in pairs.items():
@@ -132,19 +133,21 @@ def family(
             found[name] = pair
             continue
         noise_floor = noise_floors.get(name)
-        below = noise_floor is not None and _distance(pair.ratio) <= _distance(noise_floor)
+        below = noise_floor is not None and _distance_from_one(pair.ratio) <= _distance_from_one(
+            noise_floor
+        )
         if _lies_within(margin, pair.interval, noise_floor):
-            word = Word.EQUAL
+            word = Outcome.EQUIVALENT
         elif adjusted[name] < 1 - CONFIDENCE and not below:
-            word = Word.FASTER if (pair.ratio > 1) == higher_is_better[name] else Word.SLOWER
+            word = Outcome.FASTER if (pair.ratio > 1) == higher_is_better[name] else Outcome.SLOWER
         else:
-            word = Word.NOT_SHOWN
+            word = Outcome.INCONCLUSIVE
         found[name] = Comparison(
             **dict(pair),
             p_adjusted=adjusted[name],
-            word=word,
+            outcome=word,
             margin=margin,
-            noise_floor=None if noise_floor is None else math.exp(_distance(noise_floor)),
+            noise_floor=None if noise_floor is None else math.exp(_distance_from_one(noise_floor)),
             below_noise_floor=below,
             detectable=detectable(statistics.stdev(pair.log_ratios), pair.n, len(measured)),
         )
@@ -157,7 +160,7 @@ def _lies_within(margin: float, interval: Interval, noise_floor: float | None) -
     return fine_enough and low <= interval.low and interval.high <= high
 
 
-def _distance(ratio: float) -> float:
+def _distance_from_one(ratio: float) -> float:
     """How far from 1, on whichever side."""
     return abs(math.log(ratio))
 
@@ -167,15 +170,15 @@ def _log_ratios(contender: Mapping[int, float], baseline: Mapping[int, float]) -
     return [math.log(contender[block]) - math.log(baseline[block]) for block in blocks]
 
 
-def _have(units: int, unit: Unit) -> str:
-    return f"{units} {unit}{'' if units == 1 else 's'} with values of both, {FEWEST} are needed"
+def _replicate_count(units: int, unit: Replicate) -> str:
+    return f"{units} {unit}{'' if units == 1 else 's'} with values of both, {MIN_VALUES} are needed"
 
 
-def _by_student(log_ratios: Sequence[float], unit: Unit) -> Paired:
+def _by_student(log_ratios: Sequence[float], unit: Replicate) -> RatioEstimate:
     n, mean = len(log_ratios), statistics.fmean(log_ratios)
     error = statistics.stdev(log_ratios) / math.sqrt(n)
     half = student.quantile(n - 1, (1 + CONFIDENCE) / 2) * error
-    return Paired(
+    return RatioEstimate(
         ratio=math.exp(mean),
         interval=Interval(low=math.exp(mean - half), high=math.exp(mean + half)),
         n=n,

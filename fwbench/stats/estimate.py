@@ -8,7 +8,7 @@ from fwbench.model.base import Frozen
 from fwbench.stats import student
 
 CONFIDENCE = 0.95
-FEWEST = 3  # simulated: from three values on, Student's t holds its 95 %; a bootstrap does not
+MIN_VALUES = 3  # simulated: from three values on, Student's t holds its 95 %; a bootstrap does not
 
 
 class Interval(Frozen):
@@ -44,7 +44,7 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     n, mean = len(values), statistics.fmean(values)
     deviation = statistics.stdev(values) if n > 1 else None
     interval = None
-    if deviation is not None and n >= FEWEST:
+    if deviation is not None and n >= MIN_VALUES:
         half = student.quantile(n - 1, (1 + CONFIDENCE) / 2) * deviation / math.sqrt(n)
         interval = Interval(low=mean - half, high=mean + half)
     return Estimate(

@@ -11,7 +11,7 @@ from fwbench.stats.search import OVERLOADED
 _HEAVIEST_FIRST = (Level.INVALID, Level.SUSPECT, Level.NOTE)
 
 
-class Doubt(Frozen):
+class FindingSummary(Frozen):
     """A finding as it was first seen, with everybody who has it and in how many runs."""
 
     code: str
@@ -23,7 +23,7 @@ class Doubt(Frozen):
     contenders: tuple[str, ...]
 
 
-def doubts(records: Sequence[Record]) -> tuple[Doubt, ...]:
+def summarise_findings(records: Sequence[Record]) -> tuple[FindingSummary, ...]:
     """Each code once, the heaviest first, then as they came up.
 
     A note says how to read a run's numbers; of an invalid run there are none to read. That a rate
@@ -37,11 +37,11 @@ def doubts(records: Sequence[Record]) -> tuple[Doubt, ...]:
             if finding.level is not Level.NOTE or is_believed(record):
                 by_code.setdefault(finding.code, []).append((record, finding))
     found = [
-        Doubt(
+        FindingSummary(
             **dict(seen[0][1]),
             first_run=seen[0][0].run.id,
             runs=len(seen),
-            contenders=tuple(dict.fromkeys(record.run.trial.name for record, _ in seen)),
+            contenders=tuple(dict.fromkeys(record.run.trial.label for record, _ in seen)),
         )
         for seen in by_code.values()
     ]

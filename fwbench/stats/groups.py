@@ -8,21 +8,25 @@ from fwbench.model.run import Plan, Trial
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
 from fwbench.stats import samples
-from fwbench.stats.compare import NoComparison, Paired, family, paired
+from fwbench.stats.compare import NoComparison, RatioEstimate, judge_family, paired_ratio
 from fwbench.stats.estimate import estimate, median_interval
-from fwbench.stats.search import censored, highest_rate
-from fwbench.stats.summary import Compared, Group, Latency, TrialSummary
+from fwbench.stats.search import censored_message, highest_rate
+from fwbench.stats.summary import ComparisonGroup, ContenderComparison, Latency, TrialSummary
 
 
 def groups(
     suite: Suite, plan: Plan, rigs: tuple[str, ...], records: Sequence[Record]
-) -> list[Group]:
+) -> list[ComparisonGroup]:
     """One for each setting on these rigs; everything that is compared in them is one family."""
     rig = rigs[0] if len(rigs) == 1 else None
     settings = suite.settings
     trials = sorted(
         {run.trial for run in plan.runs},
-        key=lambda t: (settings.index(t.setting), suite.contenders.index(t.contender), t.twin),
+        key=lambda t: (
+            settings.index(t.setting),
+            suite.contenders.index(t.contender),
+            t.aa_control,
+        ),
     )
     by_trial: dict[Trial, list[Record]] = {trial: [] for trial in trials}
     for record in records:
@@ -30,30 +34,30 @@ def groups(
             by_trial.setdefault(record.run.trial, []).append(record)
     pairs = {setting: _pairs(suite, setting, rigs, by_trial) for setting in settings}
     noises = {
-        setting: next((one for trial, one in compared.items() if trial.twin), None)
+        setting: next((one for trial, one in compared.items() if trial.aa_control), None)
         for setting, compared in pairs.items()
     }
     judged = _judged(suite, pairs, noises)
     return [
-        Group(
+        ComparisonGroup(
             rig=rig,
             rigs=rigs,
             label=setting.label,
             setting=setting,
-            kind=setting.load.kind,
+            hardware_group=setting.load.kind,
             trials=tuple(
                 _trial(trial, by_trial[trial])
                 for trial in trials
                 if rig is not None and trial.setting == setting
             ),
-            noise=noises[setting],
+            noise_floor=noises[setting],
             comparisons=tuple(judged[setting]),
         )
         for setting in settings
     ]
 
 
-Pairs = dict[Trial, Compared]
+Pairs = dict[Trial, ContenderComparison]
 """Each trial beside the baseline's in its setting, the A/A control's among them."""
 
 Side = tuple[Trial, Sequence[Record]]
@@ -62,10 +66,11 @@ Side = tuple[Trial, Sequence[Record]]
 def _pairs(
     suite: Suite, setting: Setting, rigs: Sequence[str], by_trial: dict[Trial, list[Record]]
 ) -> Pairs:
-    if not suite.compares:
+    if not suite.makes_claims:
         return {}
     baseline, control = (
-        Trial(contender=str(suite.baseline), twin=twin, **dict(setting)) for twin in (False, True)
+        Trial(contender=str(suite.baseline), aa_control=is_control, **dict(setting))
+        for is_control in (False, True)
     )
     # The rest of a session may have neither of the two.
     here: dict[Trial, list[Record]] = {control: []}
@@ -76,12 +81,12 @@ def _pairs(
     }
 
 
-def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> Compared:
+def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> ContenderComparison:
     metric = samples.metric(baseline[0].load.kind)
     sides = (baseline, contender)
     lacking = {rig: why for rig in rigs if (why := _lacking(sides, rig)) is not None}
     used = [rig for rig in rigs if rig not in lacking]
-    result: Paired | NoComparison
+    result: RatioEstimate | NoComparison
     if not used:
         on = f" on rig {rigs[0]}" if len(rigs) > 1 else ""
         result = NoComparison(reason=lacking[rigs[0]] + on)
@@ -95,14 +100,18 @@ def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> Compared:
             }
             for _, records in (contender, baseline)
         )
-        result = paired(ours, theirs)
-    return Compared(
-        name=contender[0].name,
-        baseline=baseline[0].name,
+        result = paired_ratio(ours, theirs)
+    return ContenderComparison(
+        label=contender[0].label,
+        baseline=baseline[0].label,
         metric=metric,
         result=result,
-        left_out=sum(not samples.tells(record) for _, records in sides for record in records),
-        without=tuple(f"{rig}, where {why}" for rig, why in lacking.items()) if used else (),
+        excluded_rigs=sum(
+            not samples.has_answer(record) for _, records in sides for record in records
+        ),
+        excluded_reason=tuple(f"{rig}, where {why}" for rig, why in lacking.items())
+        if used
+        else (),
     )
 
 
@@ -110,7 +119,7 @@ def _lacking(sides: Sequence[Side], rig: str) -> str | None:
     """Why a rig can be no part of a comparison: which side has too few runs there."""
     for trial, records in sides:
         if (why := samples.too_few(_on(rig, records))) is not None:
-            return f"{trial.name} has {why}"
+            return f"{trial.label} has {why}"
     return None
 
 
@@ -119,8 +128,8 @@ def _censored(sides: Sequence[Side], rigs: Sequence[str]) -> str | None:
     said = []
     for trial, records in sides:
         found = [one for rig in rigs for one in samples.brackets(_on(rig, records))]
-        if (why := censored(found)) is not None:
-            said.append(f"{trial.name} {why}")
+        if (why := censored_message(found)) is not None:
+            said.append(f"{trial.label} {why}")
     return "; ".join(said) or None
 
 
@@ -129,21 +138,21 @@ def _on(rig: str, records: Sequence[Record]) -> list[Record]:
 
 
 def _judged(
-    suite: Suite, pairs: dict[Setting, Pairs], noises: dict[Setting, Compared | None]
-) -> dict[Setting, list[Compared]]:
+    suite: Suite, pairs: dict[Setting, Pairs], noises: dict[Setting, ContenderComparison | None]
+) -> dict[Setting, list[ContenderComparison]]:
     """Each comparison with its word; Holm's correction is over the settings together."""
     everything = {
-        f"{number} {trial.name}": (setting, one)
+        f"{number} {trial.label}": (setting, one)
         for number, (setting, compared) in enumerate(pairs.items())
         for trial, one in compared.items()
-        if not trial.twin
+        if not trial.aa_control
     }
     floors = {
         name: noise.result.ratio
         for name, (setting, _) in everything.items()
-        if (noise := noises[setting]) is not None and isinstance(noise.result, Paired)
+        if (noise := noises[setting]) is not None and isinstance(noise.result, RatioEstimate)
     }
-    results = family(
+    results = judge_family(
         {name: one.result for name, (_, one) in everything.items()},
         margin=suite.margin_percent / 100,
         noise_floors=floors,
@@ -151,11 +160,11 @@ def _judged(
             name: one.metric.higher_is_better for name, (_, one) in everything.items()
         },
     )
-    judged: dict[Setting, list[Compared]] = {setting: [] for setting in pairs}
+    judged: dict[Setting, list[ContenderComparison]] = {setting: [] for setting in pairs}
     for name, (setting, one) in everything.items():
-        if isinstance(one.result, Paired) and name not in floors:
+        if isinstance(one.result, RatioEstimate) and name not in floors:
             # Without a ratio of the A/A pair nobody knows what is noise.
-            update: dict[str, object] = {"unclaimed": "the A/A control gives no noise floor"}
+            update: dict[str, object] = {"no_claim_reason": "the A/A control gives no noise floor"}
         else:
             update = {"result": results[name]}
         judged[setting].append(one.model_copy(update=update))
@@ -163,22 +172,22 @@ def _judged(
 
 
 def _trial(trial: Trial, records: Sequence[Record]) -> TrialSummary:
-    used = [record for record in records if samples.tells(record)]
-    believed = samples.believed(records)
+    used = [record for record in records if samples.has_answer(record)]
+    believed = samples.believed_records(records)
     withheld = samples.too_few(records) if records else None
     kind = trial.load.kind
     return TrialSummary(
-        name=trial.name,
+        label=trial.label,
         contender=trial.contender,
-        twin=trial.twin,
+        aa_control=trial.aa_control,
         trial=trial.id,
         executed=len(records),
         used=len(used),
         invalid=len(records) - len(used),
-        suspect=sum(record.verdict.word == "suspect" for record in records),
+        suspect=sum(record.verdict.status == "suspect" for record in records),
         throughput=None if kind is LoadKind.SEARCH else estimate(samples.throughputs(believed)),
         latency=_latencies(believed, corrected=kind is LoadKind.FIXED_RATE),
-        latency_as_sent=_latencies(believed, corrected=False)
+        uncorrected_latency=_latencies(believed, corrected=False)
         if kind is LoadKind.FIXED_RATE
         else {},
         highest_rate=None

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from fwbench.model.base import Frozen
-from fwbench.model.fingerprint import Difference, RigFingerprint, between_rigs, of_rig
+from fwbench.model.fingerprint import Difference, RigFingerprint, rig_differences, rig_fingerprint
 from fwbench.model.host import Rig
-from fwbench.model.record import Header, HostFacts
+from fwbench.model.record import HostFacts, SessionHeader
 
 _INSTANCE_TYPE = "instance type"
 
 
-class Kind(Frozen):
+class HardwareGroup(Frozen):
     """Rigs with the same fingerprint: hosts, images and network path.
 
     `name` is the instance type of the targets, or what is known instead; two kinds never share it.
@@ -27,16 +27,16 @@ class Kind(Frozen):
     cpus: float | None
     price_per_hour: float | None
     several_prices: bool
-    differs: tuple[Difference, ...] = Field(description="from the first kind, which is `one`")
+    differences: tuple[Difference, ...] = Field(description="from the first kind, which is `one`")
 
 
-def kinds(header: Header) -> tuple[Kind, ...]:
+def hardware_groups(header: SessionHeader) -> tuple[HardwareGroup, ...]:
     """The kinds of rigs of a session: by price, those of unknown price last, then CPUs and name."""
     facts = {one.host: one for one in header.facts}
     alike: dict[str, list[Rig]] = {}
     prints: dict[str, RigFingerprint] = {}
     for rig in header.rigs:
-        found = of_rig(rig, facts, header.suite.contenders)
+        found = rig_fingerprint(rig, facts, header.suite.contenders)
         alike.setdefault(found.digest, []).append(rig)
         prints[found.digest] = found
     names = _names(alike, facts)
@@ -52,22 +52,24 @@ def kinds(header: Header) -> tuple[Kind, ...]:
     )
     first = prints[ordered[0].fingerprint] if ordered else None
     return tuple(
-        kind.model_copy(update={"differs": between_rigs(first, prints[kind.fingerprint])})
+        kind.model_copy(update={"differences": rig_differences(first, prints[kind.fingerprint])})
         for kind in ordered
         if first is not None
     )
 
 
-def besides_the_type(kind: Kind) -> tuple[Difference, ...]:
+def other_differences(kind: HardwareGroup) -> tuple[Difference, ...]:
     """What differs from the first kind besides the instance type of the targets."""
-    return tuple(one for one in kind.differs if one.what != _INSTANCE_TYPE)
+    return tuple(one for one in kind.differences if one.subject != _INSTANCE_TYPE)
 
 
-def _kind(name: str, digest: str, rigs: Sequence[Rig], facts: Mapping[str, HostFacts]) -> Kind:
+def _kind(
+    name: str, digest: str, rigs: Sequence[Rig], facts: Mapping[str, HostFacts]
+) -> HardwareGroup:
     known = facts.get(rigs[0].target.name)
     prices = {one.price_per_hour for rig in rigs if (one := facts.get(rig.target.name))}
     several = len(prices) > 1
-    return Kind(
+    return HardwareGroup(
         name=name,
         fingerprint=digest,
         rigs=tuple(rig.name for rig in rigs),
@@ -75,7 +77,7 @@ def _kind(name: str, digest: str, rigs: Sequence[Rig], facts: Mapping[str, HostF
         cpus=None if known is None else known.cpus,
         price_per_hour=None if several or not prices else next(iter(prices)),
         several_prices=several,
-        differs=(),
+        differences=(),
     )
 
 

@@ -3,7 +3,7 @@
 import math
 
 from fwbench.stats import student
-from fwbench.stats.estimate import CONFIDENCE, FEWEST
+from fwbench.stats.estimate import CONFIDENCE, MIN_VALUES
 
 POWER = 0.80
 
@@ -29,4 +29,4 @@ def expected_detectable(sd_of_log_ratio: float, blocks: int, comparisons: int = 
     None where blocks are too few for any comparison. Until a session says better, 0.02 stands for
     a quiet host and 0.05 for a noisy one.
     """
-    return detectable(sd_of_log_ratio, blocks, comparisons) if blocks >= FEWEST else None
+    return detectable(sd_of_log_ratio, blocks, comparisons) if blocks >= MIN_VALUES else None

@@ -11,7 +11,7 @@ from fwbench.stats import samples
 from fwbench.stats.samples import Metric
 
 
-class OfRig(NamedTuple):
+class RigValues(NamedTuple):
     """One logarithm a block: of what held, and of what was too high.
 
     But for a search both are the same. `upper` is None where a block held every rate tried, `lower`
@@ -22,29 +22,31 @@ class OfRig(NamedTuple):
     upper: tuple[float, ...] | None
 
 
-Told = Mapping[str, OfRig]
+Told = Mapping[str, RigValues]
 """By rig, of those that tell."""
 
 
-def of_rig(records: Sequence[Record], setting: Setting) -> OfRig | None:
+def rig_values(records: Sequence[Record], setting: Setting) -> RigValues | None:
     """From the runs of one contender in one setting on one rig; None if these are too few."""
     if setting.load.search is None:
-        values = samples.by_block(samples.believed(records), samples.metric(setting.load.kind))
+        values = samples.by_block(
+            samples.believed_records(records), samples.metric(setting.load.kind)
+        )
         logs = tuple(math.log(value) for value in values.values())
-        return OfRig(logs, logs) if logs else None
+        return RigValues(logs, logs) if logs else None
     found = [] if samples.too_few(records) else samples.brackets(records)
     if not found:
         return None
-    return OfRig(
-        _all([one.held and math.log(one.held) for one in found]),
-        _all([one.too_high and math.log(one.too_high) for one in found]),
+    return RigValues(
+        _all([one.passed and math.log(one.passed) for one in found]),
+        _all([one.failed and math.log(one.failed) for one in found]),
     )
 
 
-def middles(told: Told, metric: Metric) -> OfRig:
+def rig_medians(told: Told, metric: Metric) -> RigValues:
     """One number for each rig: of p99s the median of its runs, of everything else the mean."""
     middle = statistics.median if metric is Metric.P99 else statistics.fmean
-    return OfRig(
+    return RigValues(
         _all([None if one.lower is None else middle(one.lower) for one in told.values()]),
         _all([None if one.upper is None else middle(one.upper) for one in told.values()]),
     )

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from fwbench.model.load import LoadKind, Search
 from fwbench.model.record import Record
-from fwbench.stats.estimate import FEWEST
-from fwbench.stats.search import Bracket, bracket, held
+from fwbench.stats.estimate import MIN_VALUES
+from fwbench.stats.search import Bracket, bracket, passed
 
 PERCENTILES = {
     "p50": "p50_us",
@@ -52,15 +52,15 @@ def throughput(record: Record) -> float | None:
     connections that leaves out for how long each of them lived.
     """
     loaded = record.observation.load
-    if not is_believed(record) or loaded is None or loaded.figures is None:
+    if not is_believed(record) or loaded is None or loaded.summary is None:
         return None
     observed = record.observation
-    several = observed.together is not None
-    window_s = observed.common_s if several else record.run.trial.load.duration_s
+    several = observed.overlap is not None
+    window_s = observed.overlap_s if several else record.run.trial.load.duration_s
     if several or window_s is not None:
         return loaded.log.successful_rows / window_s if loaded.log and window_s else None
-    elapsed_s = loaded.figures.elapsed_s
-    return loaded.figures.requests_succeeded / elapsed_s if elapsed_s else None
+    elapsed_s = loaded.summary.elapsed_s
+    return loaded.summary.requests_succeeded / elapsed_s if elapsed_s else None
 
 
 def throughputs(records: Sequence[Record]) -> tuple[float, ...]:
@@ -71,18 +71,18 @@ def throughputs(records: Sequence[Record]) -> tuple[float, ...]:
 
 def is_believed(record: Record) -> bool:
     """Whether the run's numbers may be used: it is valid or, at worst, suspect."""
-    return record.verdict.word != "invalid"
+    return record.verdict.status != "invalid"
 
 
-def tells(record: Record) -> bool:
+def has_answer(record: Record) -> bool:
     """Whether the run has an answer to its question; of a search's step, "too high" is one."""
     search = record.run.trial.load.search
-    return is_believed(record) if search is None else held(record, search) is not None
+    return is_believed(record) if search is None else passed(record, search) is not None
 
 
-def believed(records: Sequence[Record]) -> list[Record]:
+def believed_records(records: Sequence[Record]) -> list[Record]:
     """The runs of a trial on a rig that may be used; none where these are `too_few`."""
-    return [] if too_few(records) else [record for record in records if tells(record)]
+    return [] if too_few(records) else [record for record in records if has_answer(record)]
 
 
 def too_few(records: Sequence[Record]) -> str | None:
@@ -99,7 +99,7 @@ def too_few(records: Sequence[Record]) -> str | None:
         ended = [one for one in steps(records, search) if len(one) >= search.steps or None in one]
         told = [bracket(search, one) is not None for one in ended]
     used, executed = sum(told), len(told)
-    needed = max(math.ceil(executed / 2), min(FEWEST, executed))
+    needed = max(math.ceil(executed / 2), min(MIN_VALUES, executed))
     if records and used >= needed:
         return None
     if not used:
@@ -133,7 +133,7 @@ def by_block(records: Sequence[Record], metric: Metric) -> dict[int, float]:
         found = {
             block: bracket(search, of_block) for block, of_block in _steps(records, search).items()
         }
-        return {block: one.held for block, one in found.items() if one and one.held}
+        return {block: one.passed for block, one in found.items() if one and one.passed}
     of = throughput if metric is Metric.THROUGHPUT else p99_us
     values = ((record.run.block, of(record)) for record in records)
     return {block: value for block, value in values if value}
@@ -161,7 +161,7 @@ def _steps(records: Sequence[Record], search: Search) -> dict[int, tuple[bool | 
     ordered = sorted(records, key=lambda record: (record.run.block, record.run.step or 0))
     found: dict[int, tuple[bool | None, ...]] = {}
     for record in ordered:
-        found[record.run.block] = (*found.get(record.run.block, ()), held(record, search))
+        found[record.run.block] = (*found.get(record.run.block, ()), passed(record, search))
     return found
 
 
@@ -169,6 +169,6 @@ def _percentile(record: Record, field: str, *, corrected: bool) -> float | None:
     load = record.observation.load
     if not is_believed(record) or load is None or load.log is None:
         return None
-    percentiles = load.log.corrected if corrected else load.log.latency
+    percentiles = load.log.corrected_latency if corrected else load.log.latency
     value = None if percentiles is None else getattr(percentiles, field)
     return None if value is None else float(value)

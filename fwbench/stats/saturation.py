@@ -10,7 +10,7 @@ from fwbench.model.record import Record
 from fwbench.model.suite import Suite
 
 
-class Saturated(Frozen):
+class SaturatedClients(Frozen):
     """A rig with runs in which a load thread was too busy, and how many clients it needs at least.
 
     `busiest_cores` is that of the busiest thread of all of them. `clients_needed` would bring it
@@ -24,9 +24,9 @@ class Saturated(Frozen):
     clients_needed: int
 
 
-def saturated(
+def saturated_clients(
     suite: Suite, rigs: Sequence[Rig], records: Sequence[Record]
-) -> tuple[Saturated, ...]:
+) -> tuple[SaturatedClients, ...]:
     """Each rig on which a run has the finding `client-saturated`."""
     limit = suite.thresholds.load_thread_cores
     found = []
@@ -40,7 +40,7 @@ def saturated(
         busiest = max((_busiest(record.observation) for record in these), default=0.0)
         if these:
             found.append(
-                Saturated(
+                SaturatedClients(
                     rig=rig.name,
                     runs=len(these),
                     clients=len(rig.clients),

@@ -19,8 +19,8 @@ class Bracket(Frozen):
     None where every rate tried was too high, or none was.
     """
 
-    held: float | None
-    too_high: float | None
+    passed: float | None
+    failed: float | None
 
 
 class HighestRate(Frozen):
@@ -39,10 +39,10 @@ class HighestRate(Frozen):
     at_least: float | None
     below: float | None
     brackets: tuple[Bracket, ...]
-    unknown: int
+    undetermined_blocks: int
 
 
-def held(record: Record, search: Search) -> bool | None:
+def passed(record: Record, search: Search) -> bool | None:
     """Whether the server kept up with the step's rate and its p99 under the bound.
 
     The p99 is the one corrected for coordinated omission. None if the run does not tell, because it
@@ -52,7 +52,7 @@ def held(record: Record, search: Search) -> bool | None:
     if invalid:
         return False if invalid <= OVERLOADED else None
     load = record.observation.load
-    corrected = None if load is None or load.log is None else load.log.corrected
+    corrected = None if load is None or load.log is None else load.log.corrected_latency
     if corrected is None or corrected.p99_us is None:
         return None
     return corrected.p99_us <= search.p99_ms * 1e3
@@ -73,8 +73,8 @@ def bracket(search: Search, steps: Sequence[bool | None]) -> Bracket | None:
         return None
     low, high = _left(search, steps)
     return Bracket(
-        held=_rounded(low) if True in steps else None,
-        too_high=_rounded(high) if False in steps else None,
+        passed=_rounded(low) if True in steps else None,
+        failed=_rounded(high) if False in steps else None,
     )
 
 
@@ -82,8 +82,8 @@ def highest_rate(search: Search, blocks: Iterable[Sequence[bool | None]]) -> Hig
     """The answer over all blocks, each given by its steps in order."""
     found = [bracket(search, steps) for steps in blocks]
     brackets = tuple(one for one in found if one is not None)
-    lower = _mean_of_logs([one.held for one in brackets])
-    upper = _mean_of_logs([one.too_high for one in brackets])
+    lower = _mean_of_logs([one.passed for one in brackets])
+    upper = _mean_of_logs([one.failed for one in brackets])
     interval = None
     if lower and upper and lower.interval and upper.interval:
         interval = Interval(low=math.exp(lower.interval.low), high=math.exp(upper.interval.high))
@@ -94,11 +94,11 @@ def highest_rate(search: Search, blocks: Iterable[Sequence[bool | None]]) -> Hig
         at_least=math.exp(lower.mean) if lower and not upper else None,
         below=math.exp(upper.mean) if upper and not lower else None,
         brackets=brackets,
-        unknown=len(found) - len(brackets),
+        undetermined_blocks=len(found) - len(brackets),
     )
 
 
-def censored(brackets: Sequence[Bracket]) -> str | None:
+def censored_message(brackets: Sequence[Bracket]) -> str | None:
     """Which blocks lie beyond the range, in words with what to do; None if none does.
 
     They are in no comparison, and neither are the others then: those that are left would be chosen
@@ -106,8 +106,8 @@ def censored(brackets: Sequence[Bracket]) -> str | None:
     """
     said = []
     for rates, held, remedy in (
-        ([one.too_high for one in brackets], "every rate tried", "raise `highest`"),
-        ([one.held for one in brackets], "none of the rates tried", "lower `lowest`"),
+        ([one.failed for one in brackets], "every rate tried", "raise `highest`"),
+        ([one.passed for one in brackets], "none of the rates tried", "lower `lowest`"),
     ):
         if number := rates.count(None):
             said.append(f"held {held} in {number} of {len(rates)} blocks: {remedy}")

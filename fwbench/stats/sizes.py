@@ -8,12 +8,12 @@ from fwbench.model.run import Trial
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Preset, Suite
 from fwbench.stats import samples
-from fwbench.stats.cells import Cell, cells
+from fwbench.stats.cells import SizeCell, size_cells
 from fwbench.stats.compare import NoComparison
-from fwbench.stats.hardware_groups import Kind
-from fwbench.stats.rig_values import Told, of_rig
+from fwbench.stats.hardware_groups import HardwareGroup
+from fwbench.stats.rig_values import Told, rig_values
 from fwbench.stats.samples import Metric
-from fwbench.stats.size_ratios import JudgedSizeRatio, compared, judged
+from fwbench.stats.size_ratios import JudgedSizeRatio, judge_sizes, size_ratio
 
 
 class SizeComparison(Frozen):
@@ -31,21 +31,21 @@ class SizeTable(Frozen):
     label: str
     setting: Setting
     metric: Metric
-    cells: tuple[Cell, ...]
+    cells: tuple[SizeCell, ...]
     comparisons: tuple[SizeComparison, ...]
 
 
-def by_size(
-    suite: Suite, kinds: Sequence[Kind], records: Sequence[Record]
+def size_tables(
+    suite: Suite, kinds: Sequence[HardwareGroup], records: Sequence[Record]
 ) -> tuple[SizeTable, ...]:
     """Every contender on every kind of rig, in each setting; a smoke test compares nothing."""
     own: dict[tuple[str, Trial], list[Record]] = {}
     for record in records:
         own.setdefault((record.run.rig, record.run.trial), []).append(record)
 
-    def told(setting: Setting, contender: str, kind: Kind) -> Told:
+    def told(setting: Setting, contender: str, kind: HardwareGroup) -> Told:
         trial = Trial(contender=contender, **dict(setting))
-        found = ((rig, of_rig(own.get((rig, trial), []), setting)) for rig in kind.rigs)
+        found = ((rig, rig_values(own.get((rig, trial), []), setting)) for rig in kind.rigs)
         return {rig: one for rig, one in found if one is not None}
 
     sides = {
@@ -53,9 +53,9 @@ def by_size(
         for setting in suite.settings
         for contender in suite.contenders
     }
-    found = judged(
+    found = judge_sizes(
         {
-            (setting, contender, side[0].name): (metric, compared(metric, side, all_sides[0]))
+            (setting, contender, side[0].name): (metric, size_ratio(metric, side, all_sides[0]))
             for (setting, contender), all_sides in sides.items()
             for metric in [samples.metric(setting.load.kind)]
             for side in all_sides[1:]
@@ -71,7 +71,7 @@ def by_size(
                 cell
                 for contender in suite.contenders
                 for kind, side in sides[setting, contender]
-                for cell in cells(contender, kind, samples.metric(setting.load.kind), side)
+                for cell in size_cells(contender, kind, samples.metric(setting.load.kind), side)
             ),
             comparisons=tuple(
                 SizeComparison(contender=contender, size=size, beside=kinds[0].name, result=result)

@@ -7,11 +7,11 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from fwbench.model.base import Frozen
-from fwbench.stats.compare import NoComparison, Paired
+from fwbench.stats.compare import NoComparison, RatioEstimate
 from fwbench.stats.estimate import Interval
 
 
-class Stopping(Frozen):
+class StoppingTarget(Frozen):
     """When to stop adding blocks: every 95 % interval is within ± `within_percent` of its ratio.
 
     Looking after each block and stopping at a narrow one favours intervals that are narrow by
@@ -47,7 +47,7 @@ class Decision(Frozen):
 
 
 def decide(
-    rule: Stopping, blocks: int, comparisons: Mapping[str, Paired | NoComparison]
+    rule: StoppingTarget, blocks: int, comparisons: Mapping[str, RatioEstimate | NoComparison]
 ) -> Decision:
     """Whether so many blocks are enough for all of these comparisons, by their names.
 
@@ -69,22 +69,22 @@ def decide(
     return Decision(stop=False, reason=f"{_blocks(blocks)} ({left}): {rule}")
 
 
-def within_percent(interval: Interval) -> float:
+def half_width_percent(interval: Interval) -> float:
     """How far a ratio's interval reaches to either side of it, in percent of the ratio."""
     return 100 * math.expm1(math.log(interval.high / interval.low) / 2)
 
 
-def _is_narrow(comparison: Paired | NoComparison, rule: Stopping) -> bool:
+def _is_narrow(comparison: RatioEstimate | NoComparison, rule: StoppingTarget) -> bool:
     return (
-        isinstance(comparison, Paired)
-        and within_percent(comparison.interval) <= rule.within_percent
+        isinstance(comparison, RatioEstimate)
+        and half_width_percent(comparison.interval) <= rule.within_percent
     )
 
 
-def _as_known(comparison: Paired | NoComparison) -> str:
+def _as_known(comparison: RatioEstimate | NoComparison) -> str:
     if isinstance(comparison, NoComparison):
         return f"can be no claim: {comparison.reason}"
-    return f"is within ±{within_percent(comparison.interval):.2g} %"
+    return f"is within ±{half_width_percent(comparison.interval):.2g} %"
 
 
 def _blocks(count: int) -> str:

@@ -3,31 +3,31 @@
 from collections.abc import Sequence
 
 from fwbench.model.event import Event
-from fwbench.model.record import Header, Record
+from fwbench.model.record import Record, SessionHeader
 from fwbench.model.run import Plan
 from fwbench.model.suite import Preset, Suite
 from fwbench.stats import hardware_groups as kinds_of_rigs
 from fwbench.stats import samples
 from fwbench.stats.compare import NoComparison
-from fwbench.stats.estimate import FEWEST
-from fwbench.stats.finding_summary import doubts
+from fwbench.stats.estimate import MIN_VALUES
+from fwbench.stats.finding_summary import summarise_findings
 from fwbench.stats.groups import groups
-from fwbench.stats.hardware_groups import Kind
-from fwbench.stats.saturation import saturated
-from fwbench.stats.sizes import by_size
-from fwbench.stats.stopping import Stopping, decide
-from fwbench.stats.summary import Group, LostAttempt, RunSummary, Summary
+from fwbench.stats.hardware_groups import HardwareGroup
+from fwbench.stats.saturation import saturated_clients
+from fwbench.stats.sizes import size_tables
+from fwbench.stats.stopping import StoppingTarget, decide
+from fwbench.stats.summary import ComparisonGroup, LostAttempt, RunSummary, Summary
 
 
 def summarise(
-    header: Header,
+    header: SessionHeader,
     plan: Plan,
     records: Sequence[Record],
     lost: Sequence[Record] = (),
     events: Sequence[Event] = (),
 ) -> Summary:
     """All that the records of a session say; those of lost attempts are told and never used."""
-    suite, kinds = header.suite, kinds_of_rigs.kinds(header)
+    suite, kinds = header.suite, kinds_of_rigs.hardware_groups(header)
     return Summary(
         fwbench=header.fwbench,
         created_at=header.created_at,
@@ -36,31 +36,31 @@ def summarise(
         planned=len(plan.runs),
         executed=len(records),
         hosts=header.facts,
-        ended=_ended(header, records),
-        unit=_unit(suite, kinds),
-        kinds=kinds,
+        stopped_by=_ended(header, records),
+        replicate=_unit(suite, kinds),
+        hardware_groups=kinds,
         groups=tuple(_groups(header, plan, kinds, records)),
-        by_size=by_size(suite, kinds, records),
-        findings=doubts(records),
-        saturated=saturated(suite, header.rigs, records),
+        size_tables=size_tables(suite, kinds, records),
+        findings=summarise_findings(records),
+        saturated_clients=saturated_clients(suite, header.rigs, records),
         events=tuple(events),
-        lost=tuple(_lost(record) for record in lost),
+        lost_attempts=tuple(_lost_attempt(record) for record in lost),
         runs=tuple(_run(record) for record in records),
     )
 
 
-def narrow_enough(suite: Suite, plan: Plan, rig: str, records: Sequence[Record]) -> str | None:
+def stopping_reason(suite: Suite, plan: Plan, rig: str, records: Sequence[Record]) -> str | None:
     """By which rule a rig may stop before its last block, in words; None if it has to go on."""
     if suite.stop is None or not records:
         return None
-    rule = Stopping(
+    rule = StoppingTarget(
         within_percent=suite.stop.within_percent, at_least=suite.stop.at_least, at_most=suite.blocks
     )
     blocks = max(record.run.block for record in records)
     compared = {
-        f"{one.name}, {group.setting.label}": one.result
-        if one.unclaimed is None
-        else NoComparison(reason=one.unclaimed)
+        f"{one.label}, {group.setting.label}": one.result
+        if one.no_claim_reason is None
+        else NoComparison(reason=one.no_claim_reason)
         for group in groups(suite, plan, (rig,), records)
         for one in group.comparisons
     }
@@ -68,41 +68,41 @@ def narrow_enough(suite: Suite, plan: Plan, rig: str, records: Sequence[Record])
     return decision.reason if decision.stop else None
 
 
-def _ended(header: Header, records: Sequence[Record]) -> dict[str, str]:
+def _ended(header: SessionHeader, records: Sequence[Record]) -> dict[str, str]:
     """The rule's words for each rig; a rig whose last block is unfinished has not ended."""
     plan = Plan(seed=0, runs=tuple(record.run for record in records))
     found = {}
     for rig in header.rigs:
         own = [record for record in records if record.run.rig == rig.name]
-        ended = narrow_enough(header.suite, plan, rig.name, own)
+        ended = stopping_reason(header.suite, plan, rig.name, own)
         if ended is not None:
             found[rig.name] = ended
     return found
 
 
-def _unit(suite: Suite, kinds: Sequence[Kind]) -> str:
+def _unit(suite: Suite, kinds: Sequence[HardwareGroup]) -> str:
     """What the claims hold for, kind by kind: with three rigs of one, for that kind."""
     if suite.preset is Preset.SMOKE:
         return "nothing: a smoke test claims nothing"
     counts = [len(kind.rigs) for kind in kinds]
-    if max(counts, default=0) < FEWEST:
+    if max(counts, default=0) < MIN_VALUES:
         return "this rig alone" if sum(counts) == 1 else "each of these rigs alone"
     if len(kinds) == 1:
         return f"rigs like these {counts[0]}: the rig is the unit"
     return "; for ".join(_unit_of(kind) for kind in kinds)
 
 
-def _unit_of(kind: Kind) -> str:
+def _unit_of(kind: HardwareGroup) -> str:
     if len(kind.rigs) == 1:
         return f"the one rig of {kind.name} alone"
-    if len(kind.rigs) < FEWEST:
+    if len(kind.rigs) < MIN_VALUES:
         return f"each of the {len(kind.rigs)} rigs of {kind.name} alone"
     return f"rigs like these {len(kind.rigs)} of {kind.name}, the rig being the unit"
 
 
 def _groups(
-    header: Header, plan: Plan, kinds: Sequence[Kind], records: Sequence[Record]
-) -> list[Group]:
+    header: SessionHeader, plan: Plan, kinds: Sequence[HardwareGroup], records: Sequence[Record]
+) -> list[ComparisonGroup]:
     """Each rig on its own, in the order of the inventory; then those that are alike together."""
     suite = header.suite
     alone = [(rig.name,) for rig in header.rigs]
@@ -117,17 +117,17 @@ def _run(record: Record) -> RunSummary:
         rig=run.rig,
         block=run.block,
         step=run.step,
-        name=run.trial.name,
+        label=run.trial.label,
         trial=run.trial.id,
         offered_rate=record.observation.offered_rate,
-        verdict=record.verdict.word,
+        verdict=record.verdict.status,
         findings=tuple(finding.code for finding in record.verdict.findings),
         throughput=samples.throughput(record),
         p99_us=samples.p99_us(record),
-        together=record.observation.together,
+        overlap=record.observation.overlap,
     )
 
 
-def _lost(record: Record) -> LostAttempt:
+def _lost_attempt(record: Record) -> LostAttempt:
     why = record.observation.failure or "it left nothing"
-    return LostAttempt(id=record.run.id, rig=record.run.rig, attempt=record.attempt, why=why)
+    return LostAttempt(id=record.run.id, rig=record.run.rig, attempt=record.attempt, reason=why)

@@ -7,20 +7,20 @@ from pydantic import Field
 from fwbench.model.base import Frozen
 from fwbench.model.event import Event
 from fwbench.model.load import LoadKind
-from fwbench.model.observation import Together
+from fwbench.model.observation import ClientOverlap
 from fwbench.model.record import HostFacts
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
-from fwbench.stats.compare import Comparison, NoComparison, Paired
+from fwbench.stats.compare import Comparison, NoComparison, RatioEstimate
 from fwbench.stats.estimate import Estimate, Interval
-from fwbench.stats.finding_summary import Doubt
-from fwbench.stats.hardware_groups import Kind
+from fwbench.stats.finding_summary import FindingSummary
+from fwbench.stats.hardware_groups import HardwareGroup
 from fwbench.stats.samples import Metric
-from fwbench.stats.saturation import Saturated
+from fwbench.stats.saturation import SaturatedClients
 from fwbench.stats.search import HighestRate
 from fwbench.stats.sizes import SizeTable
 
-SCHEMA: Literal[2] = 2
+SCHEMA: Literal[1] = 1
 
 
 class Latency(Frozen):
@@ -50,9 +50,9 @@ class TrialSummary(Frozen):
     what the client saw.
     """
 
-    name: str
+    label: str
     contender: str
-    twin: bool
+    aa_control: bool
     trial: str = Field(description="its id")
     executed: int
     used: int
@@ -60,12 +60,12 @@ class TrialSummary(Frozen):
     suspect: int
     throughput: Estimate | None
     latency: dict[str, Latency]
-    latency_as_sent: dict[str, Latency]
+    uncorrected_latency: dict[str, Latency]
     highest_rate: HighestRate | None
     withheld: str | None
 
 
-class Compared(Frozen):
+class ContenderComparison(Frozen):
     """A contender beside its baseline, by `metric`: its values divided by the baseline's.
 
     The result is a `Paired`, which has no word, where nothing may be claimed: of the A/A pair, and
@@ -73,16 +73,16 @@ class Compared(Frozen):
     with the reason.
     """
 
-    name: str
+    label: str
     baseline: str
     metric: Metric
-    result: Comparison | Paired | NoComparison
-    left_out: int = Field(description="invalid runs of both")
-    without: tuple[str, ...]
-    unclaimed: str | None = None
+    result: Comparison | RatioEstimate | NoComparison
+    excluded_rigs: int = Field(description="invalid runs of both")
+    excluded_reason: tuple[str, ...]
+    no_claim_reason: str | None = None
 
 
-class Group(Frozen):
+class ComparisonGroup(Frozen):
     """What may be compared: one setting on one rig; where `rig` is None, over those of one kind.
 
     `noise` is the baseline's twin beside it: no difference that is nearer to 1 is claimed.
@@ -92,10 +92,10 @@ class Group(Frozen):
     rigs: tuple[str, ...]
     label: str
     setting: Setting
-    kind: LoadKind
+    hardware_group: LoadKind
     trials: tuple[TrialSummary, ...]
-    noise: Compared | None
-    comparisons: tuple[Compared, ...]
+    noise_floor: ContenderComparison | None
+    comparisons: tuple[ContenderComparison, ...]
 
 
 class RunSummary(Frozen):
@@ -105,14 +105,14 @@ class RunSummary(Frozen):
     rig: str
     block: int
     step: int | None
-    name: str
+    label: str
     trial: str
     offered_rate: float | None
     verdict: str
     findings: tuple[str, ...]
     throughput: float | None
     p99_us: float | None
-    together: Together | None
+    overlap: ClientOverlap | None
 
 
 class LostAttempt(Frozen):
@@ -121,7 +121,7 @@ class LostAttempt(Frozen):
     id: str
     rig: str
     attempt: int
-    why: str
+    reason: str
 
 
 class Summary(Frozen):
@@ -134,7 +134,7 @@ class Summary(Frozen):
     which are in the session's records.
     """
 
-    schema_version: Literal[2] = SCHEMA
+    schema_version: Literal[1] = SCHEMA
     fwbench: str
     created_at: str
     suite: Suite
@@ -142,13 +142,13 @@ class Summary(Frozen):
     planned: int
     executed: int
     hosts: tuple[HostFacts, ...]
-    ended: dict[str, str]
-    unit: str = Field(description="what the claims hold for")
-    kinds: tuple[Kind, ...]
-    groups: tuple[Group, ...]
-    by_size: tuple[SizeTable, ...]
-    findings: tuple[Doubt, ...]
-    saturated: tuple[Saturated, ...]
+    stopped_by: dict[str, str]
+    replicate: str = Field(description="what the claims hold for")
+    hardware_groups: tuple[HardwareGroup, ...]
+    groups: tuple[ComparisonGroup, ...]
+    size_tables: tuple[SizeTable, ...]
+    findings: tuple[FindingSummary, ...]
+    saturated_clients: tuple[SaturatedClients, ...]
     events: tuple[Event, ...]
-    lost: tuple[LostAttempt, ...]
+    lost_attempts: tuple[LostAttempt, ...]
     runs: tuple[RunSummary, ...]

@@ -16,7 +16,7 @@ stand for themselves: a stratum for each, with its blocks.
 """
 
 
-class Unpaired(Frozen):
+class UnpairedRatio(Frozen):
     """One side divided by the other; `p_value` is two-sided, for "the ratio is 1"."""
 
     ratio: float
@@ -24,7 +24,7 @@ class Unpaired(Frozen):
     p_value: float
 
 
-def unpaired(lower: tuple[Strata, Strata], upper: tuple[Strata, Strata]) -> Unpaired:
+def unpaired_ratio(lower: tuple[Strata, Strata], upper: tuple[Strata, Strata]) -> UnpairedRatio:
     """The ratio of two sides, of each of which a lower and an upper bound was measured.
 
     Where a value is known and not only its bounds, both are the same, and this is Welch's t of the
@@ -40,7 +40,7 @@ def unpaired(lower: tuple[Strata, Strata], upper: tuple[Strata, Strata]) -> Unpa
     highest = _Contrast(upper[0], lower[1])
     ratio = _Contrast(lower[0], lower[1]).mean
     shown = lowest if lowest.mean > 0 else highest if highest.mean < 0 else None
-    return Unpaired(
+    return UnpairedRatio(
         ratio=math.exp(ratio),
         interval=Interval(
             low=math.exp(lowest.mean - lowest.half), high=math.exp(highest.mean + highest.half)

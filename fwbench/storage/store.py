@@ -26,7 +26,7 @@ from pydantic_core import from_json
 from fwbench.errors import SessionError
 from fwbench.model.base import Frozen
 from fwbench.model.event import Event
-from fwbench.model.record import Header, Record
+from fwbench.model.record import SCHEMA, Record, SessionHeader
 from fwbench.model.run import Plan
 from fwbench.storage.regular_files import open_to_read, open_to_write, read_whole
 
@@ -36,7 +36,7 @@ HEADER, PLAN, RECORDS, TORN = "session.json", "plan.json", "records.jsonl", "rec
 EVENTS, RUNS, LOCK = "events.jsonl", "runs", "lock"
 
 # Nobody's session comes near: a plan has about 600 bytes a run, a record of a day about 10 MB.
-WHOLE_LIMIT_BYTES = 1 << 30
+FILE_LIMIT_BYTES = 1 << 30
 LINE_LIMIT_BYTES = 256 << 20
 
 
@@ -51,7 +51,7 @@ class _RunPart(_Part):
 
 
 class _ObservationPart(_Part):
-    lost: bool = False
+    infrastructure_failure: bool = False
 
 
 class _RecordPart(_Part):
@@ -59,20 +59,20 @@ class _RecordPart(_Part):
     observation: _ObservationPart
 
 
-class Repaired(Frozen):
+class Repair(Frozen):
     """What was taken off the end of the records: so many bytes of a line that was not whole."""
 
     torn_bytes: int
 
 
-class Store:
+class SessionStore:
     """One session's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @classmethod
-    def create(cls, folder: Path) -> "Store":
+    def create(cls, folder: Path) -> "SessionStore":
         """Make a new folder, private to the user; `SessionError` if there is one or none can be."""
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -83,18 +83,18 @@ class Store:
             ) from error
         return cls(folder)
 
-    def begin(self, header: Header, plan: Plan) -> None:
+    def initialise(self, header: SessionHeader, plan: Plan) -> None:
         """Write what is known before the first run."""
         self._write(RECORDS, "")
         self._write(PLAN, plan.model_dump_json(indent=1) + "\n")
         self.write_header(header)
 
-    def write_header(self, header: Header) -> None:
+    def write_header(self, header: SessionHeader) -> None:
         """Write what all records share, in place of what was there."""
         self._write(HEADER, header.model_dump_json(indent=1) + "\n")
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Execute the session alone; `SessionError` while another program does.
 
         The lock goes with the process that holds it, however that ends.
@@ -128,42 +128,42 @@ class Store:
         """The number of a run's next attempt; what the one before left is put aside."""
         folder = self.run_folder(run_id)
         number = 1
-        while self.lost_folder(run_id, number).exists():
+        while self.attempt_folder(run_id, number).exists():
             number += 1
         if not folder.exists():
             return number
         try:
-            folder.rename(self.lost_folder(run_id, number))
+            folder.rename(self.attempt_folder(run_id, number))
         except OSError as error:
             raise SessionError(f"{folder}: cannot be put aside: {error.strerror}") from error
         return number + 1
 
-    def lost_folder(self, run_id: str, attempt: int) -> Path:
+    def attempt_folder(self, run_id: str, attempt: int) -> Path:
         """Where the raw files of an attempt are that was lost or interrupted."""
         return self.folder / RUNS / f"{run_id}.lost-{attempt}"
 
-    def append(self, record: Record) -> None:
+    def append_record(self, record: Record) -> None:
         """Add a record and see to it that it is on the disk before going on.
 
         Where there is no room for all of it, none of it stays.
         """
         self._append(RECORDS, record.model_dump_json())
 
-    def note(self, event: Event) -> None:
+    def append_event(self, event: Event) -> None:
         """Add an event, as `append` does a record."""
         self._append(EVENTS, event.model_dump_json())
 
     # What was left
 
-    def header(self) -> Header:
+    def header(self) -> SessionHeader:
         """What all records share; `SessionError` if this is no session folder."""
-        return self._model(Header, HEADER)
+        return self._model(SessionHeader, HEADER)
 
     def plan(self) -> Plan:
         """Every run that was planned."""
         return self._model(Plan, PLAN)
 
-    def begun(self) -> tuple[Header, Plan]:
+    def load(self) -> tuple[SessionHeader, Plan]:
         """Header and plan of a session; `SessionError` where one does not belong to the other."""
         header, plan = self.header(), self.plan()
         rigs, suite = {rig.name for rig in header.rigs}, header.suite
@@ -187,18 +187,26 @@ class Store:
         A torn last line is a run that was not recorded. Raises `SessionError` for any other line
         that is no record, and where a run has two.
         """
-        found = [record for record in self._parsed(Record, RECORDS) if not record.observation.lost]
+        found = [
+            record
+            for record in self._parsed(Record, RECORDS)
+            if not record.observation.infrastructure_failure
+        ]
         self._check_once([record.run.id for record in found])
         return found
 
-    def lost(self) -> Sequence[Record]:
+    def lost_attempts(self) -> Sequence[Record]:
         """The attempts that were lost for a reason outside the measurement."""
-        return [record for record in self._parsed(Record, RECORDS) if record.observation.lost]
+        return [
+            record
+            for record in self._parsed(Record, RECORDS)
+            if record.observation.infrastructure_failure
+        ]
 
-    def concluded(self) -> frozenset[str]:
+    def completed_run_ids(self) -> frozenset[str]:
         """The ids of the runs that `records` has, without reading all of these."""
         parts = self._parsed(_RecordPart, RECORDS)
-        found = [part.run.id for part in parts if not part.observation.lost]
+        found = [part.run.id for part in parts if not part.observation.infrastructure_failure]
         self._check_once(found)
         return frozenset(found)
 
@@ -206,7 +214,7 @@ class Store:
         """Whatever else happened, in order."""
         return tuple(self._parsed(Event, EVENTS)) if os.path.lexists(self.folder / EVENTS) else ()
 
-    def repair(self) -> Repaired | None:
+    def repair(self) -> Repair | None:
         """Take off a torn last line, which is kept in `records.torn`; None if there is none."""
         length, torn = 0, b""
         for line in self._lines(RECORDS):
@@ -225,17 +233,17 @@ class Store:
             raise SessionError(
                 f"{self.folder / RECORDS}: cannot be repaired: {error.strerror}"
             ) from error
-        return Repaired(torn_bytes=len(torn))
+        return Repair(torn_bytes=len(torn))
 
     def _parsed(self, kind: type[M], name: str) -> Iterator[M]:
-        for number, (line, following) in enumerate(_with_next(self._lines(name)), start=1):
+        for number, (line, following) in enumerate(_pairs_with_next(self._lines(name)), start=1):
             if following is None and _is_torn(line):
                 return
             try:
                 yield kind.model_validate_json(line)
             except ValidationError as error:
                 raise SessionError(
-                    f"{self.folder / name}: line {number}: {_first(error)}"
+                    f"{self.folder / name}: line {number}: {_first_error(error)}"
                 ) from error
 
     def _check_once(self, runs: Sequence[str]) -> None:
@@ -249,11 +257,11 @@ class Store:
         try:
             return kind.model_validate_json(self._read(name))
         except ValidationError as error:
-            raise SessionError(f"{self.folder / name}: {_first(error)}") from error
+            raise SessionError(f"{self.folder / name}: {_first_error(error)}") from error
 
     def _read(self, name: str) -> bytes:
         try:
-            return read_whole(self.folder / name, WHOLE_LIMIT_BYTES)
+            return read_whole(self.folder / name, FILE_LIMIT_BYTES)
         except OSError as error:
             raise self._unreadable(name, error) from error
 
@@ -325,7 +333,7 @@ def _is_torn(last: bytes) -> bool:
     return False
 
 
-def _with_next(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+def _pairs_with_next(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
     """Each line with the one after it; None after the last."""
     line = next(lines, None)
     while line is not None:
@@ -334,7 +342,13 @@ def _with_next(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
         line = following
 
 
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
+def _first_error(error: ValidationError) -> str:
+    errors = error.errors()
+    if any(each["loc"] == ("schema_version",) for each in errors):
+        return (
+            f"another version of fwbench wrote it, in a format that this version does not read"
+            f" (this one reads format {SCHEMA}): use that version, or execute the suite again"
+        )
+    first = errors[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}"

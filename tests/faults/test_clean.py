@@ -9,7 +9,7 @@ from fwbench.model.load import Load
 
 # Beyond having its CPUs taken away, which makes a run invalid, what the rest of the machine does
 # shows in the course of a run.
-DESERVED_HERE = OF_SHARED_CPUS | {"pressure", "slow-start", "drift", "stall"}
+DESERVED_HERE = OF_SHARED_CPUS | {"pressure", "slow-warm-up", "drift", "stall"}
 
 
 def test_thirty_runs_that_nothing_is_wrong_with(broken: Broken) -> None:

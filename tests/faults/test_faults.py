@@ -25,7 +25,7 @@ class TestTheContainer:
         record = broken.record(oracle("--unknown"))
         assert "its exit code: 2" in codes(record)["container-stopped"]
         assert "no answer before the load" in codes(record)["never-ready"]
-        assert record.observation.phases.application_s < 5  # of the 6 s that it may take
+        assert record.observation.phases.ready_s < 5  # of the 6 s that it may take
 
     def test_loses_a_worker(self, broken: Broken) -> None:
         first = f"sudo docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER}"
@@ -68,9 +68,9 @@ class TestTheServer:
         if record.observation.load.timed_out:
             assert "loadgen-timeout" in codes(record)
         else:
-            figures = record.observation.load.figures
+            figures = record.observation.load.summary
             assert figures.status_2xx == figures.requests_done == figures.requests_total > 100
-            assert "during a load that has 4" in codes(record)["connections-not-kept"]
+            assert "during a load that has 4" in codes(record)["connections-reopened"]
 
     def test_accepts_too_few_connections_at_once(self, broken: Broken, oracle: Oracle) -> None:
         load = Load(connections=60, warm_up_s=1, duration_s=2)
@@ -88,7 +88,7 @@ class TestTheServer:
 
     def test_is_slow_at_first(self, broken: Broken, oracle: Oracle) -> None:
         found = codes(broken.record(oracle("--slow-until", "2"), LONGER))
-        assert "lower than after them" in found["slow-start"]
+        assert "lower than after them" in found["slow-warm-up"]
 
     def test_gets_slower(self, broken: Broken, oracle: Oracle) -> None:
         found = codes(broken.record(oracle("--slower-by", "0.15"), LONGER))
@@ -126,7 +126,7 @@ class TestTheLoadGenerator:
         few = f"echo 'admin - nofile 100' | sudo tee {limits}"
         with broken.changed("client-1", few, back=f"sudo rm {limits}"):
             record = broken.record("flask", Load(connections=200, warm_up_s=1, duration_s=2))
-        assert record.verdict.word == "invalid"
+        assert record.verdict.status == "invalid"
         assert {"loadgen-failed", "connections-lost", "requests-failed"} & set(codes(record))
 
 
@@ -140,7 +140,7 @@ class TestTheHost:
     ) -> None:
         with broken.meanwhile("client-1", f"{BUSY} 2>/dev/null; true", after_s=0.5):
             found = codes(broken.record(oracle("--latency", "constant"), LONGER))
-        assert "on the client" in found["others-busy"]
+        assert "on the client" in found["background-load"]
         assert "had to wait for a CPU" in found["client-starved"]
 
     def test_of_the_target_is_busy_with_something_else(
@@ -148,7 +148,7 @@ class TestTheHost:
     ) -> None:
         with broken.meanwhile("target-1", f"{BUSY} 2>/dev/null; true", after_s=0.5):
             found = codes(broken.record(oracle("--latency", "constant"), LONGER))
-        assert "on the target" in found["others-busy"]
+        assert "on the target" in found["background-load"]
 
     def test_of_the_client_has_another_time(self, broken: Broken) -> None:
         """As far as it tells: hosts in containers cannot have clocks of their own."""

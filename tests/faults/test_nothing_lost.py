@@ -15,7 +15,7 @@ from interruptions import Befallen, silence, small_disk, small_disk_of
 from lab_program import SOUND, Lab, Program
 
 from fwbench.providers.lab.docker import docker
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 Befall = Callable[..., Befallen]
 LEFT_OUT = 11
@@ -201,7 +201,7 @@ def test_the_laptop_is_closed_until_its_lease_is_over(befall: Befall, lab: Lab) 
         process.send_signal(signal.SIGCONT)
     code, said = session.end()
     assert code in SOUND, said
-    assert session.store.lost()
+    assert session.store.lost_attempts()
     session.assert_nothing_lost()
     print(session.told("controller asleep for longer than its lease"))
 
@@ -227,14 +227,14 @@ def test_a_world_that_changed_is_refused_and_its_rest_is_a_new_session(befall: B
     session.suite.write_text(session.suite.read_text().replace("requests: 200", "requests: 201"))
     refused = session.resume(exits=NO_SESSION)
     assert "befallen.yml has another loads" in refused
-    assert f"fwbench resume --new {session.folder}" in refused
-    done = session.store.concluded()
-    rest = session.resume("--new")
+    assert f"fwbench resume --fork {session.folder}" in refused
+    done = session.store.completed_run_ids()
+    rest = session.resume("--fork")
     assert "befallen" in rest
     old, new = sorted(session.sessions.glob("befallen-*"))
     session.sessions = new.parent
-    assert Store(old).concluded() == done
-    assert Store(new).header().continues == old.name
-    planned = {run.id for run in Store(old).plan().runs}
-    assert {record.run.id for record in Store(new).records()} == planned - done
+    assert SessionStore(old).completed_run_ids() == done
+    assert SessionStore(new).header().forked_from == old.name
+    planned = {run.id for run in SessionStore(old).plan().runs}
+    assert {record.run.id for record in SessionStore(new).records()} == planned - done
     session.assert_clean()

@@ -62,7 +62,7 @@ def test_percentiles_are_those_of_the_server(
             right &= least_us - tolerance_us <= told_us <= most_us + tolerance_us
             beyond_us[name] = f"{told_us - truth_us} of {least_us}..{truth_us}..{most_us}"
         seen.append(f"{beyond_us}; the server's median is {as_meant_us} beyond what was meant")
-        print(f"{latency}: µs beyond the truth: {seen[-1]}; {record.verdict.word}")
+        print(f"{latency}: µs beyond the truth: {seen[-1]}; {record.verdict.status}")
         if right:
             return
     pytest.fail(f"{latency}: µs beyond the truth: {seen}")
@@ -91,7 +91,7 @@ def test_a_stall_shows_at_a_fixed_rate_once_it_is_corrected(broken: Broken, orac
     load = Load(connections=20, rate=1000, warm_up_s=2, duration_s=10)
     record = broken.record(oracle("--stall", "1", "10"), load)
     log = record.observation.load.log
-    assert log.corrected.p99_us == pytest.approx(900_000, rel=0.1)
-    print(log.latency, log.corrected)
+    assert log.corrected_latency.p99_us == pytest.approx(900_000, rel=0.1)
+    print(log.latency, log.corrected_latency)
     assert log.latency.p95_us < 20_000
     assert {"completion-gap", "stall"} & set(codes(record))

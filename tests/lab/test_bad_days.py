@@ -197,7 +197,7 @@ def test_a_contender_that_crashes_at_start(
     record = only_record(
         broken("crashing", ["python3", "-c", "raise SystemExit(3)"]), rig, sessions
     )
-    assert record.verdict.word == "invalid"
+    assert record.verdict.status == "invalid"
     assert "exit code: 3" in codes(record)["container-stopped"]
     assert record.observation.load is None
     assert ready.leftovers() == {}
@@ -205,7 +205,7 @@ def test_a_contender_that_crashes_at_start(
 
 def test_a_contender_that_never_answers(broken: Any, rig: Rig, ready: Lab, sessions: Path) -> None:
     record = only_record(broken("mute", ["sleep", "600"]), rig, sessions)
-    assert record.verdict.word == "invalid"
+    assert record.verdict.status == "invalid"
     assert "never-ready" in codes(record)
     assert record.observation.load is None
     assert ready.leftovers() == {}
@@ -214,7 +214,7 @@ def test_a_contender_that_never_answers(broken: Any, rig: Rig, ready: Lab, sessi
 def test_a_contender_with_a_wrong_answer(broken: Any, rig: Rig, ready: Lab, sessions: Path) -> None:
     server = ["python3", "-m", "http.server", "8001", "--directory", "/opt/venv"]
     record = only_record(broken("liar", server), rig, sessions)
-    assert record.verdict.word == "invalid"
+    assert record.verdict.status == "invalid"
     assert "content type" in codes(record)["contract-broken"]
     assert ready.leftovers() == {}
 

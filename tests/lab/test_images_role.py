@@ -108,7 +108,7 @@ class Outcome:
                     },
                     {
                         "ansible.builtin.include_role": {
-                            "name": str(paths.data() / "roles" / "contender_images")
+                            "name": str(paths.data_folder() / "roles" / "contender_images")
                         },
                         "vars": {
                             "contender_images_dir": str(place / "contenders"),
@@ -122,7 +122,7 @@ class Outcome:
         ]
         (place / "play.yml").write_text(yaml.safe_dump(written))
         played = play(str(place / "play.yml"), place / "hosts.yml", hosts)
-        self.trouble = {host.host: host.trouble for host in played.hosts}
+        self.trouble = {host.host: host.error for host in played.hosts}
         self._place = place
 
     def images(self, host: str) -> dict[str, str]:

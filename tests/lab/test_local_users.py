@@ -64,7 +64,7 @@ def remote(ready: Lab) -> Iterator[SshRemote]:
 
 @pytest.fixture
 def folder() -> PurePosixPath:
-    return lease.folder_of(f"local-users-{time.time_ns()}")
+    return lease.session_folder(f"local-users-{time.time_ns()}")
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_a_lease_of_his_keeps_no_session_from_the_host(
 ) -> None:
     mallory.does(f"mkdir -m 755 fwbench-session-his; cd fwbench-session-his; {make}")
     began = time.monotonic()
-    lease.arrive(remote, folder)
-    lease.leave(remote, folder)
+    lease.enter(remote, folder)
+    lease.release(remote, folder)
     assert time.monotonic() - began < 20
 
 
@@ -92,10 +92,10 @@ def test_a_lock_of_his_holds_nobody_up(
 ) -> None:
     mallory.does("setsid flock /var/tmp sleep 300 >/dev/null 2>&1 &")
     began = time.monotonic()
-    lease.arrive(remote, folder)
+    lease.enter(remote, folder)
     assert "Permission denied" in mallory.tries("flock --nonblock /run/fwbench true")
     assert "Permission denied" in mallory.tries("ls /run/fwbench")
-    lease.leave(remote, folder)
+    lease.release(remote, folder)
     assert time.monotonic() - began < 20
     assert "Permission denied" in mallory.tries("mkdir /run/fwbench")
 
@@ -112,8 +112,8 @@ def test_nothing_but_his_own_folder_goes_by_what_he_puts_into_it(
     his = "/var/tmp/fwbench-session-his"
     ready.ask(HOST, f"setsid sh -c 'sleep 300; :' {his}/file >/dev/null 2>&1 &")
     try:
-        lease.arrive(remote, folder)
-        lease.leave(remote, folder)
+        lease.enter(remote, folder)
+        lease.release(remote, folder)
         assert ready.ssh(HOST, f"test -e {his}").returncode == 1
         assert ready.ask(HOST, "ls /var/tmp/precious").split() == ["file"]
         ready.ask(HOST, f"pgrep -f '^sh -c sleep 300; : {his}/file'")
@@ -124,14 +124,14 @@ def test_nothing_but_his_own_folder_goes_by_what_he_puts_into_it(
 def test_no_code_of_his_is_executed_when_he_takes_the_name_of_a_session_that_is_over(
     mallory: Mallory, remote: SshRemote, folder: PurePosixPath, ready: Lab
 ) -> None:
-    lease.arrive(remote, folder)
+    lease.enter(remote, folder)
     ready.ask(HOST, f"sudo rm -rf {folder} /run/fwbench; sudo pkill -KILL -f [a]gent.pyz; true")
     code = 'open("/tmp/owned", "w")'
     mallory.does(f"mkdir -m 755 {folder}; echo '{code}' >{folder}/agent.pyz")
     with pytest.raises(HostError, match="is not the folder that fwbench made, or no longer there"):
-        lease.begin(remote, folder, "r1-0001-flask", 60)
-    assert not lease.has(remote, folder)
-    lease.leave(remote, folder)
+        lease.acquire(remote, folder, "r1-0001-flask", 60)
+    assert not lease.is_held(remote, folder)
+    lease.release(remote, folder)
     assert ready.ssh(HOST, "test -e /tmp/owned").returncode == 1
     with pytest.raises(HostError, match="another user of that host made it: remove it as root"):
-        lease.arrive(remote, folder)
+        lease.enter(remote, folder)

@@ -1,4 +1,4 @@
-"""A rig with two clients: they load together, and what they count is added."""
+"""A rig with two clients: they load overlap, and what they count is added."""
 
 import json
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ import pytest
 import yaml
 from lab_program import OF_SHARED_CPUS, SOUND, Lab, Program
 
-from fwbench.checks.evaluate import judge
+from fwbench.checks.evaluate import evaluate_run
 from fwbench.collection import artifacts
-from fwbench.collection.histogram import Counts
+from fwbench.collection.histogram import LatencyCounts
 from fwbench.model.record import Record
 from fwbench.model.verdict import Level
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 SUITE = """\
 name: two-clients
@@ -25,13 +25,13 @@ loads:
 preset: smoke
 """
 # The skew is a few milliseconds, but for hosts of which one waits for the CPUs that they share.
-OF_A_LAB = OF_SHARED_CPUS | {"clients-apart"}
+OF_A_LAB = OF_SHARED_CPUS | {"client-skew"}
 
 
 @pytest.fixture(scope="module")
 def records(
     program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Store, Sequence[Record]]:
+) -> tuple[SessionStore, Sequence[Record]]:
     place = tmp_path_factory.mktemp("two-clients")
     inventory = yaml.safe_load(ready.inventory.read_text())
     groups = inventory["all"]["children"]
@@ -44,54 +44,54 @@ def records(
     into = place / "sessions"
     program("run", place / "suite.yml", "-i", place / "hosts.yml", "-o", into, exits=SOUND)
     (session,) = into.iterdir()
-    store = Store(session)
+    store = SessionStore(session)
     return store, store.records()
 
 
-def test_runs_of_two_clients_are_sound(records: tuple[Store, Sequence[Record]]) -> None:
+def test_runs_of_two_clients_are_sound(records: tuple[SessionStore, Sequence[Record]]) -> None:
     _, executed = records
     assert len(executed) >= 3
     for record in executed:
         assert [side.host for side in record.observation.clients] == ["client-1", "client-2"]
         invalid = {f.code for f in record.verdict.findings if f.level is Level.INVALID}
-        short = {"common-window"} if record.load.requests else set()
+        short = {"short-overlap"} if record.load.requests else set()
         assert invalid <= OF_A_LAB | short
 
 
-def test_clients_start_together(records: tuple[Store, Sequence[Record]]) -> None:
+def test_clients_start_together(records: tuple[SessionStore, Sequence[Record]]) -> None:
     skews = []
     for record in records[1]:
-        together = record.observation.together
-        assert together is not None
-        assert together.skew_s is not None
-        assert together.uncertainty_s is not None
-        assert together.uncertainty_s < 0.05
+        overlap = record.observation.overlap
+        assert overlap is not None
+        assert overlap.skew_s is not None
+        assert overlap.uncertainty_s is not None
+        assert overlap.uncertainty_s < 0.05
         codes = {finding.code for finding in record.verdict.findings}
-        assert ("clients-apart" in codes) == (together.skew_s > 0.05)
-        skews.append(together.skew_s)
+        assert ("client-skew" in codes) == (overlap.skew_s > 0.05)
+        skews.append(overlap.skew_s)
     assert min(skews) <= 0.05
 
 
 def test_the_whole_is_the_sum_of_what_the_clients_counted_in_their_common_time(
-    records: tuple[Store, Sequence[Record]],
+    records: tuple[SessionStore, Sequence[Record]],
 ) -> None:
     store, executed = records
     for record in executed:
         seen = record.observation
         assert seen.load is not None
         assert seen.load.log is not None
-        assert seen.common_s is not None
+        assert seen.overlap_s is not None
         shares = [side.load.log for side in seen.clients if side.load and side.load.log]
         assert len(shares) == 2
         assert seen.load.log.rows == sum(share.rows for share in shares) > 100
         assert seen.load.log.window_s is not None
-        assert seen.load.log.window_s <= seen.common_s + (1 if record.load.rate else 0)
+        assert seen.load.log.window_s <= seen.overlap_s + (1 if record.load.rate else 0)
         folder = store.run_folder(record.run.id)
-        each = [Counts.read(folder / f"client-{n}" / artifacts.COUNTS) for n in (1, 2)]
+        each = [LatencyCounts.read(folder / f"client-{n}" / artifacts.COUNTS) for n in (1, 2)]
         assert each[0].merge(each[1]).percentiles() == seen.load.log.latency
 
 
-def test_the_load_is_divided(records: tuple[Store, Sequence[Record]]) -> None:
+def test_the_load_is_divided(records: tuple[SessionStore, Sequence[Record]]) -> None:
     store, executed = records
     for record in executed:
         folder = store.run_folder(record.run.id)
@@ -104,27 +104,27 @@ def test_the_load_is_divided(records: tuple[Store, Sequence[Record]]) -> None:
             assert "--rps=40" in second["argv"]
             log = record.observation.load and record.observation.load.log
             assert log
-            assert log.rows == pytest.approx(200 * (record.observation.common_s or 0), rel=0.05)
+            assert log.rows == pytest.approx(200 * (record.observation.overlap_s or 0), rel=0.05)
         if record.load.requests is not None:
             assert "-n900" in first["argv"]
             assert "-n601" in second["argv"]
 
 
 def test_every_figure_can_be_checked_from_the_folder(
-    records: tuple[Store, Sequence[Record]],
+    records: tuple[SessionStore, Sequence[Record]],
 ) -> None:
     store, executed = records
     (contender,) = store.header().contenders
     for record in executed:
         seen = record.observation
-        left = artifacts.read(store.run_folder(record.run.id), record.load)
+        left = artifacts.read_artifacts(store.run_folder(record.run.id), record.load)
         assert (left.load, left.clients) == (seen.load, seen.clients)
-        assert (left.together, left.target) == (seen.together, seen.target)
-        assert judge(record.run, contender, seen) == record.verdict
+        assert (left.overlap, left.target) == (seen.overlap, seen.target)
+        assert evaluate_run(record.run, contender, seen) == record.verdict
 
 
 def test_several_clients_leave_nothing_on_the_hosts(
-    ready: Lab, records: tuple[Store, Sequence[Record]]
+    ready: Lab, records: tuple[SessionStore, Sequence[Record]]
 ) -> None:
     assert records[1]
     assert ready.leftovers() == {}

@@ -165,7 +165,7 @@ class Owned:
             self.lab.targets,
             ssh_config=ssh_config(targets),
         )
-        return {host.host: host.trouble for host in played.hosts}
+        return {host.host: host.error for host in played.hosts}
 
 
 ROLES = ("fwbench_host", "docker_engine")

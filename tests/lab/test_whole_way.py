@@ -6,32 +6,34 @@ from pathlib import Path
 import pytest
 from lab_program import OF_SHARED_CPUS, SOUND, Lab, Program
 
-from fwbench.checks.evaluate import judge
+from fwbench.checks.evaluate import evaluate_run
 from fwbench.collection import artifacts
 from fwbench.model.record import Record
 from fwbench.model.verdict import Level
 from fwbench.stats.summary import Summary
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 RELEASES = {"target-1": "13", "client-1": "13", "target-2": "12", "client-2": "12"}
 
 
 @pytest.fixture(scope="module")
-def smoke(program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def smoke(program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory) -> SessionStore:
     return _run(program, ready, "smoke", tmp_path_factory.mktemp("smoke"), exits=SOUND)
 
 
 @pytest.fixture(scope="module")
-def published(program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def published(
+    program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory
+) -> SessionStore:
     return _run(program, ready, "published", tmp_path_factory.mktemp("published"), exits=8)
 
 
 def _run(
     program: Program, lab: Lab, suite: str | Path, into: Path, exits: int | tuple[int, ...]
-) -> Store:
+) -> SessionStore:
     program("run", suite, "-i", lab.inventory, "-o", into, exits=exits)
     (session,) = into.iterdir()
-    return Store(session)
+    return SessionStore(session)
 
 
 def invalid_codes(record: Record) -> set[str]:
@@ -78,7 +80,7 @@ def test_verify_confirms_it(program: Program, ready: Lab) -> None:
     program("verify", "-i", ready.inventory)
 
 
-def test_both_releases_have_the_same_images(smoke: Store) -> None:
+def test_both_releases_have_the_same_images(smoke: SessionStore) -> None:
     targets = [facts for facts in smoke.header().facts if facts.host.startswith("target-")]
     assert len(targets) == 2
     assert len({facts.engine for facts in targets}) == 2
@@ -87,7 +89,7 @@ def test_both_releases_have_the_same_images(smoke: Store) -> None:
     assert set(first) == {"flask", "fastapi"}
 
 
-def test_the_smoke_suite_is_valid_on_both_releases(smoke: Store) -> None:
+def test_the_smoke_suite_is_valid_on_both_releases(smoke: SessionStore) -> None:
     records = smoke.records()
     assert len(records) == 4
     assert all(invalid_codes(record) <= OF_SHARED_CPUS for record in records)
@@ -98,7 +100,7 @@ def test_the_smoke_suite_is_valid_on_both_releases(smoke: Store) -> None:
         assert load.log.successful_rows > 1000
 
 
-def test_the_record_says_what_everything_was_made_of(smoke: Store) -> None:
+def test_the_record_says_what_everything_was_made_of(smoke: SessionStore) -> None:
     for facts in smoke.header().facts:
         assert facts.kernel
         assert facts.cpu_model
@@ -110,26 +112,26 @@ def test_the_record_says_what_everything_was_made_of(smoke: Store) -> None:
             assert facts.h2load
 
 
-def test_every_figure_can_be_checked_from_the_folder(smoke: Store) -> None:
+def test_every_figure_can_be_checked_from_the_folder(smoke: SessionStore) -> None:
     contenders = {contender.name: contender for contender in smoke.header().contenders}
     for record in smoke.records():
-        left = artifacts.read(smoke.run_folder(record.run.id), record.load)
+        left = artifacts.read_artifacts(smoke.run_folder(record.run.id), record.load)
         assert left.load == record.observation.load
         assert left.container_after == record.observation.container_after
         contender = contenders[record.run.trial.contender]
-        assert judge(record.run, contender, record.observation) == record.verdict
+        assert evaluate_run(record.run, contender, record.observation) == record.verdict
         commands = json.loads((smoke.run_folder(record.run.id) / artifacts.COMMANDS).read_text())
         assert "--memory=512m" in commands["contender"]
         assert commands["load"][0]["argv"][0] == "h2load"
 
 
-def test_published_experiment_flask_is_valid_and_fastapi_is_not(published: Store) -> None:
+def test_published_experiment_flask_is_valid_and_fastapi_is_not(published: SessionStore) -> None:
     for record in published.records():
         codes = invalid_codes(record)
         if record.run.trial.contender == "flask":
             assert codes <= OF_SHARED_CPUS
         else:
-            assert record.verdict.word == "invalid"
+            assert record.verdict.status == "invalid"
             assert "oom-kill" in codes
             after = record.observation.container_after
             assert after is not None
@@ -137,14 +139,14 @@ def test_published_experiment_flask_is_valid_and_fastapi_is_not(published: Store
             assert after.oom_kills > 0
 
 
-def test_published_experiment_gets_no_ratio(program: Program, published: Store) -> None:
+def test_published_experiment_gets_no_ratio(program: Program, published: SessionStore) -> None:
     told = program("report", published.folder, exits=8).stdout
     assert "oom-kill (invalid): fastapi" in told
     assert "fastapi / flask:" not in told.replace("fastapi / flask: no ratio", "")
     assert max(map(len, told.replace(str(published.folder), "").splitlines())) <= 100
 
 
-def test_published_experiment_is_loaded_as_published(published: Store) -> None:
+def test_published_experiment_is_loaded_as_published(published: SessionStore) -> None:
     for record in published.records():
         commands = json.loads(
             (published.run_folder(record.run.id) / artifacts.COMMANDS).read_text()
@@ -173,13 +175,15 @@ preset: smoke
 
 
 @pytest.fixture(scope="module")
-def every_kind(program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def every_kind(
+    program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory
+) -> SessionStore:
     place = tmp_path_factory.mktemp("kinds")
     (place / "suite.yml").write_text(LOADS)
     return _run(program, ready, place / "suite.yml", place / "sessions", exits=SOUND)
 
 
-def test_every_kind_of_load_and_setting_is_executed(every_kind: Store) -> None:
+def test_every_kind_of_load_and_setting_is_executed(every_kind: SessionStore) -> None:
     records = every_kind.records()
     assert len(records) == 2 * 2 * (1 + 3)
     for record in records:
@@ -196,22 +200,22 @@ def test_every_kind_of_load_and_setting_is_executed(every_kind: Store) -> None:
         assert len(before.processes) == 2
 
 
-def test_a_fixed_rate_is_offered_and_its_latencies_are_corrected(every_kind: Store) -> None:
+def test_a_fixed_rate_is_offered_and_its_latencies_are_corrected(every_kind: SessionStore) -> None:
     for record in every_kind.records():
         load = record.observation.load
         if record.run.step is None and load is not None and load.log is not None:
             assert load.log.rows == pytest.approx(200 * 6, rel=0.02)
-            assert load.log.corrected is not None
-            assert load.log.corrected.p50_us is not None
+            assert load.log.corrected_latency is not None
+            assert load.log.corrected_latency.p50_us is not None
 
 
-def test_steps_of_a_search_follow_what_came_before(every_kind: Store) -> None:
+def test_steps_of_a_search_follow_what_came_before(every_kind: SessionStore) -> None:
     steps = [record for record in every_kind.records() if record.run.step]
     assert {record.observation.offered_rate for record in steps if record.run.step == 1} == {1000.0}
     assert len({record.observation.offered_rate for record in steps}) > 1
 
 
-def test_both_hosts_were_watched_and_their_clocks_compared(smoke: Store) -> None:
+def test_both_hosts_were_watched_and_their_clocks_compared(smoke: SessionStore) -> None:
     for record in smoke.records():
         seen = record.observation
         assert seen.target is not None
@@ -228,7 +232,7 @@ def test_both_hosts_were_watched_and_their_clocks_compared(smoke: Store) -> None
             assert host.sampler_cores < 0.05
 
 
-def test_a_session_is_told_in_every_form(program: Program, every_kind: Store) -> None:
+def test_a_session_is_told_in_every_form(program: Program, every_kind: SessionStore) -> None:
     folder = every_kind.folder
     told = Summary.model_validate_json(
         program("report", folder, "--format", "json", exits=SOUND).stdout
@@ -237,7 +241,9 @@ def test_a_session_is_told_in_every_form(program: Program, every_kind: Store) ->
     assert program("report", folder, "--format", "hdr", exits=SOUND).stdout.startswith("#[")
 
 
-def test_runs_leave_nothing_on_the_hosts(ready: Lab, smoke: Store, published: Store) -> None:
+def test_runs_leave_nothing_on_the_hosts(
+    ready: Lab, smoke: SessionStore, published: SessionStore
+) -> None:
     assert smoke.records()
     assert published.records()
     assert ready.leftovers() == {}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sshd import Server, free_port
 
-from fwbench.hosts.doctor import Examined, examine
+from fwbench.hosts.doctor import HostCheck, check_hosts
 from fwbench.model.host import Client, Host, Rig, Target
 
 LEFT_BEHIND = Path("/var/tmp")
@@ -36,7 +36,7 @@ def rig(host: Callable[..., Host]) -> Callable[..., Rig]:
     return make
 
 
-def of(found: tuple[Examined, ...]) -> dict[str, Examined]:
+def of(found: tuple[HostCheck, ...]) -> dict[str, HostCheck]:
     return {examined.host.name: examined for examined in found}
 
 
@@ -44,7 +44,7 @@ def test_hosts_tell_what_they_are_and_nothing_stays_on_them(
     rig: Callable[..., Rig], tmp_path: Path
 ) -> None:
     before = set(LEFT_BEHIND.glob("fwbench-*"))
-    found = of(examine([rig()]))
+    found = of(check_hosts([rig()]))
     assert found["t"].facts is not None
     assert (found["t"].facts.instance_type, found["t"].facts.price_per_hour) == ("c7i.large", 0.1)
     assert found["t"].facts.network_path is None
@@ -55,17 +55,17 @@ def test_hosts_tell_what_they_are_and_nothing_stays_on_them(
 
 
 def test_a_host_in_trouble_does_not_hide_the_others(rig: Callable[..., Rig]) -> None:
-    found = of(examine([rig(port=free_port())]))
-    assert found["t"].trouble is None
-    assert found["c"].trouble is not None
-    assert "does not answer SSH" in found["c"].trouble
+    found = of(check_hosts([rig(port=free_port())]))
+    assert found["t"].error is None
+    assert found["c"].error is not None
+    assert "does not answer SSH" in found["c"].error
 
 
 def test_an_address_that_is_none_is_its_targets_trouble(rig: Callable[..., Rig]) -> None:
     good = rig()
     target = good.target.model_copy(update={"load_address": "nobody.invalid"})
-    found = of(examine([good.model_copy(update={"target": target})]))
-    assert "set fwbench_load_address" in (found["t"].trouble or "")
-    assert found["c"].trouble is None
+    found = of(check_hosts([good.model_copy(update={"target": target})]))
+    assert "set fwbench_load_address" in (found["t"].error or "")
+    assert found["c"].error is None
     assert found["c"].facts is not None
     assert found["c"].facts.network_path is None

@@ -15,9 +15,9 @@ from sshd import Server, keygen
 
 from fwbench import paths
 from fwbench.errors import HostError
-from fwbench.model.host import Client, Hop, Host, Rig, Target
-from fwbench.provisioning.playbook import Played
-from fwbench.provisioning.provision import meet, provision, shortfall
+from fwbench.model.host import Client, Host, JumpHost, Rig, Target
+from fwbench.provisioning.playbook import PlayResult
+from fwbench.provisioning.provision import check_connections, error_of, run_playbook
 from fwbench.ssh import openssh
 from fwbench.ssh.remote import SshRemote
 
@@ -34,7 +34,7 @@ class Plays:
         self._folder = folder
         self.output = folder / "output"
 
-    def __call__(self, host: Host, command: str = "true", **variables: Any) -> Played:
+    def __call__(self, host: Host, command: str = "true", **variables: Any) -> PlayResult:
         """Play it; what the command prints goes to `output`."""
         task = {"name": "Say it", "ansible.builtin.raw": f"{{ {command}; }} > {self.output} 2>&1"}
         playbook = self._folder / "play.yml"
@@ -48,13 +48,13 @@ class Plays:
         given = {key: value for key, value in own.items() if value is not None} | variables
         inventory = self._folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": {host.name: given}}}))
-        return provision(str(playbook), inventory, [host])
+        return run_playbook(str(playbook), inventory, [host])
 
     def trouble(self, host: Host, **variables: Any) -> str:
         """Why the play failed; it did not come to the host."""
         played = self(host, "echo here", **variables)
         assert not self.output.exists(), "the command was executed"
-        return played.hosts[0].trouble or ""
+        return played.hosts[0].error or ""
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_host_that_shows_another_key_to_the_play_is_refused(
 ) -> None:
     box = host(port=machine.port, key_file=machine.user_key)
     with machine.running():
-        meet([box])
+        check_connections([box])
     machine.change_host_key()
     with machine.running():
         trouble = plays.trouble(box)
@@ -119,11 +119,11 @@ def test_a_host_that_shows_another_key_to_the_play_is_refused(
 def test_a_bastion_that_shows_another_key_to_the_play_is_refused(
     machine: Server, host: HostOf, plays: Plays
 ) -> None:
-    hop = Hop(address="localhost", port=machine.port, user=ME, key_file=machine.user_key)
+    hop = JumpHost(address="localhost", port=machine.port, user=ME, key_file=machine.user_key)
     box = host(jump=(hop,))
     arguments = f"-J {ME}@localhost:{machine.port}"
     with machine.running():
-        meet([box])
+        check_connections([box])
         assert plays(box, ansible_ssh_common_args=arguments).failed == ()
     plays.output.unlink()
     machine.change_host_key()
@@ -137,7 +137,7 @@ def test_a_host_with_a_key_of_another_kind_is_refused(
 ) -> None:
     box = host(port=machine.port, key_file=machine.user_key)
     with machine.running():
-        meet([box])
+        check_connections([box])
     machine.host_key.unlink()
     keygen(machine.host_key, "ecdsa")
     with machine.running():
@@ -149,7 +149,7 @@ def test_another_key_has_the_exit_code_of_a_host_and_names_it(refused: Host, pla
     played = plays(refused)
     target = Target(**dict(refused), load_address="127.0.0.1")
     rig = Rig(name="r", target=target, clients=(Client(name="c", address="c"),))
-    error = shortfall(played, [rig])
+    error = error_of(played, [rig])
     assert isinstance(error, HostError)
     assert error.exit_code == 5
     assert str(error).startswith(f"box: 127.0.0.1:{refused.port} {CHANGED}")
@@ -249,7 +249,7 @@ def test_no_ssh_configuration_of_the_user_turns_the_check_of_a_bastion_off(
     with path.open("a") as file:
         file.write(known_now(sshd, tmp_path).read_text())
     write_ssh_config(tmp_path, f"Host *\n  {setting}\n")
-    hop = Hop(address="localhost", port=sshd.port, user=ME)
+    hop = JumpHost(address="localhost", port=sshd.port, user=ME)
     arguments = f"-J {ME}@localhost:{sshd.port}"
     trouble = plays.trouble(host(jump=(hop,)), ansible_ssh_common_args=arguments)
     assert trouble.startswith(f"box: localhost:{sshd.port} (on the way there) {CHANGED}")
@@ -260,7 +260,7 @@ def test_the_ssh_of_a_proxy_command_checks_keys_too(
 ) -> None:
     """It is started as a jump: by itself it would heed the user's own configuration alone."""
     key = machine.user_key
-    box = host(jump=(Hop(address="localhost", port=machine.port, user=ME, key_file=key),))
+    box = host(jump=(JumpHost(address="localhost", port=machine.port, user=ME, key_file=key),))
     command = f"ssh -oStrictHostKeyChecking=no -i {key} -p {machine.port} -W %h:%p {ME}@localhost"
     arguments = f'-o ProxyCommand="{command}"'
     path = known(f"[localhost]:{machine.port}", keygen(tmp_path / "key-before"))
@@ -270,7 +270,7 @@ def test_the_ssh_of_a_proxy_command_checks_keys_too(
         trouble = plays.trouble(box, ansible_ssh_common_args=arguments)
         assert trouble.startswith(f"box: localhost:{machine.port} (on the way there) {CHANGED}")
         path.unlink()
-        meet([box])
+        check_connections([box])
         assert plays(box, ansible_ssh_common_args=arguments).failed == ()
 
 
@@ -303,7 +303,7 @@ def test_login_port_key_and_jump_of_the_users_configuration_are_used(
         f"Host *\n  User {ME}\n  Port {sshd.port}\n  IdentityFile {sshd.user_key}\n",
     )
     box = Host(name="box", address="behind")
-    meet([box])
+    check_connections([box])
     assert plays(box, "echo here").failed == ()
     assert plays.output.read_text() == "here\n"
 
@@ -312,10 +312,10 @@ def test_an_alias_of_the_users_configuration_names_the_key(
     host: HostOf, plays: Plays, tmp_path: Path
 ) -> None:
     write_ssh_config(tmp_path, "Host 127.0.0.1\n  HostKeyAlias machine-7\n")
-    meet([host()])
+    check_connections([host()])
     assert paths.known_hosts().read_text().startswith("machine-7 ssh-ed25519 ")
     assert plays(host()).failed == ()
-    meet([host()])  # it is known now, under that name
+    check_connections([host()])  # it is known now, under that name
     assert len(paths.known_hosts().read_text().splitlines()) == 1
 
 
@@ -327,7 +327,7 @@ def test_another_key_under_an_alias_is_refused(
     with path.open("a") as file:  # its own name counts for nothing
         file.write(known_now(sshd, tmp_path).read_text())
     with pytest.raises(HostError, match="shows another host key than before"):
-        meet([host()])
+        check_connections([host()])
     assert CHANGED in plays.trouble(host())
 
 
@@ -353,7 +353,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("agent")
 def test_no_agent_is_forwarded(host: HostOf, plays: Plays, tmp_path: Path) -> None:
     write_ssh_config(tmp_path, "Host *\n  ForwardAgent yes\n")
-    meet([host()])
+    check_connections([host()])
     ask = 'echo "agent:$SSH_AUTH_SOCK"'
     arguments = "-o ForwardAgent=yes"
     assert plays(host(), ask, ansible_ssh_common_args=arguments).failed == ()
@@ -376,7 +376,7 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_no_master_survives_the_play_and_no_variable_moves_its_socket(
     host: HostOf, plays: Plays, sockets: Path, tmp_path: Path
 ) -> None:
-    meet([host()])
+    check_connections([host()])
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     played = plays(
@@ -403,8 +403,8 @@ def test_no_master_for_a_bastion_survives_the_play(
         tmp_path,
         f"Host *\n  ControlMaster auto\n  ControlPath {folder}/%p\n  ControlPersist yes\n",
     )
-    box = host(jump=(Hop(address="localhost", port=sshd.port, user=ME),))
-    meet([box])
+    box = host(jump=(JumpHost(address="localhost", port=sshd.port, user=ME),))
+    check_connections([box])
     assert plays(box, ansible_ssh_common_args=f"-J {ME}@localhost:{sshd.port}").failed == ()
     assert await_end_of_masters(folder) == []
     assert list(folder.iterdir()) == []
@@ -414,7 +414,7 @@ def test_two_names_of_one_address_have_a_connection_each(
     host: HostOf, sockets: Path, tmp_path: Path
 ) -> None:
     """Behind two bastions, one private address is two machines."""
-    meet([host()])
+    check_connections([host()])
     tasks = [
         {"name": "Reach both", "ansible.builtin.raw": "true"},
         {
@@ -434,8 +434,8 @@ def test_two_names_of_one_address_have_a_connection_each(
     }
     inventory = tmp_path / "two.json"
     inventory.write_text(json.dumps({"all": {"hosts": {"one": own, "two": own}}}))
-    played = provision(str(playbook), inventory, [host(name="one"), host(name="two")])
-    assert [each.trouble for each in played.hosts] == ["Tell: 2 masters"] * 2
+    played = run_playbook(str(playbook), inventory, [host(name="one"), host(name="two")])
+    assert [each.error for each in played.hosts] == ["Tell: 2 masters"] * 2
 
 
 # Where nothing is wrong

@@ -13,9 +13,9 @@ from sshd import Server, keygen
 
 from fwbench import paths
 from fwbench.inventory.rigs import rigs
-from fwbench.model.host import Hop, Host
+from fwbench.model.host import Host, JumpHost
 from fwbench.provisioning.playbook import list_inventory
-from fwbench.ssh.jump_hosts import hops
+from fwbench.ssh.jump_hosts import parse_proxy_jump
 from fwbench.ssh.remote import SshRemote
 from fwbench.ssh.ssh_config import proxy_jump, ssh_config
 
@@ -88,7 +88,7 @@ def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) 
     odd = tmp_path / "a b%h"
     config = tmp_path / "ssh_config"
     config.write_text(
-        ssh_config([host(known_hosts=odd, jump=(Hop(address="bastion", key_file=odd),))])
+        ssh_config([host(known_hosts=odd, jump=(JumpHost(address="bastion", key_file=odd),))])
     )
     told = effective(config, "bastion")
     assert "stricthostkeychecking true" in told
@@ -100,4 +100,4 @@ def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) 
 
 @pytest.mark.parametrize("text", ["bastion", "me@one:2222,[fd00::1]:22,me@fd00", "[fd00::1]"])
 def test_hops_are_written_as_they_are_read(text: str) -> None:
-    assert proxy_jump(hops(text)) == text
+    assert proxy_jump(parse_proxy_jump(text)) == text

@@ -20,7 +20,7 @@ from sshd import Relay, Server, free_port, keygen
 
 from fwbench import paths
 from fwbench.errors import HostError, LostError, SessionError
-from fwbench.model.host import Hop, Host
+from fwbench.model.host import Host, JumpHost
 from fwbench.ssh import connection
 from fwbench.ssh.remote import SshRemote
 
@@ -175,8 +175,8 @@ def test_two_megabytes_on_both_outputs_do_not_block(box: SshRemote) -> None:
 def test_of_a_commands_outputs_no_more_is_read_than_16_mib(
     box: SshRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert connection._Bounded._left_bytes == 16 << 20
-    monkeypatch.setattr(connection._Bounded, "_left_bytes", 1 << 16)
+    assert connection._BoundedRunner._left_bytes == 16 << 20
+    monkeypatch.setattr(connection._BoundedRunner, "_left_bytes", 1 << 16)
     flood = "import sys; sys.stderr.write('e' * {}); sys.stderr.write('the end')"
     assert box.execute(["python3", "-c", flood.format(1 << 10)]).stderr.endswith("the end")
     assert not box.execute(["python3", "-c", flood.format(1 << 20)]).stderr.endswith("the end")
@@ -917,7 +917,7 @@ def names_met() -> list[str]:
 def test_a_jump_that_the_inventory_names_is_taken_with_the_hosts_own_key(
     sshd: Server, host: HostOf
 ) -> None:
-    hop = Hop(address="localhost", port=sshd.port, user=getpass.getuser())
+    hop = JumpHost(address="localhost", port=sshd.port, user=getpass.getuser())
     with SshRemote(host(jump=(hop,))) as box:
         box.check(["true"])
         assert box.exists("/")
@@ -930,8 +930,8 @@ def test_hops_are_taken_in_the_order_in_which_ssh_takes_them(
     """The nearest first; fabric would take them the other way round."""
     me, port = getpass.getuser(), sshd.port
     two = (
-        Hop(address="localhost", port=port, user=me),
-        Hop(address="127.1", port=port, user=me),
+        JumpHost(address="localhost", port=port, user=me),
+        JumpHost(address="127.1", port=port, user=me),
     )
     expected = [f"[{name}]:{port}" for name in ("localhost", "127.1", "127.0.0.1")]
     with SshRemote(host(jump=two)) as box:
@@ -989,7 +989,7 @@ def test_a_jump_of_none_in_the_users_configuration_is_none(
 def test_a_hop_that_shows_another_key_or_lets_nobody_in_is_named(
     sshd: Server, host: HostOf, known: Known, tmp_path: Path
 ) -> None:
-    hop = Hop(address="localhost", port=sshd.port, key_file=keygen(tmp_path / "other"))
+    hop = JumpHost(address="localhost", port=sshd.port, key_file=keygen(tmp_path / "other"))
     assert f"box: localhost:{sshd.port} (on the way there) refuses" in refusal(host(jump=(hop,)))
     paths.known_hosts().unlink()
     paths.known_hosts().parent.rmdir()
@@ -1001,7 +1001,7 @@ def test_a_hop_that_shows_another_key_or_lets_nobody_in_is_named(
 def test_a_host_behind_a_hop_is_reached_again_after_the_hop_was_cut(
     host: HostOf, relay: Relay
 ) -> None:
-    hop = Hop(address="127.0.0.1", port=relay.port, user=getpass.getuser())
+    hop = JumpHost(address="127.0.0.1", port=relay.port, user=getpass.getuser())
     with SshRemote(host(jump=(hop,))) as box:
         box.check(["true"])
         relay.cut_in_the_middle()

@@ -2,26 +2,27 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from repository import FIXTURES
 
 from fwbench.agent.reduce import reduce_log
-from fwbench.loadgen.h2load import parse_text
+from fwbench.loadgen.h2load import parse_output
+from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender, Contract
-from fwbench.model.figures import Figures, LogSummary, Percentiles, Second
+from fwbench.model.figures import LoadSummary, Percentiles, RequestLogSummary, SecondCounts
 from fwbench.model.host import Client, Rig, Target
 from fwbench.model.load import Load
 from fwbench.model.observation import (
     Answer,
-    ClientSide,
+    ClientObservation,
     ContainerState,
     LoadResult,
     Observation,
     Phases,
     Process,
 )
-from fwbench.model.record import Header, HostFacts, ImageFacts, Record
+from fwbench.model.record import HostFacts, ImageFacts, Record, SessionHeader
 from fwbench.model.run import Run, Trial
 from fwbench.model.setting import Limits
 from fwbench.model.suite import Suite
@@ -33,7 +34,7 @@ from fwbench.model.telemetry import (
     HostUsage,
     LoadThread,
     NetworkUsage,
-    Stalls,
+    PressureStalls,
 )
 from fwbench.model.verdict import Finding, Level, Verdict
 
@@ -64,12 +65,22 @@ FASTAPI = Contender(
 )
 
 
-def figures(case: str = "ok-duration", version: str = "1.52", **changes: Any) -> Figures:
+Model = TypeVar("Model", bound=Frozen)
+
+
+def changed(model: Model, changes: dict[str, Any]) -> Model:
+    """The model with some fields changed; an unknown field is an error, as it is to the model."""
+    unknown = set(changes) - set(type(model).model_fields)
+    assert not unknown, f"{type(model).__name__} has no {unknown}"
+    return model.model_copy(update=changes)
+
+
+def figures(case: str = "ok-duration", version: str = "1.52", **changes: Any) -> LoadSummary:
     text = (SAMPLES / version / f"{case}.out").read_text()
-    return parse_text(text).model_copy(update=changes)
+    return changed(parse_output(text), changes)
 
 
-def figures_at(per_s: float) -> Figures:
+def figures_at(per_s: float) -> LoadSummary:
     """What h2load says of a timed load of ten connections at such a rate, all else being well."""
     rows = round(per_s * 3)
     recorded = figures()
@@ -87,10 +98,10 @@ def figures_at(per_s: float) -> Figures:
     )
 
 
-def seconds_of(*completions: int) -> tuple[Second, ...]:
+def seconds_of(*completions: int) -> tuple[SecondCounts, ...]:
     """One second after the other with so many successful answers."""
     return tuple(
-        Second(at_s=at, completions=number, successful=number, p99_us=3_000)
+        SecondCounts(at_s=at, completions=number, successful=number, p99_us=3_000)
         for at, number in enumerate(completions)
     )
 
@@ -106,29 +117,29 @@ def percentiles(**changes: Any) -> Percentiles:
         max_us=8_760,
         mean_us=2_110.5,
     )
-    return usual.model_copy(update=changes)
+    return changed(usual, changes)
 
 
-def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> LogSummary:
+def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> RequestLogSummary:
     """The log of an even load: as many rows in each second, all with status 200."""
     each, of_tenth = rows // seconds, rows // (10 * seconds)
     tenths = (*[of_tenth] * (10 * seconds - 1), rows - of_tenth * (10 * seconds - 1))
-    summary = LogSummary(
+    summary = RequestLogSummary(
         rows=rows,
-        rows_outside=0,
-        torn_rows=0,
+        rows_outside_window=0,
+        truncated_rows=0,
         successful_rows=rows,
         rows_by_status={200: rows},
         first_start_us=0,
         last_end_us=seconds * 1_000_000 - 1_000,
         window_s=seconds - 0.001,
         per_second=seconds_of(*[each] * (seconds - 1), rows - each * (seconds - 1)),
-        completions_per_tenth=tenths,
+        completions_per_100ms=tenths,
         longest_gap_us=10_000,
         latency=percentiles(),
-        corrected=None,
+        corrected_latency=None,
     )
-    return summary.model_copy(update=changes)
+    return changed(summary, changes)
 
 
 def reduced(text: str | bytes, **window: float) -> dict[str, bytes]:
@@ -142,8 +153,8 @@ def reduced(text: str | bytes, **window: float) -> dict[str, bytes]:
 
 
 def load_result(**changes: Any) -> LoadResult:
-    result = LoadResult(exit_status=0, timed_out=False, stderr="", figures=figures(), log=log())
-    return result.model_copy(update=changes)
+    result = LoadResult(exit_status=0, timed_out=False, stderr="", summary=figures(), log=log())
+    return changed(result, changes)
 
 
 def container(**changes: Any) -> ContainerState:
@@ -161,10 +172,10 @@ def container(**changes: Any) -> ContainerState:
             Process(pid=100 + number, started_ticks=5000, command="gunicorn app")
             for number in range(5)
         ),
-        waited_s=1.5,
-        settled=True,
+        idle_wait_s=1.5,
+        reached_idle=True,
     )
-    return state.model_copy(update=changes)
+    return changed(state, changes)
 
 
 def host_usage(**changes: Any) -> HostUsage:
@@ -174,8 +185,8 @@ def host_usage(**changes: Any) -> HostUsage:
         samples=15,
         cpus=2,
         cpu=CpuShares(user=0.4, nice=0, system=0.1, idle=0.5, iowait=0, irq=0, softirq=0, steal=0),
-        others_cores=0.001,
-        busiest_other=BusyProcess(command="containerd", cores=0.001),
+        background_cores=0.001,
+        busiest_background_process=BusyProcess(command="containerd", cores=0.001),
         docker_proxy_cores=0,
         sampler_cores=0.002,
         network=NetworkUsage(
@@ -191,20 +202,20 @@ def host_usage(**changes: Any) -> HostUsage:
             errors=0,
             drops=0,
         ),
-        stalls=Stalls(cpu=0.5, memory=0, io=0),
+        stalls=PressureStalls(cpu=0.5, memory=0, io=0),
     )
-    return usage.model_copy(update=changes)
+    return changed(usage, changes)
 
 
 def target_usage(**changes: Any) -> HostUsage:
     used = ContainerUsage(
         cores=1,
-        periods=0,
+        quota_periods=0,
         throttled_periods=0,
         throttled_s=0,
         memory_bytes=90 * 2**20,
         memory_peak_bytes=90 * 2**20,
-        limit_hits=0,
+        memory_limit_hits=0,
         oom_kills=0,
     )
     return host_usage(**({"container": used} | changes))
@@ -212,45 +223,47 @@ def target_usage(**changes: Any) -> HostUsage:
 
 def client_usage(**changes: Any) -> HostUsage:
     threads = (
-        LoadThread(tid=200, command="h2load", cores=0, wait=0),
-        LoadThread(tid=201, command="h2load", cores=0.2, wait=0.02),
+        LoadThread(tid=200, command="h2load", cores=0, wait_share=0),
+        LoadThread(tid=201, command="h2load", cores=0.2, wait_share=0.02),
     )
     return host_usage(**({"threads": threads} | changes))
 
 
 def answer(contract: Contract = HELLO, **changes: Any) -> Answer:
     given = Answer(status=contract.status, content_type=contract.content_type, body=contract.body)
-    return given.model_copy(update=changes)
+    return changed(given, changes)
 
 
-def client_side(contract: Contract = HELLO, **changes: Any) -> ClientSide:
-    side = ClientSide(
+def client_side(contract: Contract = HELLO, **changes: Any) -> ClientObservation:
+    side = ClientObservation(
         host="one-client",
         answer_before=answer(contract),
         answer_after=answer(contract),
         usage=client_usage(),
         clock=ClockOffset(client_minus_target_s=0.002, uncertainty_s=0.01),
     )
-    return side.model_copy(update=changes)
+    return changed(side, changes)
 
 
 def observation(contract: Contract = HELLO, **changes: Any) -> Observation:
     """Of a rig with one client, whose usage is `client`."""
     if "client" in changes:
         changes["usage"] = changes.pop("client")
-    of_client = {name: changes.pop(name) for name in ClientSide.model_fields if name in changes}
+    of_client = {
+        name: changes.pop(name) for name in ClientObservation.model_fields if name in changes
+    }
     if "load" in of_client:
         changes["load"] = of_client.pop("load")
     honest = Observation(
         started_at="2026-11-23T10:00:00.000+00:00",
-        phases=Phases(start_s=0.5, application_s=1.5, load_s=4.1, total_s=8.0),
+        phases=Phases(start_s=0.5, ready_s=1.5, load_s=4.1, total_s=8.0),
         container_before=container(),
         container_after=container(),
         load=load_result(),
         target=target_usage(),
         clients=(client_side(contract, **of_client),),
     )
-    return honest.model_copy(update=changes)
+    return changed(honest, changes)
 
 
 def run(
@@ -260,16 +273,16 @@ def run(
     block: int = 1,
     rig: str = "one",
     number: int = 1,
-    twin: bool = False,
+    aa_control: bool = False,
 ) -> Run:
     trial = Trial(
         contender=contender,
-        twin=twin,
+        aa_control=aa_control,
         endpoint="hello",
         load=load,
         limits=Limits(cpus=1, memory="512m"),
     )
-    return Run(id=f"r1-{number:04d}-{trial.name}"[:63], rig=rig, block=block, trial=trial)
+    return Run(id=f"r1-{number:04d}-{trial.label}"[:63], rig=rig, block=block, trial=trial)
 
 
 def finding(code: str = "oom-kill", level: Level = Level.INVALID) -> Finding:
@@ -283,13 +296,13 @@ def record(
     findings: tuple[Finding, ...] = (),
     block: int = 1,
     rig: str = "one",
-    twin: bool = False,
+    aa_control: bool = False,
 ) -> Record:
     """A run of three seconds with so many successful answers a second."""
     rows = round(per_s * 3)
     return Record(
-        run=run(contender, block=block, rig=rig, number=block, twin=twin),
-        observation=observation(load=load_result(figures=figures_at(per_s), log=log(rows))),
+        run=run(contender, block=block, rig=rig, number=block, aa_control=aa_control),
+        observation=observation(load=load_result(summary=figures_at(per_s), log=log(rows))),
         verdict=Verdict(findings=findings),
     )
 
@@ -337,7 +350,7 @@ def target_facts(host: str = "one-target", **changes: Any) -> HostFacts:
             ),
         ),
     )
-    return facts.model_copy(update=changes)
+    return changed(facts, changes)
 
 
 def client_facts(host: str = "one-client", **changes: Any) -> HostFacts:
@@ -345,7 +358,7 @@ def client_facts(host: str = "one-client", **changes: Any) -> HostFacts:
     return target_facts(host, **(unlike_a_target | changes))
 
 
-def header(**changes: Any) -> Header:
+def header(**changes: Any) -> SessionHeader:
     """Of a session; all its rigs are alike, unless `facts` says otherwise."""
     values: dict[str, Any] = {
         "fwbench": "0.1.0",
@@ -364,4 +377,4 @@ def header(**changes: Any) -> Header:
                 *(client_facts(client.name) for client in one.clients),
             )
         )
-    return Header(**values)
+    return SessionHeader(**values)

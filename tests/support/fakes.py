@@ -16,7 +16,7 @@ from telemetry_builders import telemetry
 
 from fwbench.agent.archive import NAME
 from fwbench.agent.h2load_log import Window
-from fwbench.agent.reduce import ends, reduce_log, reduce_window
+from fwbench.agent.reduce import log_ends, reduce_log, reduce_window
 from fwbench.errors import HostError, LostError
 from fwbench.model.observation import Answer
 from fwbench.ssh.remote import FILE_LIMIT_BYTES, Completed
@@ -50,7 +50,7 @@ def ends_of(log: str) -> tuple[int | None, int | None]:
     with TemporaryDirectory() as place:
         file = Path(place) / "h2load.log"
         file.write_text(log)
-        return ends(file)
+        return log_ends(file)
 
 
 class UnderWay(NamedTuple):
@@ -267,11 +267,11 @@ class FakeHost:
             case "settle" | "finish" if not sudo or given["--container"] not in self.containers:
                 return 1, "no such container, or not root"
             case "settle":
-                state = container(waited_s=0.2, settled=True)
+                state = container(idle_wait_s=0.2, reached_idle=True)
                 self._write_json(folder / "container-before.json", state.model_dump())
             case "finish":
                 running = given["--container"] not in self.ended
-                state = container(running=running, waited_s=None, settled=None)
+                state = container(running=running, idle_wait_s=None, reached_idle=None)
                 self._write_json(folder / "container-after.json", state.model_dump())
                 self._write(str(folder / "container.log"), b"booted\n")
                 if self.samples:
@@ -291,7 +291,7 @@ class FakeHost:
                 if self.samples:
                     self._write_json(folder / "telemetry-client.json", telemetry())
                 ended = {
-                    "started": 1.0,
+                    "started_at_s": 1.0,
                     "load_s": 3.5,
                     "answer_after": answer().model_dump(),
                     **self.load_ends,

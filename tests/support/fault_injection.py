@@ -19,7 +19,7 @@ from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.model.setting import Limits
 from fwbench.model.suite import Suite
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 SERVER = Path(__file__).with_name("oracle_server.py")
 CONTENDERS = load_contenders(ROOT / "contenders")
@@ -98,7 +98,7 @@ class Broken:
 
     def __init__(self, lab: Lab, rig: Rig, into: Path) -> None:
         self.lab, self.rig, self.into = lab, rig, into
-        self.store: Store | None = None
+        self.store: SessionStore | None = None
 
     def records(
         self, contenders: Mapping[str, Contender], load: Load, limits: Limits, blocks: int

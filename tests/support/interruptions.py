@@ -13,7 +13,7 @@ from lab_program import SOUND, Lab, Program
 
 from fwbench.model.record import Record
 from fwbench.providers.lab.docker import docker
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 PATIENCE_S = 120
 SUITE = """
@@ -79,8 +79,8 @@ class Befallen:
         return folder
 
     @property
-    def store(self) -> Store:
-        return Store(self.folder)
+    def store(self) -> SessionStore:
+        return SessionStore(self.folder)
 
     @property
     def runs(self) -> Sequence[str]:
@@ -102,12 +102,12 @@ class Befallen:
         assert sorted(record.run.id for record in records) == sorted(self.runs)
         for rig in store.header().rigs:
             mine = [record.run for record in records if record.run.rig == rig.name]
-            assert mine == list(store.plan().of_rig(rig.name))
+            assert mine == list(store.plan().runs_of_rig(rig.name))
         for record in records:
             assert store.run_folder(record.run.id).is_dir()
-        for record in store.lost():
+        for record in store.lost_attempts():
             assert record.observation.failure
-            assert record.verdict.word == "invalid"
+            assert record.verdict.status == "invalid"
         self.assert_clean()
         return records
 
@@ -119,7 +119,7 @@ class Befallen:
         return (
             f"{befell}: {len(self.runs)} planned, {len(records)} recorded, {len(failed)} of these"
             f" as failed; interrupted and repeated: {interrupted};"
-            f" lost, kept and repeated: {len(store.lost())}"
+            f" lost, kept and repeated: {len(store.lost_attempts())}"
         )
 
     def assert_clean(self) -> None:

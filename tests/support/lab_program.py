@@ -12,7 +12,7 @@ from fwbench.providers.lab.docker import docker
 
 # All hosts of a lab share the CPUs of one machine, which may itself be one of many on another. The
 # kernel then lets h2load wait, and CPUs are taken away: a run is invalid for that alone, rightly.
-OF_SHARED_CPUS = {"client-starved", "others-busy", "steal"}
+OF_SHARED_CPUS = {"client-starved", "background-load", "steal"}
 SOUND = (0, 8)  # all valid, or invalid for that
 
 

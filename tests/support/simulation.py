@@ -13,18 +13,25 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from fwbench.plan import make_plan, trials
-from fwbench.stats.compare import Comparison, NoComparison, Paired, Word, family, paired
+from fwbench.stats.compare import (
+    Comparison,
+    NoComparison,
+    Outcome,
+    RatioEstimate,
+    judge_family,
+    paired_ratio,
+)
 from fwbench.stats.estimate import Interval
-from fwbench.stats.hardware_groups import kinds
-from fwbench.stats.rig_values import OfRig
+from fwbench.stats.hardware_groups import hardware_groups
+from fwbench.stats.rig_values import RigValues
 from fwbench.stats.samples import Metric
-from fwbench.stats.size_ratios import SizeRatio, compared
-from fwbench.stats.stopping import Stopping, decide
+from fwbench.stats.size_ratios import SizeRatio, size_ratio
+from fwbench.stats.stopping import StoppingTarget, decide
 
 Logs = NDArray[np.float64]
-Floor = Callable[[Paired], float]
+Floor = Callable[[RatioEstimate], float]
 
-_SIZE = kinds(header())[0]
+_SIZE = hardware_groups(header())[0]
 
 
 def noisy(
@@ -51,7 +58,7 @@ def sizes(
     for _ in range(sessions):
         sides = [
             {
-                f"rig-{number}": OfRig(tuple(values), tuple(values))
+                f"rig-{number}": RigValues(tuple(values), tuple(values))
                 for number, values in enumerate(
                     (
                         random.normal(0, sd, (count, 1)) + random.normal(0, sd, (count, blocks))
@@ -60,7 +67,7 @@ def sizes(
             }
             for count in rigs
         ]
-        found = compared(Metric.THROUGHPUT, (_SIZE, sides[0]), (_SIZE, sides[1]))
+        found = size_ratio(Metric.THROUGHPUT, (_SIZE, sides[0]), (_SIZE, sides[1]))
         assert isinstance(found, SizeRatio)
         yield found
 
@@ -115,7 +122,7 @@ def in_the_same_order(count: int, blocks: int) -> NDArray[np.int64]:
     return np.arange(count * blocks).reshape(1, blocks, count).transpose(0, 2, 1)
 
 
-def pairs(logs: Logs) -> Iterator[list[Paired]]:
+def pairs(logs: Logs) -> Iterator[list[RatioEstimate]]:
     """Each session's trials beside its baseline."""
     with_rigs = logs if logs.ndim == 4 else logs[:, :, None, :]
     for session in np.exp(with_rigs).tolist():
@@ -123,17 +130,17 @@ def pairs(logs: Logs) -> Iterator[list[Paired]]:
             {f"rig-{number}": dict(enumerate(values)) for number, values in enumerate(trial)}
             for trial in session
         ]
-        yield [_known(paired(side, sides[0])) for side in sides[1:]]
+        yield [_known(paired_ratio(side, sides[0])) for side in sides[1:]]
 
 
-def point(twin: Paired) -> float:
+def point(aa_control: RatioEstimate) -> float:
     """The noise floor as fwbench has it: the A/A ratio."""
-    return twin.ratio
+    return aa_control.ratio
 
 
-def far_end(twin: Paired) -> float:
+def far_end(aa_control: RatioEstimate) -> float:
     """The noise floor as it could be: whatever the A/A interval does not exclude."""
-    return max(twin.interval.high, 1 / twin.interval.low)
+    return max(aa_control.interval.high, 1 / aa_control.interval.low)
 
 
 def families(
@@ -145,7 +152,7 @@ def families(
         floors = {}
         if floor is not None:
             floors = dict.fromkeys(members, floor(members.pop("0")))
-        judged = family(
+        judged = judge_family(
             members,
             margin=margin,
             noise_floors=floors,
@@ -166,11 +173,11 @@ def covered(logs: Logs, truth: float) -> float:
 
 def claiming(sessions: Iterable[list[Comparison]]) -> float:
     """In how many of a hundred sessions some contender is called faster or slower."""
-    claims = {Word.FASTER, Word.SLOWER}
-    return 100 * float(np.mean([any(one.word in claims for one in each) for each in sessions]))
+    claims = {Outcome.FASTER, Outcome.SLOWER}
+    return 100 * float(np.mean([any(one.outcome in claims for one in each) for each in sessions]))
 
 
-def stopped(logs: Logs, rule: Stopping) -> Iterator[tuple[Paired, int]]:
+def stopped(logs: Logs, rule: StoppingTarget) -> Iterator[tuple[RatioEstimate, int]]:
     """What each session of two trials ends with under the rule, and after how many blocks."""
     for session in logs:
         for blocks in range(rule.at_least, rule.at_most + 1):
@@ -242,6 +249,6 @@ def _intervals(low: Logs, high: Logs) -> list[Interval]:
     return [Interval(low=one, high=other) for one, other in ends]
 
 
-def _known(pair: Paired | NoComparison) -> Paired:
-    assert isinstance(pair, Paired)
+def _known(pair: RatioEstimate | NoComparison) -> RatioEstimate:
+    assert isinstance(pair, RatioEstimate)
     return pair

@@ -24,7 +24,7 @@ def counters(**changes: Any) -> dict[str, Any]:
             "devices": {"eth0": [1000, 10, 0, 0, 2000, 20, 0, 0]},
         },
         "memory_peak_bytes": 90 * 2**20,
-        "limit_hits": 3,
+        "memory_limit_hits": 3,
         "oom_kills": 1,
     }
     return told | changes
@@ -67,12 +67,12 @@ def telemetry(samples: int = 26, began_s: float = 1000.0, **changes: Any) -> dic
     told = {
         "interval_s": INTERVAL_S,
         "ticks_per_s": 100,
-        "counted_by": "groups",
+        "cpu_accounting": "groups",
         "governors": ["performance"],
         "before": counters(),
         "after": counters(monotonic_s=100 + INTERVAL_S * (samples - 1)),
         "processes": {
-            "others_s": 0.05,
+            "background_s": 0.05,
             "kernel_s": 0.5,
             "docker_proxy_s": 0.0,
             "busiest": [{"pid": 7, "command": "containerd", "cpu_s": 0.05}],

@@ -28,22 +28,22 @@ from fwbench.errors import HostError, InventoryError, RunError, SessionError, Su
 from fwbench.execution.contender import run_argv, url
 from fwbench.execution.session import Session
 from fwbench.hosts import preflight
-from fwbench.hosts.doctor import Examined
+from fwbench.hosts.doctor import HostCheck
 from fwbench.inventory.rigs import rigs
 from fwbench.loadgen import h2load
 from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender
 from fwbench.model.host import Rig, Target
 from fwbench.model.observation import ContainerState
-from fwbench.model.record import Header
+from fwbench.model.record import SessionHeader
 from fwbench.model.setting import Network
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
-from fwbench.provisioning.playbook import HostResult, Played
-from fwbench.report.facts import hosts as facts_of_hosts
-from fwbench.report.hosts import examined, played
+from fwbench.provisioning.playbook import HostResult, PlayResult
+from fwbench.report.facts import host_lines as facts_of_hosts
+from fwbench.report.hosts import host_check_table, play_table
 from fwbench.ssh.remote import Completed
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 HOSTILE = [
     *["; touch pwned", "$(touch pwned)", "`touch pwned`", "| touch pwned", "& touch pwned", "> x"],
@@ -80,7 +80,7 @@ SUITE: dict[str, Any] = {
     "margin_percent": 2,
     "seed": 1,
     "start_timeout_s": 30,
-    "thresholds": {"gap_s": 1},
+    "thresholds": {"completion_gap_s": 1},
 }
 CONTENDER: dict[str, Any] = {
     "summary": "Flask",
@@ -157,7 +157,9 @@ def test_hostile_text_in_a_suite_is_an_error_or_data(tmp_path: Path, way: tuple[
         assert list(words_of(asked)) == honest
 
 
-@pytest.mark.parametrize("way", [("name",), ("loads", 0, "rate"), ("thresholds", "gap_s")], ids=str)
+@pytest.mark.parametrize(
+    "way", [("name",), ("loads", 0, "rate"), ("thresholds", "completion_gap_s")], ids=str
+)
 def test_a_hostile_key_of_a_suite_is_an_error(tmp_path: Path, way: tuple[Any, ...]) -> None:
     for text in HOSTILE:
         file = written(tmp_path / "suite.yml", replaced(SUITE, way, text, key=True))
@@ -170,7 +172,7 @@ def test_what_a_suite_names_is_no_path_and_no_option() -> None:
     for run in make_plan(suite(), [Rig.model_validate(RIG | {"name": "../../x"})]).runs:
         assert NAME.fullmatch(run.id)
         assert NAME.fullmatch(run.trial.contender)
-        folder = Store(Path("/s")).run_folder(run.id)
+        folder = SessionStore(Path("/s")).run_folder(run.id)
         assert Path(*folder.parts).resolve().is_relative_to("/s/runs")
 
 
@@ -484,12 +486,12 @@ def test_facts_of_a_liar_are_facts_or_one_line_of_error(
         content = content.replace(b"null", b"[" * deep + b"]" * deep, 1)
     target = Target(name="t", address="t", load_address="t")
     try:
-        facts = preflight.facts(Liar(content), target, PurePosixPath("/x"))
+        facts = preflight.read_facts(Liar(content), target, PurePosixPath("/x"))
     except HostError as error:
         assert_one_line(error, Path("t: "))
     else:
         kept = header(facts=(facts.model_copy(update={"host": "one-target"}),))
-        assert Header.model_validate_json(kept.model_dump_json()) == kept
+        assert SessionHeader.model_validate_json(kept.model_dump_json()) == kept
         assert facts_of_hosts(kept).replace("\n", "").isprintable()
 
 
@@ -498,11 +500,11 @@ def test_facts_of_a_liar_are_facts_or_one_line_of_error(
 def test_a_number_that_could_not_be_kept_is_refused(kind: type[Frozen], number: str) -> None:
     honest: Frozen = container()
     if kind is ClockReading:
-        honest = ClockReading(asked_s=1, told_s=2, answered_s=3)
-    key = "waited_s" if kind is ContainerState else "told_s"
+        honest = ClockReading(asked_s=1, host_s=2, answered_s=3)
+    key = "idle_wait_s" if kind is ContainerState else "host_s"
     lying = json.dumps(json.loads(honest.model_dump_json()) | {key: "x"}).replace('"x"', number)
     with pytest.raises(RunError):
-        artifacts.model(kind, lying, Path("x.json"))
+        artifacts.read_model(kind, lying, Path("x.json"))
 
 
 def test_the_log_and_the_processes_of_a_container_are_bounded() -> None:
@@ -526,7 +528,7 @@ def test_a_host_that_is_called_like_a_number_is_shown_as_it_is() -> None:
         Rig.model_validate(RIG | {"name": "r", "target": RIG["target"] | {"name": h.host}})
         for h in hosts
     ]
-    page = played(Played(hosts=hosts), named)
+    page = play_table(PlayResult(hosts=hosts), named)
     assert "007" in page
     assert "1e5" in page
 
@@ -535,7 +537,7 @@ def test_what_a_host_says_of_itself_steers_no_terminal_of_doctor() -> None:
     target = Target(name="t", address="t", load_address="t")
     for text in HOSTILE:
         facts = header().facts[0].model_copy(update={"system": text, "engine": text})
-        page = examined([Examined(host=target, rig="r", serves=True, facts=facts)])
+        page = host_check_table([HostCheck(host=target, rig="r", is_target=True, facts=facts)])
         assert len(page.splitlines()) == 3
         assert page.replace("\n", "").isprintable()
 
@@ -544,10 +546,10 @@ def test_progress_takes_no_name_for_markup(monkeypatch: pytest.MonkeyPatch) -> N
     console = Console(file=io.StringIO(), force_terminal=True)
     monkeypatch.setattr(progress, "Console", lambda **_: console)
     plan = make_plan(suite(), [Rig.model_validate(RIG | {"name": "[/red]"})])
-    with progress.ProgressWatcher() as watcher:
+    with progress.SessionProgress() as watcher:
         watcher.planned(plan)
         watcher.started(plan.runs[0])
-    with progress.TaskProgress("provision of [/red]") as tasks:
+    with progress.PlaybookProgress("provision of [/red]") as tasks:
         tasks.task("[/red]")
     assert "[/red]" in console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -560,7 +562,7 @@ def test_progress_takes_no_name_for_markup(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("ansible_ssh_timeout", "{{ lookup('pipe', 'touch pwned') }}"),
         ("ansible_python_interpreter", "{% set x = 1 %}/usr/bin/python3"),
-        ("fwbench_extra_authorities", ["/x.crt", "{{ lookup('file', '~/.ssh/id_ed25519') }}"]),
+        ("fwbench_ca_certs", ["/x.crt", "{{ lookup('file', '~/.ssh/id_ed25519') }}"]),
         ("contender_images_build_arguments", {"A": {"b": ["{{ 1 }}"]}}),
         ("contender_images_build_arguments", {"{{ 1 }}": "a"}),
         ("contender_images_build_arguments", {"__ansible_unsafe": "{{ 1 }}"}),
@@ -601,6 +603,6 @@ def test_a_rate_that_no_clock_could_keep_is_refused(tmp_path: Path) -> None:
 
 def test_a_session_is_called_as_nothing_that_hosts_would_misread(tmp_path: Path) -> None:
     for name in ("a b", "$(id)", "-x", "A", "a=b", "x" * 101):
-        store = Store.create(tmp_path / name)
+        store = SessionStore.create(tmp_path / name)
         with pytest.raises(SessionError, match="is no name of a session"):
-            Session(header(), make_plan(suite(), header().rigs), store, progress.ProgressWatcher())
+            Session(header(), make_plan(suite(), header().rigs), store, progress.SessionProgress())

@@ -31,16 +31,16 @@ RIGS = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True).
 
 
 def order(plan: Plan, name: str, block: int) -> list[str]:
-    return [run.trial.id for run in plan.of_rig(name) if run.block == block]
+    return [run.trial.id for run in plan.runs_of_rig(name) if run.block == block]
 
 
 def test_trials_come_in_the_order_of_the_suite() -> None:
     of_suite = trials(suite(endpoints=("hello", "json"), limits=(Limits(), Limits(cpus=1))))
-    assert [(trial.endpoint, trial.limits.cpus, trial.name) for trial in of_suite] == [
+    assert [(trial.endpoint, trial.limits.cpus, trial.label) for trial in of_suite] == [
         (endpoint, cpus, name)
         for endpoint in ("hello", "json")
         for cpus in (None, 1)
-        for name in ("flask", "flask-twin", "fastapi")
+        for name in ("flask", "flask-aa", "fastapi")
     ]
 
 
@@ -58,7 +58,7 @@ def test_every_combination_is_a_trial_with_an_id_of_its_own() -> None:
 
 @pytest.mark.parametrize("asked", [suite(preset=Preset.SMOKE), suite(baseline=None)])
 def test_what_claims_nothing_has_no_twin(asked: Suite) -> None:
-    assert [trial.name for trial in trials(asked)] == ["flask", "fastapi"]
+    assert [trial.label for trial in trials(asked)] == ["flask", "fastapi"]
 
 
 def test_a_search_has_a_run_for_each_step_one_after_the_other() -> None:
@@ -102,7 +102,7 @@ def test_each_block_of_each_rig_has_every_trial_once(
 def test_blocks_never_mix(asked: Suite, rigs: list[Rig], seed: int) -> None:
     plan = make_plan(asked, rigs, seed)
     for one in rigs:
-        blocks = [run.block for run in plan.of_rig(one.name)]
+        blocks = [run.block for run in plan.runs_of_rig(one.name)]
         assert blocks == sorted(blocks)
 
 
@@ -111,8 +111,8 @@ def test_run_ids_are_unique_and_numbered_in_order(asked: Suite, rigs: list[Rig],
     plan = make_plan(asked, rigs, seed)
     assert len({run.id for run in plan.runs}) == len(plan.runs)
     for number, one in enumerate(rigs, start=1):
-        for sequence, run in enumerate(plan.of_rig(one.name), start=1):
-            assert run.id == f"r{number}-{sequence:04d}-{run.trial.name}"[:63]
+        for sequence, run in enumerate(plan.runs_of_rig(one.name), start=1):
+            assert run.id == f"r{number}-{sequence:04d}-{run.trial.label}"[:63]
 
 
 @given(asked=SUITES, rigs=RIGS, seed=st.integers())
@@ -127,10 +127,10 @@ def test_a_rigs_order_depends_neither_on_other_rigs_nor_on_later_blocks(
     asked: Suite, rigs: list[Rig], seed: int
 ) -> None:
     longer = asked.model_copy(update={"blocks": asked.blocks + 1})
-    alone, together = make_plan(asked, rigs[-1:], seed), make_plan(longer, rigs, seed)
+    alone, overlap = make_plan(asked, rigs[-1:], seed), make_plan(longer, rigs, seed)
     name = rigs[-1].name
     for block in range(1, asked.blocks + 1):
-        assert order(alone, name, block) == order(together, name, block)
+        assert order(alone, name, block) == order(overlap, name, block)
 
 
 def test_seeds_rigs_and_blocks_have_orders_of_their_own() -> None:

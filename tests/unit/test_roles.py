@@ -111,7 +111,7 @@ def test_no_command_holds_the_words_of_another_host() -> None:
 
 def refused(place: Path, role: str, entry: str, variables: dict[str, Any]) -> str:
     """Why a role goes no further on this machine, where it only checks."""
-    task = {"name": str(paths.data() / "roles" / role), "tasks_from": entry}
+    task = {"name": str(paths.data_folder() / "roles" / role), "tasks_from": entry}
     written = [
         {
             "hosts": "all",
@@ -124,7 +124,7 @@ def refused(place: Path, role: str, entry: str, variables: dict[str, Any]) -> st
     (place / "play.yml").write_text(yaml.safe_dump(written))
     (place / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"box": None}}}))
     played = play(str(place / "play.yml"), place / "hosts.yml", ["box"], check=True)
-    return played.hosts[0].trouble or ""
+    return played.hosts[0].error or ""
 
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nsesame\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -136,7 +136,7 @@ def test_an_authority_that_is_no_certificate_is_not_sent(tmp_path: Path, content
     file = tmp_path / "id_ed25519"
     file.write_text(content)
     variables = {
-        "fwbench_host_extra_authorities": [str(file)],
+        "fwbench_host_ca_certs": [str(file)],
         "fwbench_host_state_dir": str(tmp_path),
     }
     trouble = refused(tmp_path, "fwbench_host", "authorities", variables)

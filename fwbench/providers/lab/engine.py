@@ -27,7 +27,7 @@ def ensure(say: Callable[[str], None]) -> None:
     say("no Docker engine answers: installing and starting one")
     played = play("engine.yml", HERE, ["localhost"], on_task=lambda task: say(f"engine: {task}"))
     if played.failed:
-        raise LabError(f"no Docker engine could be had: {played.failed[0].trouble}")
+        raise LabError(f"no Docker engine could be had: {played.failed[0].error}")
     _ours().parent.mkdir(parents=True, exist_ok=True)
     _ours().touch()
     if not docker.answers():
@@ -41,13 +41,13 @@ def release(say: Callable[[str], None]) -> None:
     say("removing the Docker engine that fwbench installed")
     played = play("engine_remove.yml", HERE, ["localhost"])
     if played.failed:
-        raise LabError(f"the Docker engine could not be removed: {played.failed[0].trouble}")
+        raise LabError(f"the Docker engine could not be removed: {played.failed[0].error}")
     (result,) = played.hosts
-    if result.keeps_engine_for:
-        say(f"the Docker engine stays: it holds {'; '.join(result.keeps_engine_for)}")
+    if result.foreign_engine_data:
+        say(f"the Docker engine stays: it holds {'; '.join(result.foreign_engine_data)}")
         return
     _ours().unlink()
 
 
 def _ours() -> Path:
-    return paths.state() / "engine-is-ours"
+    return paths.state_folder() / "engine-is-ours"

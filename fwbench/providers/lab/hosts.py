@@ -22,7 +22,7 @@ from fwbench.providers.lab.size import Size, parse_size
 # RFC 2544 sets 198.18.0.0/15 aside for benchmarks. The upper half of the first /16 is for bridges
 # inside the hosts (host/daemon.json).
 NETWORKS = ipaddress.ip_network("198.18.0.0/17")
-AUTHORITIES = Path("/usr/local/share/ca-certificates")
+SYSTEM_CA_CERTS = Path("/usr/local/share/ca-certificates")
 SSH_TIMEOUT_S = 60
 SIZE_LABEL = "fwbench.lab-size"
 
@@ -46,7 +46,7 @@ class Lab:
 
     def __init__(self, name: str = "lab") -> None:
         self.name = name
-        self.folder = paths.state() / name
+        self.folder = paths.state_folder() / name
         self.inventory = self.folder / "hosts.yml"
         self._label = f"fwbench.lab={name}"
         self._network = f"fwbench-{name}"
@@ -56,7 +56,7 @@ class Lab:
         targets: Sequence[Size | None],
         clients: int,
         systems: Sequence[str],
-        authorities: Sequence[Path],
+        ca_certs: Sequence[Path],
         say: Callable[[str], None],
     ) -> Path:
         """Bring up what is missing and write the inventory, whose path is returned.
@@ -76,7 +76,7 @@ class Lab:
             self._ensure_host(name, systems[number % len(systems)], size, key, say)
         hosts = self.hosts()
         self._await_ssh(hosts)
-        self._write_inventory(hosts, authorities)
+        self._write_inventory(hosts, ca_certs)
         return self.inventory
 
     def hosts(self) -> tuple[LabHost, ...]:
@@ -196,7 +196,7 @@ class Lab:
                     raise LabError(f"{host.name} does not answer SSH; its log ends: {said}")
                 time.sleep(0.1)
 
-    def _write_inventory(self, hosts: Sequence[LabHost], authorities: Sequence[Path]) -> None:
+    def _write_inventory(self, hosts: Sequence[LabHost], ca_certs: Sequence[Path]) -> None:
         """Pin the hosts' keys, which the engine vouches for, and list the hosts."""
         lines = []
         for host in hosts:
@@ -205,7 +205,7 @@ class Lab:
             lines.append(f"[127.0.0.1]:{host.ssh_port} {key[0]} {key[1]}\n")
         known_hosts = self.folder / "known_hosts"
         known_hosts.write_text("".join(lines))
-        inventory = listing(hosts, self.folder / "key", known_hosts, authorities)
+        inventory = listing(hosts, self.folder / "key", known_hosts, ca_certs)
         self.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False))
 
 

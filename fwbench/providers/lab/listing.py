@@ -19,7 +19,7 @@ class LabHost(Frozen):
 
 
 def listing(
-    hosts: Sequence[LabHost], key: Path, known_hosts: Path, authorities: Sequence[Path]
+    hosts: Sequence[LabHost], key: Path, known_hosts: Path, ca_certs: Sequence[Path]
 ) -> dict[str, object]:
     """The inventory of these hosts; each target gets clients in turn."""
     targets = [host for host in hosts if host.name.startswith("target-")]
@@ -31,7 +31,7 @@ def listing(
                 "ansible_ssh_private_key_file": str(key),
                 "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts}",
                 "fwbench_known_hosts": str(known_hosts),
-                "fwbench_extra_authorities": [str(path) for path in authorities],
+                "fwbench_ca_certs": [str(path) for path in ca_certs],
             },
             "children": {
                 "targets": {"hosts": _members(targets, len(targets))},

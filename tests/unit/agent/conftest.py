@@ -43,7 +43,7 @@ from pathlib import Path
 from fwbench.agent import state
 from fwbench.agent.commands import main
 
-state.place = lambda: Path(os.environ["PLACE_OF_STATE"])
+state.state_folder = lambda: Path(os.environ["PLACE_OF_STATE"])
 main(sys.argv[1:])
 """
 
@@ -52,7 +52,7 @@ main(sys.argv[1:])
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where agents keep who has the host, in place of what is this machine's own."""
     place = tmp_path / "run"
-    monkeypatch.setattr(state, "place", lambda: place)
+    monkeypatch.setattr(state, "state_folder", lambda: place)
     return place
 
 

@@ -49,7 +49,7 @@ class Host:
     def dead(self, session: str) -> Path:
         """A session that nobody took off the host."""
         folder = self.folder(session)
-        with state.alone():
+        with state.lock():
             lease.take(folder, "somebody", 0)
         return folder
 
@@ -83,7 +83,7 @@ def host(tmp_path: Path, kept: Path, agent: Agent) -> Iterator[Host]:
 
 
 def warden_of(folder: Path) -> int:
-    pid_file = state.of(folder) / "warden.pid"
+    pid_file = state.session_state(folder) / "warden.pid"
     await_file(pid_file)
     return int(pid_file.read_text())
 
@@ -98,10 +98,10 @@ def test_a_host_that_nobody_has_is_entered(host: Host) -> None:
     mine = host.folder("a")
     assert host.begin(mine, run="r1-0001-flask") == 0
     assert (mine / "r1-0001-flask").stat().st_mode & 0o777 == 0o700
-    told = lease.of(mine)
+    told = lease.read_lease(mine)
     assert told is not None
     assert (told["session"], told["owner"]) == ("a", "me")
-    assert LONG_S - 10 < lease.left_s(mine) <= LONG_S
+    assert LONG_S - 10 < lease.remaining_s(mine) <= LONG_S
 
 
 def test_two_sessions_cannot_have_one_host(host: Host) -> None:
@@ -110,7 +110,7 @@ def test_two_sessions_cannot_have_one_host(host: Host) -> None:
     assert host.begin(second) == HELD_BY_ANOTHER
     held_by = json.loads((second / "held-by.json").read_text())
     assert (held_by["session"], held_by["owner"]) == ("a", "somebody on a laptop")
-    assert lease.of(second) is None
+    assert lease.read_lease(second) is None
     assert first.exists()
 
 
@@ -118,7 +118,7 @@ def test_a_session_renews_its_own_lease(host: Host) -> None:
     mine = host.folder("a")
     assert host.begin(mine, for_s=5) == 0
     assert host.begin(mine, for_s=LONG_S) == 0
-    assert lease.left_s(mine) > 5
+    assert lease.remaining_s(mine) > 5
 
 
 def test_a_stale_lease_is_released_and_what_it_kept_goes(host: Host, sleeper: Sleeper) -> None:
@@ -135,7 +135,7 @@ def test_a_lease_of_before_a_reboot_is_stale(
     dead, mine = host.folder("dead"), host.folder("a")
     (tmp_path / "boot_id").write_text("another")
     monkeypatch.setattr(lease, "BOOT_ID", tmp_path / "boot_id")
-    with state.alone():
+    with state.lock():
         lease.take(dead, "somebody", LONG_S)
     assert host.begin(mine) == 0
     assert not dead.exists()
@@ -161,7 +161,7 @@ def test_folders_of_other_tools_and_links_are_left_alone(host: Host, tmp_path: P
     other.mkdir()
     (tmp_path / "fwbench-session-link").symlink_to(other)
     assert host.begin(host.folder("a")) == 0
-    assert host.clean("--force")["swept"][0]["session"] == "a"
+    assert host.clean("--force")["removed"][0]["session"] == "a"
     assert other.exists()
 
 
@@ -172,7 +172,7 @@ def test_a_run_begins_without_anything_that_the_one_before_left(
     assert host.begin(mine, run="r1-0001-flask") == 0
     warden = warden_of(mine)
     job = sleeper(str(mine / "r1-0001-flask"))
-    neighbour = sleeper(str(mine / "r1-0001-flask-twin"))
+    neighbour = sleeper(str(mine / "r1-0001-flask-aa"))
     (tmp_path / "containers").write_text("c1\nc2\n")
     assert host.begin(mine, run="r1-0002-flask") == 0
     await_end(job)
@@ -220,12 +220,14 @@ def test_nothing_runs_on_after_its_controller_has_died(
 
 def test_cleaning_takes_dead_sessions_and_leaves_living_ones(host: Host, sleeper: Sleeper) -> None:
     dead, living = host.dead("dead"), host.folder("living")
-    with state.alone():
+    with state.lock():
         lease.take(living, "somebody else", LONG_S)
     job = sleeper(str(dead / "r1-0001-flask"))
     told = host.clean()
-    assert told["swept"] == [{"session": "dead", "processes": 1, "containers": 0, "gone": True}]
-    assert [each["owner"] for each in told["living"]] == ["somebody else"]
+    assert told["removed"] == [
+        {"session": "dead", "processes": 1, "containers": 0, "folder_removed": True}
+    ]
+    assert [each["owner"] for each in told["live_sessions"]] == ["somebody else"]
     await_end(job)
     assert not dead.exists()
     assert living.exists()
@@ -236,25 +238,25 @@ def test_cleaning_by_force_takes_living_sessions_too(host: Host) -> None:
     assert host.begin(living) == 0
     warden = warden_of(living)
     told = host.clean("--force")
-    assert [each["session"] for each in told["swept"]] == ["living"]
-    assert told["living"] == []
+    assert [each["session"] for each in told["removed"]] == ["living"]
+    assert told["live_sessions"] == []
     await_end(warden)
     assert not living.exists()
 
 
 def test_a_container_of_a_session_whose_folder_is_gone_goes_too(host: Host, tmp_path: Path) -> None:
     (tmp_path / "containers").write_text("orphan\n")
-    assert host.clean()["orphans"] == 1
+    assert host.clean()["orphan_containers"] == 1
     assert "rm --force --volumes orphan" in host.engine_was_asked
 
 
 @pytest.mark.parametrize("broken", ["", "[]", "{}", '{"until_s": "soon"}', "\x00"])
 def test_a_lease_that_makes_no_sense_is_over(host: Host, broken: str) -> None:
     folder = host.dead("dead")
-    (state.of(folder) / "lease.json").write_text(broken)
-    assert lease.left_s(folder) <= 0
+    (state.session_state(folder) / "lease.json").write_text(broken)
+    assert lease.remaining_s(folder) <= 0
     assert host.begin(host.folder("a")) == 0
-    assert not state.of(folder).exists()
+    assert not state.session_state(folder).exists()
 
 
 def test_a_session_leaves_nothing_of_what_was_kept_of_it(host: Host) -> None:
@@ -290,7 +292,7 @@ class TestAnotherUserOfTheHost:
         lay(theirs)
         began = time.monotonic()
         assert host.begin(mine, run="r1-0001-flask") == 0
-        assert host.clean()["living"] == [lease.of(mine)]
+        assert host.clean()["live_sessions"] == [lease.read_lease(mine)]
         assert time.monotonic() - began < 20
 
     def test_cannot_hold_an_agent_up_with_a_lock(self, host: Host) -> None:
@@ -305,7 +307,7 @@ class TestAnotherUserOfTheHost:
     def test_cannot_keep_containers_of_no_session(self, host: Host) -> None:
         (host.place / "containers").write_text("orphan\n")
         false_lease(host.folder("theirs"))
-        assert host.clean()["orphans"] == 1
+        assert host.clean()["orphan_containers"] == 1
 
     def test_has_no_process_killed_by_a_folders_name(self, host: Host, sleeper: Sleeper) -> None:
         theirs = make_old(host.folder("theirs"))
@@ -329,21 +331,21 @@ class TestAnotherUserOfTheHost:
         make_old(host.folder("theirs"))
         (host.place / "containers").write_text("c1\n")
         told = host.clean()
-        assert (told["swept"], told["abandoned"], told["orphans"]) == ([], 1, 0)
+        assert (told["removed"], told["abandoned_folders"], told["orphan_containers"]) == ([], 1, 0)
         assert not any("rm --force" in asked for asked in host.engine_was_asked)
 
     def test_cannot_have_the_folder_of_a_living_session_removed(self, host: Host) -> None:
         mine = host.folder("a")
         assert host.begin(mine) == 0
         make_old(mine)
-        assert host.clean()["abandoned"] == 0
+        assert host.clean()["abandoned_folders"] == 0
         assert mine.exists()
 
     def test_cannot_spoil_what_is_told_by_a_folders_name(self, host: Host) -> None:
         odd = os.fsencode(host.place) + b"/fwbench-session-\xff\x1b[2J\n"
         os.mkdir(odd)  # noqa: PTH102 - as bytes
         told = host.clean("--force")
-        assert (told["swept"], told["abandoned"], told["stuck"]) == ([], 1, 0)
+        assert (told["removed"], told["abandoned_folders"], told["unremovable"]) == ([], 1, 0)
 
     def test_has_nothing_removed_that_a_link_leads_to(self, host: Host, tmp_path: Path) -> None:
         (tmp_path / "precious").mkdir()

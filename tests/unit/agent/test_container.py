@@ -41,9 +41,9 @@ def test_a_container_with_all_its_processes_settles_when_it_idles(
 ) -> None:
     kernel(VERSION_2)
     docker()
-    settled = container.settle("c", processes=2, for_s=30)
-    assert settled["settled"] is True
-    assert settled["waited_s"] == pytest.approx(0.2)
+    settled = container.wait_until_idle("c", processes=2, for_s=30)
+    assert settled["reached_idle"] is True
+    assert settled["idle_wait_s"] == pytest.approx(0.2)
     assert settled["running"] is True
 
 
@@ -51,9 +51,9 @@ def test_a_container_with_all_its_processes_settles_when_it_idles(
 def test_a_container_that_lacks_a_process_does_not_settle(kernel: Kernel, docker: Docker) -> None:
     kernel(VERSION_2)
     docker()
-    settled = container.settle("c", processes=3, for_s=5)
-    assert settled["settled"] is False
-    assert 5 <= settled["waited_s"] < 5.2
+    settled = container.wait_until_idle("c", processes=3, for_s=5)
+    assert settled["reached_idle"] is False
+    assert 5 <= settled["idle_wait_s"] < 5.2
 
 
 @pytest.mark.usefixtures("passing")
@@ -67,17 +67,17 @@ def test_a_container_that_works_does_not_settle_before_it_has_idled_twice(
     docker()
     used = iter([0.0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2])
     monkeypatch.setattr(Cgroup, "cpu_s", lambda _: next(used))
-    settled = container.settle("c", processes=2, for_s=30)
-    assert settled["settled"] is True
-    assert settled["waited_s"] == pytest.approx(0.5)
+    settled = container.wait_until_idle("c", processes=2, for_s=30)
+    assert settled["reached_idle"] is True
+    assert settled["idle_wait_s"] == pytest.approx(0.5)
 
 
 @pytest.mark.usefixtures("passing")
 def test_a_container_that_ended_is_not_waited_for(kernel: Kernel, docker: Docker) -> None:
     kernel({})
     docker(Running=False, Pid=0)
-    settled = container.settle("c", processes=2, for_s=30)
-    assert (settled["settled"], settled["waited_s"]) == (False, 0)
+    settled = container.wait_until_idle("c", processes=2, for_s=30)
+    assert (settled["reached_idle"], settled["idle_wait_s"]) == (False, 0)
 
 
 def test_finishing_keeps_the_end_of_the_log_and_removes_the_container(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fwbench.agent import counters
-from fwbench.agent.counters import Frequencies, Held, cpu_ticks, entry, stalled_us, text_of
+from fwbench.agent.counters import Frequencies, OpenFile, cpu_ticks, entry, stalled_us, text_of
 
 STAT = """cpu  10 20 30 40 50 60 70 80 90 100
 cpu0 1 2 3 4 5 6 7 8 9 10
@@ -20,7 +20,7 @@ PRESSURE = (
 def test_a_held_file_says_what_it_says_now(tmp_path: Path) -> None:
     path = tmp_path / "usage"
     path.write_text("1")
-    held = Held(path)
+    held = OpenFile(path)
     assert held.text() == "1"
     path.write_text("22")
     assert held.text() == "22"
@@ -30,11 +30,11 @@ def test_a_held_file_says_what_it_says_now(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
-    assert Held(tmp_path / "nowhere").text() == text_of(tmp_path / "nowhere") == ""
+    assert OpenFile(tmp_path / "nowhere").text() == text_of(tmp_path / "nowhere") == ""
 
 
 def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
-    assert Held(tmp_path).text() == ""
+    assert OpenFile(tmp_path).text() == ""
 
 
 def test_ticks_are_told_by_cpu_and_state() -> None:

@@ -111,15 +111,15 @@ def test_a_port_that_is_only_used_to_connect_does_not_count() -> None:
 def test_programs_that_are_missing_fail_or_hang_say_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert facts.said_by("echo", " 1.64 ") == "1.64"
-    assert facts.said_by("false") is None
-    assert facts.said_by("/nowhere/docker") is None
+    assert facts.program_output("echo", " 1.64 ") == "1.64"
+    assert facts.program_output("false") is None
+    assert facts.program_output("/nowhere/docker") is None
 
     def hang(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired("docker", 10)
 
     monkeypatch.setattr(subprocess, "run", hang)
-    assert facts.said_by("docker") is None
+    assert facts.program_output("docker") is None
 
 
 def test_images_are_what_provisioning_recorded(

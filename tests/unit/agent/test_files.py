@@ -14,7 +14,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     def full(_: Path) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(files, "hand_over", full)
+    monkeypatch.setattr(files, "give_to_folder_owner", full)
     with pytest.raises(OSError, match="disk full"):
         files.write(tmp_path / "answer.json", {})
     assert not (tmp_path / "answer.json").exists()
@@ -82,7 +82,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_our_own_is_private(folder: Path) -> None:
-    files.check_private(folder, files.our_users())
+    files.check_private(folder, files.trusted_users())
 
 
 def test_a_folder_of_somebody_else_is_not(folder: Path) -> None:
@@ -94,13 +94,13 @@ def test_a_folder_of_somebody_else_is_not(folder: Path) -> None:
 def test_a_folder_that_others_can_enter_is_not(folder: Path, mode: int) -> None:
     folder.chmod(mode)
     with pytest.raises(files.UntrustedError, match=f"mode {mode:04o} instead of 0700"):
-        files.check_private(folder, files.our_users())
+        files.check_private(folder, files.trusted_users())
 
 
 def test_a_link_to_a_folder_of_our_own_is_not(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(files.UntrustedError, match="is no folder"):
-        files.check_private(tmp_path / "link", files.our_users())
+        files.check_private(tmp_path / "link", files.trusted_users())
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_ours_are_who_runs_the_agent_and_who_logged_in(
     monkeypatch.delenv("SUDO_UID", raising=False)
     if sudo is not None:
         monkeypatch.setenv("SUDO_UID", sudo)
-    assert files.our_users() == ours
+    assert files.trusted_users() == ours

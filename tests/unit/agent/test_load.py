@@ -26,7 +26,7 @@ def test_a_load_leaves_its_output_its_log_and_how_it_ended(
     assert not (folder / "h2load.log").exists()
     ended = json.loads((folder / "load.json").read_text())
     assert ended.pop("load_s") > 0
-    assert ended.pop("started") > 0
+    assert ended.pop("started_at_s") > 0
     assert ended == {
         "exit_status": 3,
         "timed_out": False,
@@ -72,7 +72,7 @@ def test_a_load_generator_that_cannot_be_started_is_said_to(
 ) -> None:
     load.load(folder, refused_url(), 10, [program])
     ended = json.loads((folder / "load.json").read_text())
-    assert ended["unstartable"] == f"{program}: {why}"
+    assert ended["start_error"] == f"{program}: {why}"
     assert (ended["exit_status"], ended["timed_out"]) == (None, False)
 
 
@@ -80,7 +80,7 @@ def test_a_load_begins_when_it_is_to(folder: Path, h2load: H2load) -> None:
     at = time.time() + 0.3
     load.load(folder, refused_url(), 10, h2load("exit 0", folder), at=at)
     ended = json.loads((folder / "load.json").read_text())
-    assert at <= ended["started"] < at + 0.2
+    assert at <= ended["started_at_s"] < at + 0.2
     assert ended["load_s"] < 0.25
 
 
@@ -131,7 +131,7 @@ def test_a_kept_log_is_reduced_to_a_window_of_another_clock(
         reduced = agent("reduce", *window, str(folder))
         assert (reduced.returncode, reduced.stderr) == (0, "")
         told = json.loads((folder / "log.json").read_text())
-        assert (told["rows"], told["rows_outside"]) == (2, 2)
+        assert (told["rows"], told["rows_outside_window"]) == (2, 2)
         assert (told["first_start_us"], told["last_end_us"]) == (1500, 2505)
 
 

@@ -63,23 +63,23 @@ def test_devices_that_are_real_are_counted(proc: Path) -> None:
 
 def test_a_container_with_a_network_of_its_own_is_told_apart(proc: Path) -> None:
     lay_out(proc / "42", proc / "container")
-    assert network.counted(42)["container"] == network.tcp(proc / "42")
+    assert network.network_counters(42)["container"] == network.tcp(proc / "42")
 
 
 def test_a_container_in_the_hosts_network_is_not_counted_twice(proc: Path) -> None:
     lay_out(proc / "42", proc / "host")
-    assert network.counted(42)["container"] is None
+    assert network.network_counters(42)["container"] is None
 
 
 @pytest.mark.parametrize("gone", [None, 42])
 def test_a_container_that_is_gone_has_no_network(proc: Path, gone: int | None) -> None:
     assert proc.exists()
-    told = network.counted(gone)
+    told = network.network_counters(gone)
     assert told["container"] is None
     assert told["host"]["segments_sent"] == 3000
 
 
 def test_this_host_has_a_network() -> None:
-    told = network.counted(os.getpid())
+    told = network.network_counters(os.getpid())
     assert told["container"] is None
     assert None not in told["host"].values()

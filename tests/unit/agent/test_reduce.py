@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fwbench.agent import h2load_log as rows_of_log
 from fwbench.agent import reduce
-from fwbench.collection.histogram import HEAD, Counts
+from fwbench.collection.histogram import HEAD, LatencyCounts
 
 START_US = 1_795_340_656_695_560
 Row = tuple[int, int, int]  # start after START_US, status, latency
@@ -29,8 +29,8 @@ def summary(text: str, **window: float) -> dict[str, Any]:
     return told
 
 
-def counts(text: str, **window: float) -> Counts:
-    return Counts.parse(
+def counts(text: str, **window: float) -> LatencyCounts:
+    return LatencyCounts.parse(
         gzip.decompress(reduced(text, **window)["counts.gz"]).decode().splitlines(keepends=True)
     )
 
@@ -44,7 +44,7 @@ def test_every_recorded_log_is_read(head: Path) -> None:
     meta = dict(line.split(": ", 1) for line in head.with_suffix(".meta").read_text().splitlines())
     told = summary(head.read_text())
     assert told["rows"] == min(5, int(meta["log_rows"])) == counts(head.read_text()).total()
-    assert told["torn_rows"] == 0
+    assert told["truncated_rows"] == 0
     assert set(told["rows_by_status"]) <= {"200", "500"}
 
 
@@ -58,14 +58,14 @@ def test_a_log_becomes_a_line_for_each_second_and_status() -> None:
     )
     assert summary(written(rows)) == {
         "rows": 5,
-        "rows_outside": 0,
-        "torn_rows": 0,
+        "rows_outside_window": 0,
+        "truncated_rows": 0,
         "rows_by_status": {"200": 4, "500": 1},
         "first_start_us": START_US,
         "last_end_us": START_US + 304_440,
         "longest_gap_us": 304_440 - 25,
         "pauses_us": [[START_US + 25, START_US + 304_440]],
-        "completions_per_tenth": [4, 0, 0, 0, 1],
+        "completions_per_100ms": [4, 0, 0, 0, 1],
     }
 
 
@@ -75,9 +75,9 @@ def test_the_driver_and_the_agent_agree_on_the_head() -> None:
 
 def test_an_empty_log_knows_nothing() -> None:
     told = summary("")
-    assert (told["rows"], told["torn_rows"], told["completions_per_tenth"]) == (0, 0, [])
+    assert (told["rows"], told["truncated_rows"], told["completions_per_100ms"]) == (0, 0, [])
     assert told["first_start_us"] is told["last_end_us"] is told["longest_gap_us"] is None
-    assert counts("") == Counts({})
+    assert counts("") == LatencyCounts({})
 
 
 def test_the_window_goes_from_the_first_start_to_the_last_completion() -> None:
@@ -115,17 +115,17 @@ def test_a_row_that_comes_late_by_seconds_makes_no_gap(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("last", ["\n", "1795", f"{START_US}\t200\t12", "\0", "1\t2\n"])
 def test_a_last_row_cut_off_is_counted_as_torn_and_not_as_a_row(last: str) -> None:
     told = summary(written([(0, 200, 3), (1, 200, 3)]) + last)
-    assert (told["rows"], told["torn_rows"]) == (2, 1)
+    assert (told["rows"], told["truncated_rows"]) == (2, 1)
 
 
 @pytest.mark.parametrize("text", ["\n1795", "1795\t2\n1795"])
 def test_only_the_last_row_can_be_cut_off(text: str) -> None:
-    assert summary(text)["unreadable"].startswith("line 1 of h2load's log is no row")
+    assert summary(text)["error"].startswith("line 1 of h2load's log is no row")
 
 
 def test_a_log_of_one_torn_row_is_empty_but_for_it() -> None:
     told = summary("1795\t2")
-    assert (told["rows"], told["torn_rows"], told["last_end_us"]) == (0, 1, None)
+    assert (told["rows"], told["truncated_rows"], told["last_end_us"]) == (0, 1, None)
 
 
 @pytest.mark.parametrize(
@@ -149,20 +149,20 @@ def test_any_other_row_that_is_none_is_refused_with_its_number(row: str, before:
     left = reduced(text)
     assert set(left) == {"log.json"}
     told = json.loads(left["log.json"])
-    assert set(told) == {"unreadable"}
-    assert told["unreadable"].startswith(f"line {before + 1} of h2load's log is no row: ")
-    assert len(told["unreadable"]) < 300
+    assert set(told) == {"error"}
+    assert told["error"].startswith(f"line {before + 1} of h2load's log is no row: ")
+    assert len(told["error"]) < 300
 
 
 @pytest.mark.parametrize("text", ["x" * 200_000, "1" * 200_000, "\n" * 200_000])
 def test_a_flood_without_a_row_is_refused(text: str) -> None:
-    assert summary(text)["unreadable"].startswith("line 1 of h2load's log is no row")
+    assert summary(text)["error"].startswith("line 1 of h2load's log is no row")
 
 
 @pytest.mark.parametrize("window", [{}, {"skip_s": 1.0, "for_s": 2.0}])
 def test_a_log_of_days_is_refused_instead_of_filling_memory(window: dict[str, float]) -> None:
     rows = [(0, 200, 3), (-2 * 86_400_000_000, 200, 3)]
-    assert "more than a day" in summary(written(rows), **window)["unreadable"]
+    assert "more than a day" in summary(written(rows), **window)["error"]
 
 
 def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,10 +172,10 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(_: Path) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(reduce, "hand_over", full)
+    monkeypatch.setattr(reduce, "give_to_folder_owner", full)
     reduce.reduce_log(log, tmp_path)
     told = json.loads((tmp_path / "log.json").read_text())
-    assert told == {"unreadable": "h2load's log could not be reduced: No space left on device"}
+    assert told == {"error": "h2load's log could not be reduced: No space left on device"}
     assert {path.name for path in tmp_path.iterdir()} == {"h2load.log", "log.json"}
 
 
@@ -192,17 +192,17 @@ def test_of_a_window_only_the_requests_that_start_in_it_are_counted() -> None:
         (0, 200, 3_500_000),
     ]
     told = summary(written(rows), skip_s=1, for_s=2)
-    assert (told["rows"], told["rows_outside"]) == (2, 3)
+    assert (told["rows"], told["rows_outside_window"]) == (2, 3)
     assert told["rows_by_status"] == {"200": 1, "500": 1}
     assert told["first_start_us"] == START_US + 1_000_000
     assert told["last_end_us"] == START_US + 3_999_999
-    assert sum(told["completions_per_tenth"]) == 2
+    assert sum(told["completions_per_100ms"]) == 2
     assert counts(written(rows), skip_s=1, for_s=2).by_status() == {200: 1, 500: 1}
 
 
 def test_a_window_without_a_row_is_empty() -> None:
     told = summary(written([(0, 200, 3)]), skip_s=5, for_s=1)
-    assert (told["rows"], told["rows_outside"], told["first_start_us"]) == (0, 1, None)
+    assert (told["rows"], told["rows_outside_window"], told["first_start_us"]) == (0, 1, None)
 
 
 row = st.tuples(
@@ -239,9 +239,9 @@ def test_a_reduction_agrees_with_the_plain_way_of_counting(
         expected.setdefault((second, status), Counter())[latency] += 1
 
     lines = gzip.decompress(left["counts.gz"]).decode().splitlines(keepends=True)
-    assert Counts.parse(lines).as_dict() == expected
-    assert (told["rows"], told["rows_outside"]) == (len(inside), len(rows) - len(inside))
-    assert told["torn_rows"] == bool(torn)
+    assert LatencyCounts.parse(lines).as_dict() == expected
+    assert (told["rows"], told["rows_outside_window"]) == (len(inside), len(rows) - len(inside))
+    assert told["truncated_rows"] == bool(torn)
     assert told["rows_by_status"] == {
         str(status): number for status, number in Counter(s for _, s, _ in inside).items()
     }
@@ -252,7 +252,7 @@ def test_a_reduction_agrees_with_the_plain_way_of_counting(
         gap = max(later - earlier for earlier, later in pairwise([first, *ends]))
         assert told["longest_gap_us"] == gap or max(told["longest_gap_us"], gap) < 10_000
         tenths = Counter(end // 100_000 for end in ends)
-        assert told["completions_per_tenth"] == [
+        assert told["completions_per_100ms"] == [
             tenths[tenth] for tenth in range(first // 100_000, ends[-1] // 100_000 + 1)
         ]
 
@@ -269,11 +269,11 @@ def test_any_log_is_reduced_or_refused_and_nothing_else(pieces: list[str]) -> No
     text = "".join(pieces)
     left = reduced(text)
     told = json.loads(left["log.json"])
-    if "unreadable" in told:
+    if "error" in told:
         assert set(left) == {"log.json"}
     else:
         lines = text.encode().count(b"\n") + (not text.endswith("\n") and text != "")
-        assert told["rows"] + told["torn_rows"] == lines
+        assert told["rows"] + told["truncated_rows"] == lines
         assert counts(text).total() == told["rows"]
 
 
@@ -307,7 +307,7 @@ def test_a_window_counts_starts_or_whole_rows(
     log.write_text(written([(start, 200, 3) for start in (9, 10, 19, 20)]))
     reduce.reduce_window(log, tmp_path, window)
     told = json.loads((tmp_path / "log.json").read_text())
-    assert (told["rows"], told["rows_outside"]) == (len(counted), 4 - len(counted))
+    assert (told["rows"], told["rows_outside_window"]) == (len(counted), 4 - len(counted))
     assert told["first_start_us"] == START_US + counted[0]
 
 
@@ -319,7 +319,7 @@ def test_a_clock_that_is_ahead_is_put_back(tmp_path: Path) -> None:
     ahead_us = START_US % 10**6 + 5
     window = rows_of_log.Window(0, 10**16)
     reduce.reduce_window(log, tmp_path, window, ahead_us)
-    assert Counts.read(tmp_path / "counts.gz") == Counts.of(
+    assert LatencyCounts.read(tmp_path / "counts.gz") == LatencyCounts.of(
         {(second - 1, 200): {3: 1}, (second, 200): {3: 1}}
     )
 
@@ -335,6 +335,6 @@ def test_pauses_of_a_tenth_of_a_second_are_told_one_by_one() -> None:
 def test_the_ends_of_a_log_are_not_those_of_its_rows(tmp_path: Path) -> None:
     log = tmp_path / "h2load.log"
     log.write_text(written([(500, 200, 9_000), (0, 200, 3), (800, 200, 3)]))
-    assert reduce.ends(log) == (START_US, START_US + 9_500)
+    assert reduce.log_ends(log) == (START_US, START_US + 9_500)
     log.write_text("")
-    assert reduce.ends(log) == (None, None)
+    assert reduce.log_ends(log) == (None, None)

@@ -15,7 +15,7 @@ from fwbench.agent import counters, network, processes, sampler, threads
 from fwbench.agent.cgroup import Cgroup, cpu_ns, throttling, whole_host
 from fwbench.agent.sampler import INTERVAL_S, Sampler, next_due, sample_until_ended
 from fwbench.collection import telemetry
-from fwbench.collection.telemetry import Window
+from fwbench.collection.telemetry import TimeWindow
 
 V1_STAT = "nr_periods 50\nnr_throttled 20\nthrottled_time 3000000\n"
 V2_STAT = (
@@ -130,7 +130,7 @@ def test_without_such_groups_nothing_adds_up(host: Host, files: dict[str, str]) 
 @BOTH
 def test_a_sample_has_everything_that_a_target_tells(host: Host, files: dict[str, str]) -> None:
     host(files)
-    told = Sampler(PID).told()
+    told = Sampler(PID).result()
     series = {name: column[-1] for name, column in told["series"].items()}
     assert series["host_cpu_ns"] == 7 * 10**9
     assert series["container_cpu_ns"] == 2_500_000_000
@@ -141,7 +141,7 @@ def test_a_sample_has_everything_that_a_target_tells(host: Host, files: dict[str
     assert series["docker_proxy_ticks"] == 14 + 15
     assert series["cpu_stalled_us"] == 13
     assert series["fastest_mhz"] is None
-    assert (told["after"]["limit_hits"], told["after"]["oom_kills"]) == (9, 3)
+    assert (told["after"]["memory_limit_hits"], told["after"]["oom_kills"]) == (9, 3)
     assert told["after"]["cpu_ticks"]["cpu0"] == [10, 20, 30, 40, 50, 60, 70, 80]
 
 
@@ -150,26 +150,26 @@ def test_stalls_are_the_containers_own_where_they_are_told(
     host: Host, files: dict[str, str], memory: int, disk: int
 ) -> None:
     host(files)
-    series = Sampler(PID).told()["series"]
+    series = Sampler(PID).result()["series"]
     assert (series["memory_stalled_us"][-1], series["io_stalled_us"][-1]) == (memory, disk)
 
 
 @BOTH
 def test_a_container_that_is_gone_leaves_the_host(host: Host, files: dict[str, str]) -> None:
     host({name: text for name, text in files.items() if str(PID) not in name})
-    told = Sampler(PID).told()
+    told = Sampler(PID).result()
     assert told["series"]["container_cpu_ns"] == [None, None]
     assert told["series"]["host_cpu_ns"] == [7 * 10**9] * 2
-    assert told["after"]["limit_hits"] is None
+    assert told["after"]["memory_limit_hits"] is None
 
 
 def test_a_host_that_tells_nothing_is_sampled_all_the_same(host: Host) -> None:
     host({"proc/none": ""})
-    told = Sampler(PID).told()
+    told = Sampler(PID).result()
     known = {name for name, column in told["series"].items() if column[-1] is not None}
     own = {"time_s", "monotonic_s", "own_cpu_ns", "load_cpu_ns", "docker_proxy_ticks"}
     assert known == own
-    assert told["processes"]["others_s"] is None
+    assert told["processes"]["background_s"] is None
 
 
 def test_what_is_left_can_be_read(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_what_is_left_can_be_read(tmp_path: Path) -> None:
     sampling = Sampler()
     time.sleep(0.05)
     sampling.leave(tmp_path / "telemetry.json")
-    usage = telemetry.read(tmp_path / "telemetry.json", Window(began, time.time()))
+    usage = telemetry.read_telemetry(tmp_path / "telemetry.json", TimeWindow(began, time.time()))
     assert usage.samples == 2
     assert usage.cpu is not None
     assert usage.sampler_cores is not None
@@ -190,7 +190,7 @@ def test_a_container_on_this_machine_can_be_read(tmp_path: Path) -> None:
     sampling = Sampler(os.getpid())
     time.sleep(0.05)
     sampling.leave(tmp_path / "telemetry.json")
-    usage = telemetry.read(tmp_path / "telemetry.json", Window(0, time.time()))
+    usage = telemetry.read_telemetry(tmp_path / "telemetry.json", TimeWindow(0, time.time()))
     assert usage.container is None or usage.container.cores is not None
 
 
@@ -212,7 +212,7 @@ def test_a_process_is_sampled_five_times_a_second_until_it_ends() -> None:
     assert sample_until_ended(sampling, process, 20)
     ended = time.time()
     assert process.returncode == 0
-    times = sampling.told()["series"]["time_s"]
+    times = sampling.result()["series"]["time_s"]
     assert len(times) >= 5
     assert times[-1] - ended < 0.5
     gaps = [after - before for before, after in pairwise(times[1:-1])]
@@ -232,7 +232,7 @@ def test_a_process_that_does_not_end_in_time_is_left_to_the_caller() -> None:
 def test_the_end_is_noticed_at_once() -> None:
     process = started("import time; time.sleep(0.05)")
     assert sample_until_ended(Sampler(), process, 20)
-    series = Sampler().told()["series"]
+    series = Sampler().result()["series"]
     assert len(series["time_s"]) == 2
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from agent_environment import Agent, Docker, Kernel, Sleeper, await_end, await_file
 
-from fwbench.agent.target_sampler import TELEMETRY, stop_watching, watch
+from fwbench.agent.target_sampler import TELEMETRY, start_sampling, stop_sampling
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def samples(folder: Path) -> int:
 
 def test_a_sampler_ends_when_its_time_is_over(folder: Path, pid_file: Path) -> None:
     began = time.monotonic()
-    watch(folder, (), 0.5)
+    start_sampling(folder, (), 0.5)
     assert 0.4 < time.monotonic() - began < 3
     assert samples(folder) >= 3
     assert int(pid_file.read_text()) == os.getpid()
@@ -44,7 +44,7 @@ def test_a_sampler_ends_when_it_is_told_to(folder: Path) -> None:
     telling = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGTERM))
     telling.start()
     began = time.monotonic()
-    watch(folder, (), 60)
+    start_sampling(folder, (), 60)
     telling.join()
     assert time.monotonic() - began < 10
     assert samples(folder) >= 2
@@ -57,14 +57,14 @@ def test_a_sampler_ends_with_the_runs_folder(folder: Path) -> None:
     removing = threading.Timer(0.3, remove)
     removing.start()
     began = time.monotonic()
-    watch(folder, (), 30)
+    start_sampling(folder, (), 30)
     removing.join()
     assert time.monotonic() - began < 10
     assert not folder.exists()
 
 
 def test_a_folder_that_is_gone_already_is_not_sampled_for(tmp_path: Path) -> None:
-    watch(tmp_path / "gone", (), 60)
+    start_sampling(tmp_path / "gone", (), 60)
 
 
 @pytest.mark.parametrize("text", [None, "", "99999999"])
@@ -73,7 +73,7 @@ def test_stopping_a_sampler_that_there_is_not_does_nothing(
 ) -> None:
     if text is not None:
         pid_file.write_text(text)
-    stop_watching(folder)
+    stop_sampling(folder)
 
 
 def test_a_process_that_got_the_pid_since_is_left_alone(
@@ -81,7 +81,7 @@ def test_a_process_that_got_the_pid_since_is_left_alone(
 ) -> None:
     pid = sleeper("/elsewhere")
     pid_file.write_text(str(pid))
-    stop_watching(folder)
+    stop_sampling(folder)
     os.kill(pid, 0)
 
 
@@ -92,7 +92,7 @@ def test_a_sampler_that_leaves_nothing_is_not_waited_for_long(
     pid = sleeper(str(folder))
     pid_file.write_text(str(pid))
     began = time.monotonic()
-    stop_watching(folder)
+    stop_sampling(folder)
     assert time.monotonic() - began < 2
     await_end(pid)
 

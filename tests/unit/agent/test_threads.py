@@ -34,7 +34,7 @@ def test_threads_of_a_child_are_sampled_until_it_is_gone() -> None:
     end = told.sample(len(used) + 1)
     assert used == sorted(used)
     assert end >= 250_000_000  # all of it, threads that ended included
-    main, other = told.told()
+    main, other = told.result()
     assert main["tid"] == child.pid
     assert main["first"] < other["first"]
     assert max(other["cpu_ns"]) > 250_000_000
@@ -42,10 +42,10 @@ def test_threads_of_a_child_are_sampled_until_it_is_gone() -> None:
 
 
 def test_a_kernel_that_does_not_count_tells_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads.Held, "text", lambda _: "0 0 0\n")
+    monkeypatch.setattr(threads.OpenFile, "text", lambda _: "0 0 0\n")
     told = Threads()
     with subprocess.Popen(["sleep", "60"]) as child:
         told.follow(child.pid)
         told.sample(1)
         child.kill()
-    assert told.told() == []
+    assert told.result() == []

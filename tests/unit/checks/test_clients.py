@@ -5,25 +5,29 @@ from typing import Any
 import pytest
 from builders import FLASK, client_side, client_usage, figures, load_result, log, observation, run
 
-from fwbench.checks.evaluate import judge
+from fwbench.checks.evaluate import evaluate_run
 from fwbench.model.load import Load
-from fwbench.model.observation import Together
+from fwbench.model.observation import ClientOverlap
 from fwbench.model.telemetry import ClockOffset, LoadThread, NetworkUsage
 from fwbench.model.verdict import Verdict
 
 LOAD = Load(connections=20, duration_s=3)  # each of both has what builders' figures say
-TOGETHER = Together(skew_s=0.004, uncertainty_s=0.01, common_s=2.99)
+TOGETHER = ClientOverlap(skew_s=0.004, uncertainty_s=0.01, overlap_s=2.99)
 
 
 def judged(
-    load: Load = LOAD, together: Together = TOGETHER, /, whole: Any = None, **of_the_second: Any
+    load: Load = LOAD,
+    overlap: ClientOverlap = TOGETHER,
+    /,
+    whole: Any = None,
+    **of_the_second: Any,
 ) -> Verdict:
     first = client_side(host="near", load=load_result(), began_s=100.0, ended_s=103.0)
     changes = {"load": load_result(), "began_s": 100.004, "ended_s": 103.0} | of_the_second
     second = client_side(host="far", **changes)
-    both = whole or load_result(figures=figures(), log=log(28336))
-    seen = observation(clients=(first, second), together=together, load=both)
-    return judge(run(load=load), FLASK, seen)
+    both = whole or load_result(summary=figures(), log=log(28336))
+    seen = observation(clients=(first, second), overlap=overlap, load=both)
+    return evaluate_run(run(load=load), FLASK, seen)
 
 
 def evidence(verdict: Verdict) -> dict[str, str]:
@@ -39,16 +43,16 @@ def test_two_clients_that_did_well_give_no_finding() -> None:
     [
         ({"load": load_result(exit_status=1)}, "loadgen-failed", "h2load exited with status 1"),
         (
-            {"load": load_result(timed_out=True, figures=None, log=None)},
+            {"load": load_result(timed_out=True, summary=None, log=None)},
             "loadgen-timeout",
             "h2load did not end by itself within 4 s",
         ),
         ({"load": load_result(log=log(14000))}, "log-mismatch", "h2load counts 14168 answered"),
-        ({"load": load_result(figures=None)}, "loadgen-unreadable", "h2load's output has no"),
+        ({"load": load_result(summary=None)}, "loadgen-output-unknown", "h2load's output has no"),
         (
             {
                 "usage": client_usage(
-                    threads=(LoadThread(tid=1, command="h2load", cores=1, wait=0),)
+                    threads=(LoadThread(tid=1, command="h2load", cores=1, wait_share=0),)
                 )
             },
             "client-saturated",
@@ -57,13 +61,17 @@ def test_two_clients_that_did_well_give_no_finding() -> None:
         (
             {
                 "usage": client_usage(
-                    threads=(LoadThread(tid=1, command="h2load", cores=0, wait=1),)
+                    threads=(LoadThread(tid=1, command="h2load", cores=0, wait_share=1),)
                 )
             },
             "client-starved",
             "a thread of h2load was ready",
         ),
-        ({"usage": client_usage(others_cores=1.0)}, "others-busy", "processes that have nothing"),
+        (
+            {"usage": client_usage(background_cores=1.0)},
+            "background-load",
+            "processes that have nothing",
+        ),
         ({"ended_s": 101.5}, "completion-gap", "the last answer came after 1.5 s of 3 s of load"),
     ],
 )
@@ -78,20 +86,20 @@ def test_what_is_wrong_with_one_client_is_told_of_it_alone(
 def test_what_is_missing_of_one_client_is_told_of_it() -> None:
     assert evidence(judged(usage=None)) == {"telemetry-missing": "there is no telemetry of far"}
     assert evidence(judged(answer_after=None)) == {
-        "unobserved": "not observed: the answer after the load"
+        "not-observed": "not observed: the answer after the load"
     }
 
 
 def test_lost_requests_are_held_against_the_connections_of_the_client() -> None:
     lost = figures(requests_started=14168 + 11)
-    assert "requests-lost" in evidence(judged(load=load_result(figures=lost)))
+    assert "requests-lost" in evidence(judged(load=load_result(summary=lost)))
     kept = figures(requests_started=14168 + 10)
-    assert evidence(judged(load=load_result(figures=kept))) == {}
+    assert evidence(judged(load=load_result(summary=kept))) == {}
 
 
 def test_a_client_may_open_twice_as_many_connections_as_its_share_has() -> None:
     opened = client_usage(network=NetworkUsage(connections_opened=31))
-    assert evidence(judged(usage=opened))["connections-not-kept"].startswith(
+    assert evidence(judged(usage=opened))["connections-reopened"].startswith(
         "far opened 31 connections during a load that has 10"
     )
 
@@ -102,7 +110,7 @@ def test_the_clock_of_each_client_is_held_against_the_targets() -> None:
 
 
 def test_a_saturated_client_may_be_helped_by_another_one() -> None:
-    threads = (LoadThread(tid=1, command="h2load", cores=0.9, wait=0),)
+    threads = (LoadThread(tid=1, command="h2load", cores=0.9, wait_share=0),)
     (found,) = judged(usage=client_usage(threads=threads)).findings
     assert "add a client to the rig" in found.advice
     assert "fwbench_rig" in found.advice
@@ -113,47 +121,47 @@ def test_a_saturated_client_may_be_helped_by_another_one() -> None:
     [
         (0.04, 0.01, []),
         (0.05, 0.0, []),
-        (0.051, 0.0, ["clients-apart"]),
-        (0.051, None, ["clients-apart"]),
-        (0.04, 0.011, ["start-unsure"]),
-        (0.04, None, ["start-unsure"]),
+        (0.051, 0.0, ["client-skew"]),
+        (0.051, None, ["client-skew"]),
+        (0.04, 0.011, ["client-skew-uncertain"]),
+        (0.04, None, ["client-skew-uncertain"]),
         (None, 0.01, []),
     ],
 )
 def test_clients_begin_within_50_ms(
     skew_s: float | None, uncertainty_s: float | None, expected: list[str]
 ) -> None:
-    together = Together(skew_s=skew_s, uncertainty_s=uncertainty_s, common_s=3)
-    assert list(evidence(judged(LOAD, together))) == expected
+    overlap = ClientOverlap(skew_s=skew_s, uncertainty_s=uncertainty_s, overlap_s=3)
+    assert list(evidence(judged(LOAD, overlap))) == expected
 
 
 def test_who_began_last_is_named() -> None:
-    together = Together(skew_s=0.2, uncertainty_s=0.01, common_s=3)
-    assert evidence(judged(LOAD, together, began_s=100.2))["clients-apart"] == (
+    overlap = ClientOverlap(skew_s=0.2, uncertainty_s=0.01, overlap_s=3)
+    assert evidence(judged(LOAD, overlap, began_s=100.2))["client-skew"] == (
         "far began after near: by 200 ms (give or take 10 ms)"
     )
 
 
-@pytest.mark.parametrize(("common_s", "expected"), [(2.7, []), (2.69, ["common-window"])])
+@pytest.mark.parametrize(("overlap_s", "expected"), [(2.7, []), (2.69, ["short-overlap"])])
 def test_clients_load_together_for_nine_tenths_of_the_duration(
-    common_s: float, expected: list[str]
+    overlap_s: float, expected: list[str]
 ) -> None:
-    together = Together(skew_s=0, uncertainty_s=0, common_s=common_s)
-    assert list(evidence(judged(LOAD, together))) == expected
+    overlap = ClientOverlap(skew_s=0, uncertainty_s=0, overlap_s=overlap_s)
+    assert list(evidence(judged(LOAD, overlap))) == expected
 
 
 def test_with_a_number_of_requests_the_whole_time_counts() -> None:
     load = Load(connections=20, requests=28336)
-    together = Together(skew_s=0, uncertainty_s=0, common_s=2.5)
-    found = evidence(judged(load, together))
-    assert found["common-window"] == "all clients loaded at the same time for 2.50 of 3.00 s"
+    overlap = ClientOverlap(skew_s=0, uncertainty_s=0, overlap_s=2.5)
+    found = evidence(judged(load, overlap))
+    assert found["short-overlap"] == "all clients loaded at the same time for 2.50 of 3.00 s"
 
 
 def test_the_rate_is_that_of_all_clients_over_the_time_they_have_in_common() -> None:
     load = Load(connections=20, rate=9500, duration_s=3)
-    offered = load_result(figures=figures(), log=log(28336))
-    assert list(evidence(judged(load, whole=offered))) == ["rate-in-bursts"]
-    short = Together(skew_s=0.01, uncertainty_s=0, common_s=3.1)
+    offered = load_result(summary=figures(), log=log(28336))
+    assert list(evidence(judged(load, whole=offered))) == ["bursty-rate"]
+    short = ClientOverlap(skew_s=0.01, uncertainty_s=0, overlap_s=3.1)
     assert "rate-not-reached" in evidence(judged(load, short, whole=offered))
 
 

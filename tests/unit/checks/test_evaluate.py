@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from repository import ROOT
 
-from fwbench.checks.evaluate import CHECKS, judge
+from fwbench.checks.evaluate import CHECKS, evaluate_run
 from fwbench.model.load import Load
 from fwbench.model.observation import Answer, Observation, Phases, Process
 from fwbench.model.thresholds import Thresholds
@@ -32,7 +32,7 @@ ENDED = {"running": False, "oom_kills": None, "memory_peak_bytes": None, "proces
 
 
 def judged(load: Load = TIMED, /, **changes: Any) -> Verdict:
-    return judge(run(load=load), FLASK, observation(**changes))
+    return evaluate_run(run(load=load), FLASK, observation(**changes))
 
 
 def codes(verdict: Verdict) -> list[str]:
@@ -55,15 +55,15 @@ def test_an_honest_run_gives_no_finding() -> None:
 @pytest.mark.parametrize("version", sorted(path.name for path in SAMPLES.glob("[0-9]*")))
 def test_an_honest_run_of_every_recorded_version_gives_no_finding(version: str) -> None:
     said = figures("ok-duration", version)
-    assert loaded(figures=said, log=log(said.requests_done)) == Verdict()
+    assert loaded(summary=said, log=log(said.requests_done)) == Verdict()
 
 
 @pytest.mark.parametrize("version", ["1.52", "1.64", "1.70"])
 def test_a_published_load_that_went_well_is_valid_with_two_notes(version: str) -> None:
     said = figures("ok-n", version)
-    verdict = loaded(COUNTED, figures=said, log=log(1000, 1))
-    assert verdict.word == "valid"
-    assert codes(verdict) == ["too-short", "connection-mean-misleads"]
+    verdict = loaded(COUNTED, summary=said, log=log(1000, 1))
+    assert verdict.status == "valid"
+    assert codes(verdict) == ["too-short", "connection-mean-biased"]
     assert verdict.findings[0].evidence == (
         "1000 requests over 40 connections took 0.06 s, start-up effects included"
     )
@@ -85,7 +85,7 @@ def test_what_h2load_hid_behind_exit_status_0_is_invalid(
     said = figures(case)
     rows = said.requests_done
     an_even_log = log(rows) if rows else log(0, window_s=None, per_second=())
-    verdict = loaded(load, figures=said, log=an_even_log)
+    verdict = loaded(load, summary=said, log=an_even_log)
     invalid = [finding.code for finding in verdict.findings if finding.level is Level.INVALID]
     assert invalid == expected
 
@@ -108,12 +108,12 @@ def test_a_run_without_a_load_is_never_valid() -> None:
 )
 def test_a_run_of_which_something_was_not_observed_is_suspect(missing: str) -> None:
     verdict = judged(**{missing: None})
-    assert (verdict.word, codes(verdict)) == ("suspect", ["unobserved"])
+    assert (verdict.status, codes(verdict)) == ("suspect", ["not-observed"])
 
 
 def test_a_kernel_that_counts_no_oom_kills_makes_a_run_suspect() -> None:
     found = only(judged(container_after=container(oom_kills=None)))
-    assert (found.code, found.level) == ("unobserved", Level.SUSPECT)
+    assert (found.code, found.level) == ("not-observed", Level.SUSPECT)
     assert "OOM" in found.evidence
 
 
@@ -121,7 +121,7 @@ def test_a_kernel_that_counts_no_oom_kills_makes_a_run_suspect() -> None:
 
 
 def test_no_answer_before_the_load_is_never_ready() -> None:
-    asked = Phases(start_s=0.5, application_s=30.6, total_s=33.0)
+    asked = Phases(start_s=0.5, ready_s=30.6, total_s=33.0)
     refused = Answer(error="connection refused")
     found = only(judged(answer_before=refused, load=load_result(), phases=asked))
     assert found.code == "never-ready"
@@ -129,7 +129,7 @@ def test_no_answer_before_the_load_is_never_ready() -> None:
 
 
 def test_an_application_that_neither_settled_nor_answered_is_never_ready() -> None:
-    never = container(settled=False, waited_s=30.0)
+    never = container(reached_idle=False, idle_wait_s=30.0)
     verdict = judged(
         answer_before=None, answer_after=None, container_before=never, load=None, failure="gave up"
     )
@@ -137,8 +137,8 @@ def test_an_application_that_neither_settled_nor_answered_is_never_ready() -> No
 
 
 def test_an_application_that_answered_but_never_settled_is_suspect() -> None:
-    found = only(judged(container_before=container(settled=False, waited_s=30.0)))
-    assert (found.code, found.level) == ("slow-settle", Level.SUSPECT)
+    found = only(judged(container_before=container(reached_idle=False, idle_wait_s=30.0)))
+    assert (found.code, found.level) == ("never-idle", Level.SUSPECT)
     assert "30.0 s" in found.evidence
 
 
@@ -172,7 +172,7 @@ def test_long_answers_are_shown_from_their_first_difference() -> None:
     contract = HELLO.model_copy(update={"body": "x" * 5000 + "wanted" + "y" * 5000})
     contender = FLASK.model_copy(update={"endpoints": {"hello": contract}})
     wrong = answer(contract, body="x" * 5000 + "broken" + "y" * 5000)
-    verdict = judge(run(), contender, observation(contract, answer_after=wrong))
+    verdict = evaluate_run(run(), contender, observation(contract, answer_after=wrong))
     evidence = only(verdict).evidence
     assert "broken" in evidence
     assert "wanted" in evidence
@@ -269,13 +269,13 @@ def test_a_load_generator_that_failed_is_invalid(change: dict[str, Any], shown: 
 
 
 def test_a_load_generator_that_never_ended_is_invalid_once() -> None:
-    verdict = loaded(timed_out=True, exit_status=None, figures=None, log=None)
+    verdict = loaded(timed_out=True, exit_status=None, summary=None, log=None)
     assert codes(verdict) == ["loadgen-timeout"]
 
 
 def test_output_without_figures_is_invalid() -> None:
-    found = only(loaded(figures=None, unreadable="h2load printed no 'finished in' line"))
-    assert found.code == "loadgen-unreadable"
+    found = only(loaded(summary=None, parse_error="h2load printed no 'finished in' line"))
+    assert found.code == "loadgen-output-unknown"
     assert "no 'finished in' line" in found.evidence
 
 
@@ -283,7 +283,7 @@ def test_output_without_figures_is_invalid() -> None:
     "change", [{"requests_failed": 3}, {"requests_errored": 3}, {"requests_timed_out": 3}]
 )
 def test_requests_that_failed_in_any_way_are_invalid(change: dict[str, Any]) -> None:
-    found = only(loaded(figures=figures(**change)))
+    found = only(loaded(summary=figures(**change)))
     assert found.code == "requests-failed"
     assert found.evidence.startswith("3 of 14168 requests failed")
 
@@ -291,7 +291,7 @@ def test_requests_that_failed_in_any_way_are_invalid(change: dict[str, Any]) -> 
 @pytest.mark.parametrize("family", ["3xx", "4xx", "5xx"])
 def test_an_answer_outside_2xx_is_invalid(family: str) -> None:
     change: dict[str, Any] = {f"status_{family}": 7}
-    found = only(loaded(figures=figures(**change)))
+    found = only(loaded(summary=figures(**change)))
     assert found.code == "responses-not-2xx"
     assert found.evidence == f"of 14168 responses, 7 {family}"
 
@@ -300,19 +300,19 @@ def test_an_answer_outside_2xx_is_invalid(family: str) -> None:
 def test_a_suite_may_allow_a_share_of_failures(allowed: float, doubted: bool) -> None:
     thresholds = Thresholds(failed_requests=allowed)
     for change in ({"requests_failed": 7}, {"status_4xx": 7}):
-        seen = observation(load=load_result(figures=figures(**change)))
-        found = set(codes(judge(run(), FLASK, seen, thresholds)))
+        seen = observation(load=load_result(summary=figures(**change)))
+        found = set(codes(evaluate_run(run(), FLASK, seen, thresholds)))
         assert bool(found & {"requests-failed", "responses-not-2xx"}) is doubted
 
 
-@pytest.mark.parametrize("written", [log(14167), log(torn_rows=1), None])
+@pytest.mark.parametrize("written", [log(14167), log(truncated_rows=1), None])
 def test_a_log_that_has_not_a_row_for_each_answer_is_invalid(written: object) -> None:
     assert only(loaded(log=written)).code == "log-mismatch"
 
 
 @pytest.mark.parametrize(("more", "expected"), [(10, []), (11, ["requests-lost"])])
 def test_more_unanswered_requests_than_connections_are_lost(more: int, expected: list[str]) -> None:
-    assert codes(loaded(figures=figures(requests_started=14168 + more))) == expected
+    assert codes(loaded(summary=figures(requests_started=14168 + more))) == expected
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(1.015, []), (1.03, ["connections-lost"])])
@@ -322,7 +322,7 @@ def test_connections_faster_than_the_headline_tell_of_lost_ones(
     said = figures()
     mean = ratio * said.rate_per_s / TIMED.connections
     spread = said.rate_per_connection.model_copy(update={"mean": mean})
-    assert codes(loaded(figures=figures(rate_per_connection=spread))) == expected
+    assert codes(loaded(summary=figures(rate_per_connection=spread))) == expected
 
 
 @pytest.mark.parametrize(
@@ -347,8 +347,8 @@ def test_a_second_in_which_the_window_begins_or_ends_may_be_empty(
 
 
 def test_rows_outside_the_window_are_rows_of_the_log() -> None:
-    assert loaded(log=log(14000, rows_outside=168)) == Verdict()
-    assert codes(loaded(log=log(14000, rows_outside=167))) == ["log-mismatch"]
+    assert loaded(log=log(14000, rows_outside_window=168)) == Verdict()
+    assert codes(loaded(log=log(14000, rows_outside_window=167))) == ["log-mismatch"]
 
 
 @pytest.mark.parametrize(("elapsed_s", "expected"), [(0.99, ["too-short"]), (1.0, [])])
@@ -356,12 +356,12 @@ def test_less_than_a_second_of_load_is_noted(elapsed_s: float, expected: list[st
     rate = 1000 / elapsed_s
     mean = figures("ok-n").rate_per_connection.model_copy(update={"mean": rate / 40})
     said = figures("ok-n", elapsed_s=elapsed_s, rate_per_s=rate, rate_per_connection=mean)
-    assert codes(loaded(COUNTED, figures=said, log=log(1000, 1))) == expected
+    assert codes(loaded(COUNTED, summary=said, log=log(1000, 1))) == expected
 
 
 def test_thresholds_are_arguments() -> None:
-    strict = Thresholds(gap_s=0.005)
-    verdict = judge(run(), FLASK, observation(), strict)
+    strict = Thresholds(completion_gap_s=0.005)
+    verdict = evaluate_run(run(), FLASK, observation(), strict)
     assert codes(verdict) == ["completion-gap"]
 
 
@@ -389,7 +389,7 @@ def _maybe(changes: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
                 container,
                 running=st.booleans(),
                 oom_kills=_maybe(st.integers(0, 5)),
-                settled=_maybe(st.booleans()),
+                reached_idle=_maybe(st.booleans()),
                 memory_peak_bytes=_maybe(st.integers(0, 2**40)),
             )
         ),
@@ -401,7 +401,7 @@ def _maybe(changes: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             load_result,
             exit_status=_maybe(st.integers(0, 255)),
             timed_out=st.booleans(),
-            figures=_maybe(st.sampled_from([figures(), figures("refused"), figures("ok-n")])),
+            summary=_maybe(st.sampled_from([figures(), figures("refused"), figures("ok-n")])),
             log=_maybe(st.sampled_from([log(), log(0, window_s=None, longest_gap_us=None)])),
         )
     ),
@@ -418,9 +418,9 @@ def test_no_combination_of_unknowns_is_too_much(
         load=load,
         failure=failure,
     )
-    verdict = judge(run(), FLASK, seen)
-    if load is None or load.figures is None or failure is not None:
-        assert verdict.word == "invalid"
+    verdict = evaluate_run(run(), FLASK, seen)
+    if load is None or load.summary is None or failure is not None:
+        assert verdict.status == "invalid"
 
 
 def test_codes_are_unique_words_in_kebab_case() -> None:

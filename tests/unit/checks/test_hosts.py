@@ -6,7 +6,7 @@ import pytest
 from builders import FLASK, client_usage, host_usage, observation, run, target_usage
 
 from fwbench.checks import hosts, network
-from fwbench.checks.evaluate import judge
+from fwbench.checks.evaluate import evaluate_run
 from fwbench.model.load import Load
 from fwbench.model.observation import Observation
 from fwbench.model.telemetry import (
@@ -17,7 +17,7 @@ from fwbench.model.telemetry import (
     HostUsage,
     LoadThread,
     NetworkUsage,
-    Stalls,
+    PressureStalls,
 )
 from fwbench.model.thresholds import Thresholds
 from fwbench.model.verdict import Finding, Level, Verdict
@@ -26,7 +26,7 @@ BOTH = ["target", "client"]
 
 
 def judged(**changes: Any) -> Verdict:
-    return judge(run(), FLASK, observation(**changes))
+    return evaluate_run(run(), FLASK, observation(**changes))
 
 
 def codes(**changes: Any) -> list[str]:
@@ -91,14 +91,14 @@ def test_a_thread_near_the_end_of_its_core_saturates_the_client(
     cores: float, expected: list[str]
 ) -> None:
     threads = (
-        LoadThread(tid=1, command="h2load", cores=cores, wait=0),
-        LoadThread(tid=2, command="h2load", cores=0.1, wait=0),
+        LoadThread(tid=1, command="h2load", cores=cores, wait_share=0),
+        LoadThread(tid=2, command="h2load", cores=0.1, wait_share=0),
     )
     assert codes(client=client_usage(threads=threads)) == expected
 
 
 def test_a_saturated_client_is_told_in_numbers() -> None:
-    thread = LoadThread(tid=1, command="h2load", cores=0.85, wait=0)
+    thread = LoadThread(tid=1, command="h2load", cores=0.85, wait_share=0)
     found = only(client=client_usage(threads=(thread,)))
     assert found.level is Level.INVALID
     assert found.evidence.startswith("1 thread of h2load had a CPU for up to 85% of the time")
@@ -107,7 +107,7 @@ def test_a_saturated_client_is_told_in_numbers() -> None:
 
 @pytest.mark.parametrize(("wait", "expected"), [(0.1, []), (0.11, ["client-starved"])])
 def test_a_thread_that_waits_for_a_cpu_is_starved(wait: float, expected: list[str]) -> None:
-    thread = LoadThread(tid=1, command="h2load", cores=0.2, wait=wait)
+    thread = LoadThread(tid=1, command="h2load", cores=0.2, wait_share=wait)
     assert codes(client=client_usage(threads=(thread,))) == expected
 
 
@@ -115,14 +115,14 @@ def test_a_thread_that_waits_for_a_cpu_is_starved(wait: float, expected: list[st
 
 
 @pytest.mark.parametrize("side", BOTH)
-@pytest.mark.parametrize(("cores", "expected"), [(0.05, []), (0.06, ["others-busy"])])
+@pytest.mark.parametrize(("cores", "expected"), [(0.05, []), (0.06, ["background-load"])])
 def test_others_that_are_busy_disturb(side: str, cores: float, expected: list[str]) -> None:
-    assert codes(**usage(side, others_cores=cores)) == expected
+    assert codes(**usage(side, background_cores=cores)) == expected
 
 
 def test_the_host_and_the_busiest_process_are_named() -> None:
     busy = BusyProcess(command="apt-get", cores=0.9)
-    found = only(**usage("client", others_cores=0.93, busiest_other=busy))
+    found = only(**usage("client", background_cores=0.93, busiest_background_process=busy))
     assert found.level is Level.INVALID
     assert found.evidence == (
         "on the client, processes that have nothing to do with it used 0.93 of a core,"
@@ -134,25 +134,27 @@ def test_the_host_and_the_busiest_process_are_named() -> None:
 def test_a_process_that_used_little_of_it_is_not_named(cores: float, named: bool) -> None:
     """One that came and went is in what was used, and in no list of processes."""
     busy = BusyProcess(command="sshd-session", cores=cores)
-    evidence = only(**usage("target", others_cores=1.6, busiest_other=busy)).evidence
+    evidence = only(
+        **usage("target", background_cores=1.6, busiest_background_process=busy)
+    ).evidence
     assert ("sshd-session" in evidence) is named
     assert ("came and went" in evidence) is not named
 
 
 @pytest.mark.parametrize(("window_s", "expected"), [(0.45, []), (2.5, ["steal"])])
 def test_a_tick_or_two_of_a_short_load_are_no_doubt(window_s: float, expected: list[str]) -> None:
-    assert codes(**usage("target", steal_of_busy=0.02, window_s=window_s)) == expected
+    assert codes(**usage("target", steal_share=0.02, window_s=window_s)) == expected
 
 
-@pytest.mark.parametrize(("window_s", "expected"), [(0.45, []), (1.9, ["others-busy"])])
+@pytest.mark.parametrize(("window_s", "expected"), [(0.45, []), (1.9, ["background-load"])])
 def test_the_little_that_begins_and_ends_a_short_load_is_no_doubt(
     window_s: float, expected: list[str]
 ) -> None:
-    assert codes(**usage("target", others_cores=0.08, window_s=window_s)) == expected
+    assert codes(**usage("target", background_cores=0.08, window_s=window_s)) == expected
 
 
 def test_both_hosts_are_named() -> None:
-    busy = {"others_cores": 0.5, "busiest_other": None}
+    busy = {"background_cores": 0.5, "busiest_background_process": None}
     evidence = only(**usage("target", **busy), **usage("client", **busy)).evidence
     assert evidence.startswith("on the target, ")
     assert "; on the client, " in evidence
@@ -165,20 +167,20 @@ def test_both_hosts_are_named() -> None:
 def test_time_that_was_stolen_from_busy_cpus_is_a_reason_for_doubt(
     side: str, stolen: float | None, expected: list[str]
 ) -> None:
-    assert codes(**usage(side, steal_of_busy=stolen)) == expected
+    assert codes(**usage(side, steal_share=stolen)) == expected
 
 
 @pytest.mark.parametrize("side", BOTH)
 @pytest.mark.parametrize(
     ("stalls", "expected"),
     [
-        (Stalls(cpu=1, memory=0.05, io=0.05), []),
-        (Stalls(memory=0.06), ["pressure"]),
-        (Stalls(io=0.06), ["pressure"]),
+        (PressureStalls(cpu=1, memory=0.05, io=0.05), []),
+        (PressureStalls(memory=0.06), ["pressure"]),
+        (PressureStalls(io=0.06), ["pressure"]),
     ],
 )
 def test_waiting_for_memory_or_the_disk_is_suspect(
-    side: str, stalls: Stalls, expected: list[str]
+    side: str, stalls: PressureStalls, expected: list[str]
 ) -> None:
     assert codes(**usage(side, stalls=stalls)) == expected
 
@@ -202,7 +204,7 @@ def test_a_clock_that_varies_under_another_governor_is_suspect(
 
 
 @pytest.mark.parametrize("side", BOTH)
-@pytest.mark.parametrize(("cores", "expected"), [(0.01, []), (0.011, ["sampler-costly"])])
+@pytest.mark.parametrize(("cores", "expected"), [(0.01, []), (0.011, ["sampler-overhead"])])
 def test_a_sampler_that_costs_much_is_noted(side: str, cores: float, expected: list[str]) -> None:
     assert codes(**usage(side, sampler_cores=cores)) == expected
 
@@ -212,12 +214,12 @@ def test_a_sampler_that_costs_much_is_noted(side: str, cores: float, expected: l
 
 @pytest.mark.parametrize(("throttled", "expected"), [(1, []), (2, ["cpu-throttled"])])
 def test_a_quota_that_is_used_up_is_noted(throttled: int, expected: list[str]) -> None:
-    assert codes(target=used(periods=20, throttled_periods=throttled)) == expected
+    assert codes(target=used(quota_periods=20, throttled_periods=throttled)) == expected
 
 
 def test_a_quota_that_a_suite_asks_for_makes_no_run_suspect() -> None:
-    verdict = judged(target=used(periods=20, throttled_periods=20, throttled_s=1.0))
-    assert verdict.word == "valid"
+    verdict = judged(target=used(quota_periods=20, throttled_periods=20, throttled_s=1.0))
+    assert verdict.status == "valid"
     assert verdict.findings[0].evidence == (
         "the container had used up its CPU quota in 20 of 20 periods and stood still for the rest"
         " of each, 1.00 s in all"
@@ -226,7 +228,7 @@ def test_a_quota_that_a_suite_asks_for_makes_no_run_suspect() -> None:
 
 @pytest.mark.parametrize(("hits", "expected"), [(0, []), (1, ["memory-limit-hit"])])
 def test_a_memory_limit_that_was_reached_is_suspect(hits: int, expected: list[str]) -> None:
-    assert codes(target=used(limit_hits=hits)) == expected
+    assert codes(target=used(memory_limit_hits=hits)) == expected
 
 
 # The network
@@ -252,7 +254,7 @@ def test_segments_sent_again_are_suspect(side: str, again: int, expected: list[s
 
 
 @pytest.mark.parametrize(
-    ("beyond", "expected"), [(None, []), (0, []), (1, ["connections-not-kept"])]
+    ("beyond", "expected"), [(None, []), (0, []), (1, ["connections-reopened"])]
 )
 def test_more_connections_than_the_load_has_are_suspect(
     beyond: int | None, expected: list[str]
@@ -265,7 +267,9 @@ def test_more_connections_than_the_load_has_are_suspect(
 def test_connections_that_are_not_kept_are_counted() -> None:
     load = run(load=Load(connections=4, duration_s=3))
     seen = observation(**networked("client", connections_opened=3007))
-    (found,) = (f for f in judge(load, FLASK, seen).findings if f.code == "connections-not-kept")
+    (found,) = (
+        f for f in evaluate_run(load, FLASK, seen).findings if f.code == "connections-reopened"
+    )
     assert found.level is Level.SUSPECT
     assert found.evidence == (
         "the client opened 3007 connections during a load that has 4:"
@@ -318,12 +322,12 @@ def test_every_threshold_is_an_argument() -> None:
     """Of a host where everything is a little busy, thresholds of nothing leave nothing out."""
     clock = Frequency(min_mhz=2999, mean_mhz=2999, max_mhz=3000, governors=("schedutil",))
     all_of_it = host_usage(
-        steal_of_busy=0.0001,
+        steal_share=0.0001,
         docker_proxy_cores=0.001,
         frequency=clock,
-        stalls=Stalls(memory=0.001),
-        threads=(LoadThread(tid=1, command="h2load", cores=0.01, wait=0.001),),
-        container=ContainerUsage(periods=100, throttled_periods=1, limit_hits=1),
+        stalls=PressureStalls(memory=0.001),
+        threads=(LoadThread(tid=1, command="h2load", cores=0.01, wait_share=0.001),),
+        container=ContainerUsage(quota_periods=100, throttled_periods=1, memory_limit_hits=1),
         network=NetworkUsage(
             listen_overflows=1,
             retransmits=1,
@@ -336,23 +340,23 @@ def test_every_threshold_is_an_argument() -> None:
     seen: Observation = observation(target=all_of_it, client=all_of_it)
     names = (
         "load_thread_cores",
-        "load_thread_wait",
-        "others_cores",
-        "others_s",
+        "load_thread_wait_share",
+        "background_cores",
+        "background_s",
         "steal_s",
         "steal",
         "throttled_periods",
-        "stalled",
+        "pressure_stall_share",
         "frequency_drop",
         "sampler_cores",
         "retransmits",
         "connections_opened",
-        "nic_losses",
+        "nic_drop_share",
         "docker_proxy_cores",
     )
     strict = Thresholds(**dict.fromkeys(names, 0.0), clock_offset_s=-0.01)
     every = {check.code for check in (*hosts.CHECKS, *network.CHECKS)} - {"telemetry-missing"}
-    found = {finding.code for finding in judge(run(), FLASK, seen, strict).findings}
+    found = {finding.code for finding in evaluate_run(run(), FLASK, seen, strict).findings}
     assert found >= every
-    lenient = {finding.code for finding in judge(run(), FLASK, seen).findings}
+    lenient = {finding.code for finding in evaluate_run(run(), FLASK, seen).findings}
     assert lenient == {"listen-overflow", "memory-limit-hit"}

@@ -8,8 +8,8 @@ import pytest
 from builders import FLASK, load_result, log, observation, run
 from numpy.typing import NDArray
 
-from fwbench.checks.changepoint import step, trend
-from fwbench.checks.evaluate import judge
+from fwbench.checks.changepoint import find_step, find_trend
+from fwbench.checks.evaluate import evaluate_run
 from fwbench.model.load import Load
 
 Make = Callable[[np.random.Generator, int], NDArray[np.float64]]
@@ -20,11 +20,11 @@ def found(counts: NDArray[np.float64], warm_up_s: int = 1, **changes: object) ->
     """The findings about a window whose tenths had so many completions, by code."""
     tenths = tuple(int(count) for count in np.maximum(counts, 0).round())
     written = log(
-        last_end_us=len(tenths) * 100_000 + 50_000, completions_per_tenth=(*tenths, 1), **changes
+        last_end_us=len(tenths) * 100_000 + 50_000, completions_per_100ms=(*tenths, 1), **changes
     )
     load = Load(connections=10, warm_up_s=warm_up_s, duration_s=-(-len(tenths) // 10))
-    verdict = judge(run(load=load), FLASK, observation(load=load_result(log=written)))
-    ours = ("slow-start", "drift", "stall")
+    verdict = evaluate_run(run(load=load), FLASK, observation(load=load_result(log=written)))
+    ours = ("slow-warm-up", "drift", "stall")
     return {finding.code: finding.evidence for finding in verdict.findings if finding.code in ours}
 
 
@@ -73,7 +73,7 @@ def test_a_steady_window_is_called_unsteady_once_in_a_hundred_times(kind: str, t
     random = np.random.default_rng(tenths)
     alarms = [found(STEADY[kind](random, tenths)) for _ in range(SERIES)]
     # Of 300 windows with a false alarm in a hundred, more than 8 have one once in 250 tries.
-    for code in ("slow-start", "drift", "stall"):
+    for code in ("slow-warm-up", "drift", "stall"):
         assert sum(code in alarm for alarm in alarms) <= 8
 
 
@@ -87,7 +87,7 @@ def test_a_start_slower_by_30_percent_for_a_fifth_is_found(
     random = np.random.default_rng(1)
     slow = np.where(np.arange(tenths) < tenths / 5, 0.7, 1)
     windows = [slow * STEADY[kind](random, tenths) for _ in range(100)]
-    assert share("slow-start", windows) >= at_least
+    assert share("slow-warm-up", windows) >= at_least
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_drift_of_10_percent_is_found(kind: str, tenths: int, at_least: float)
     random = np.random.default_rng(2)
     windows = [np.linspace(1.05, 0.95, tenths) * STEADY[kind](random, tenths) for _ in range(100)]
     assert share("drift", windows) >= at_least
-    assert share("slow-start", windows) <= 0.05
+    assert share("slow-warm-up", windows) <= 0.05
 
 
 @pytest.mark.parametrize("kind", ["quiet", "usual", "lasting", "wild"])
@@ -118,13 +118,13 @@ def test_a_stall_of_three_tenths_is_found(kind: str) -> None:
 def test_a_slow_start_is_told_with_the_warm_up_that_would_do() -> None:
     counts = np.where(np.arange(100) < 22, 70.0, 100.0)
     assert found(counts, warm_up_s=2) == {
-        "slow-start": "for the first 2.2 s of the window the throughput was 30% lower than after"
+        "slow-warm-up": "for the first 2.2 s of the window the throughput was 30% lower than after"
         " them; with a warm_up_s of 5 instead of 2 they had not been measured"
     }
 
 
 def test_a_quick_start_is_one_too() -> None:
-    assert "35% higher" in found(np.where(np.arange(100) < 22, 135.0, 100.0))["slow-start"]
+    assert "35% higher" in found(np.where(np.arange(100) < 22, 135.0, 100.0))["slow-warm-up"]
 
 
 def test_a_drift_is_told_with_its_size() -> None:
@@ -169,5 +169,5 @@ def test_a_window_without_an_answer_is_for_others_to_find() -> None:
 
 def test_a_series_of_equal_values_has_neither_a_step_nor_a_trend() -> None:
     values = [7.0] * 20
-    assert (step(values) or trend(values)).p == 1
-    assert trend(values).p == 1
+    assert (find_step(values) or find_trend(values)).p == 1
+    assert find_trend(values).p == 1

@@ -22,7 +22,7 @@ from fwbench import __version__, errors
 from fwbench.cli.main import main
 from fwbench.model.record import Record
 from fwbench.plan import make_plan
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 HEAVY = {"ansible_runner", "fabric", "invoke", "paramiko", "pydantic", "rich", "yaml"}
 
@@ -176,7 +176,7 @@ def test_a_folder_in_which_no_session_can_be_made(tmp_path: Path, inventory: str
         ("doctor", "--dance"),
         ("lab", "up", "--targets", "0"),
         ("lab", "up", "--os", "plan9:4"),
-        ("lab", "up", "--authority", "nowhere.crt"),
+        ("lab", "up", "--ca-cert", "nowhere.crt"),
     ],
 )
 def test_wrong_usage_is_said_to(words: tuple[str, ...]) -> None:
@@ -288,13 +288,13 @@ def test_a_defect_of_a_process_leaves_no_traceback_on_the_terminal() -> None:
 
 
 def test_a_session_that_a_defect_ends_says_how_it_goes_on(
-    session: Store, monkeypatch: pytest.MonkeyPatch
+    session: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
         raise ValueError("nobody thought of it")
 
     monkeypatch.setattr("fwbench.execution.session.Session.run", fail)
-    monkeypatch.setattr("fwbench.hosts.changes.of_question", lambda *_: [])
+    monkeypatch.setattr("fwbench.hosts.changes.config_changes", lambda *_: [])
     done = fwbench("resume", str(session.folder))
     assert done.exit_code == errors.DefectError.exit_code
     kept, defect = done.stderr.splitlines()
@@ -305,7 +305,7 @@ def test_a_session_that_a_defect_ends_says_how_it_goes_on(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("words", [("--help",), ("doctor", "--help"), ("report", "session")])
 def test_a_full_disk_behind_the_output_is_one_sentence(
-    session: Store, words: tuple[str, ...]
+    session: SessionStore, words: tuple[str, ...]
 ) -> None:
     assert session.folder.name == "session"
     with Path("/dev/full").open("w") as full:
@@ -371,9 +371,9 @@ def test_what_click_ends_with_is_no_defect(
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Store:
-    store = Store.create(tmp_path / "session")
-    store.begin(header(), make_plan(suite(), [rig()]))
+def session(tmp_path: Path) -> SessionStore:
+    store = SessionStore.create(tmp_path / "session")
+    store.initialise(header(), make_plan(suite(), [rig()]))
     return store
 
 
@@ -387,10 +387,10 @@ def session(tmp_path: Path) -> Store:
     ids=["none", "valid", "invalid"],
 )
 def test_a_report_is_printed_and_an_invalid_run_shows_in_the_exit_code(
-    session: Store, records: tuple[Record, ...], code: int
+    session: SessionStore, records: tuple[Record, ...], code: int
 ) -> None:
     for each in records:
-        session.append(each)
+        session.append_record(each)
     done = fwbench("report", str(session.folder))
     assert (done.exit_code, done.stderr) == (code, "")
     assert header().suite.question in done.stdout

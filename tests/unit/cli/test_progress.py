@@ -8,7 +8,7 @@ from builders import COUNTED, finding, record, rig, suite
 from rich.console import Console
 
 from fwbench.cli import progress
-from fwbench.cli.progress import ProgressWatcher, TaskProgress, duration, line_of
+from fwbench.cli.progress import PlaybookProgress, SessionProgress, duration, line_of
 from fwbench.model.verdict import Level
 from fwbench.plan import make_plan
 
@@ -35,7 +35,7 @@ def test_durations_are_told_as_people_do(seconds: float, words: str) -> None:
     [
         ((), "ok"),
         ((finding("thin", Level.NOTE),), "ok"),
-        ((finding("slow-settle", Level.SUSPECT),), "suspect (slow-settle)"),
+        ((finding("never-idle", Level.SUSPECT),), "suspect (never-idle)"),
         ((finding("oom-kill"), finding("run-failed"), finding("oom-kill")), None),
     ],
 )
@@ -45,12 +45,12 @@ def test_a_run_is_a_line(findings: tuple, end: str | None) -> None:
 
 
 @contextmanager
-def watching(*, quiet: bool = False) -> Iterator[ProgressWatcher]:
-    with ProgressWatcher(quiet=quiet) as watcher:
+def watching(*, quiet: bool = False) -> Iterator[SessionProgress]:
+    with SessionProgress(quiet=quiet) as watcher:
         yield watcher
 
 
-def follow(watcher: ProgressWatcher) -> None:
+def follow(watcher: SessionProgress) -> None:
     watcher.say("connecting to [bold]one[/bold]")
     watcher.planned(PLAN)
     for number, run in enumerate(PLAN.runs, start=1):
@@ -138,7 +138,7 @@ def test_on_a_terminal_a_live_line_follows_and_is_taken_away(
 def test_a_playbook_is_followed_in_lines_where_nobody_watches(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with TaskProgress("provision of target-1") as progress:
+    with PlaybookProgress("provision of target-1") as progress:
         progress.task("h2load : Install [the] packages")
         progress.task("Verify")
     lines = capsys.readouterr().err.splitlines()

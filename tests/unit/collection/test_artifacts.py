@@ -8,17 +8,17 @@ from fakes import BEGAN_US
 from telemetry_builders import telemetry
 
 from fwbench.agent.h2load_log import Window
-from fwbench.agent.reduce import ends, reduce_window
+from fwbench.agent.reduce import log_ends, reduce_window
 from fwbench.collection import artifacts
-from fwbench.collection.histogram import Counts
+from fwbench.collection.histogram import LatencyCounts
 from fwbench.errors import RunError
 from fwbench.model.load import Load
-from fwbench.model.observation import Answer, ClientSide
+from fwbench.model.observation import Answer, ClientObservation
 
 ENDED = {
     "exit_status": 0,
     "timed_out": False,
-    "started": 1.0,
+    "started_at_s": 1.0,
     "load_s": 4.1,
     "answer_after": answer().model_dump(),
 }
@@ -54,23 +54,28 @@ def change(folder: Path, **changes: Any) -> None:
     (of(folder) / artifacts.LOAD).write_text(json.dumps(ENDED | changes))
 
 
-def side(left: artifacts.Left) -> ClientSide:
+def side(left: artifacts.RunArtifacts) -> ClientObservation:
     (only,) = left.clients
     return only
 
 
 def test_a_run_that_ended_well_has_everything(folder: Path) -> None:
-    left = artifacts.read(folder, COUNTED)
+    left = artifacts.read_artifacts(folder, COUNTED)
     assert left.load_s == 4.1
     assert side(left).answer_after == answer()
     assert left.container_after == container()
     assert left.load is not None
     assert (left.load.exit_status, left.load.timed_out, left.load.stderr) == (0, False, "")
-    assert left.load.figures is not None
-    assert left.load.figures.requests_done == 1000
+    assert left.load.summary is not None
+    assert left.load.summary.requests_done == 1000
     assert left.load.log is not None
     log = left.load.log
-    assert (log.rows, log.rows_outside, log.torn_rows, log.successful_rows) == (1000, 0, 0, 1000)
+    assert (log.rows, log.rows_outside_window, log.truncated_rows, log.successful_rows) == (
+        1000,
+        0,
+        0,
+        1000,
+    )
     assert log.rows_by_status == {200: 1000}
     assert (log.first_start_us, log.last_end_us) == (10**15, 10**15 + 999_000 + 2000)
     assert log.window_s == 1.001
@@ -78,68 +83,71 @@ def test_a_run_that_ended_well_has_everything(folder: Path) -> None:
         (10**9, 998),
         (10**9 + 1, 2),
     ]
-    assert log.completions_per_tenth == (98, *[100] * 9, 2)
+    assert log.completions_per_100ms == (98, *[100] * 9, 2)
     assert log.longest_gap_us == 2000
     assert (log.latency.p50_us, log.latency.p99_us, log.latency.p999_us) == (2000, 2000, None)
-    assert log.corrected is None
-    assert left.load.unreadable is None
+    assert log.corrected_latency is None
+    assert left.load.parse_error is None
 
 
 def test_reading_twice_gives_the_same(folder: Path) -> None:
-    assert artifacts.read(folder, COUNTED) == artifacts.read(folder, COUNTED)
+    assert artifacts.read_artifacts(folder, COUNTED) == artifacts.read_artifacts(folder, COUNTED)
 
 
 def test_an_empty_folder_has_nothing(tmp_path: Path) -> None:
-    assert artifacts.read(tmp_path, COUNTED) == artifacts.Left()
+    assert artifacts.read_artifacts(tmp_path, COUNTED) == artifacts.RunArtifacts()
 
 
 def test_a_run_without_a_load_has_its_container_alone(folder: Path) -> None:
     (of(folder) / artifacts.LOAD).unlink()
-    assert artifacts.read(folder, COUNTED) == artifacts.Left(
-        container_after=container(), clients=(ClientSide(host="one-client"),)
+    assert artifacts.read_artifacts(folder, COUNTED) == artifacts.RunArtifacts(
+        container_after=container(), clients=(ClientObservation(host="one-client"),)
     )
 
 
 def test_output_that_no_version_prints_gives_no_figures_but_the_reason(folder: Path) -> None:
     (of(folder) / artifacts.OUTPUT).write_text("Segmentation fault\n")
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
-    assert load.figures is None
-    assert load.unreadable == "h2load printed no 'finished in' line"
+    assert load.summary is None
+    assert load.parse_error == "h2load printed no 'finished in' line"
 
 
 def test_a_load_generator_that_could_not_be_started_is_the_reason(folder: Path) -> None:
-    change(folder, exit_status=None, unstartable="h2load: No such file or directory")
-    load = artifacts.read(folder, COUNTED).load
+    change(folder, exit_status=None, start_error="h2load: No such file or directory")
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
-    assert load.unreadable == "h2load: No such file or directory"
-    assert (load.figures, load.log) == (None, None)
+    assert load.parse_error == "h2load: No such file or directory"
+    assert (load.summary, load.log) == (None, None)
 
 
 def test_a_killed_load_generator_has_no_exit_status(folder: Path) -> None:
     change(folder, exit_status=None, timed_out=True)
     (of(folder) / artifacts.OUTPUT).write_text("")
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
-    assert (load.exit_status, load.timed_out, load.figures) == (None, True, None)
+    assert (load.exit_status, load.timed_out, load.summary) == (None, True, None)
 
 
 def test_at_a_fixed_rate_latencies_are_corrected_beside_those_measured(folder: Path) -> None:
     every_10_ms = [(n * 10_000, 1_000) for n in range(100)]
     rows = [*every_10_ms, (1_000_000, 1_000_000), *[(n * 10_000, 1_000) for n in range(200, 300)]]
     write_log(folder, "".join(f"{10**15 + start}\t200\t{latency}\n" for start, latency in rows))
-    load = artifacts.read(folder, Load(connections=1, duration_s=3, rate=100)).load
+    load = artifacts.read_artifacts(folder, Load(connections=1, duration_s=3, rate=100)).load
     assert load is not None
     assert load.log is not None
     assert (load.log.latency.p50_us, load.log.latency.p90_us) == (1_000, 1_000)
-    assert load.log.corrected is not None
-    assert (load.log.corrected.p50_us, load.log.corrected.p90_us) == (1_000, 700_000)
+    assert load.log.corrected_latency is not None
+    assert (load.log.corrected_latency.p50_us, load.log.corrected_latency.p90_us) == (
+        1_000,
+        700_000,
+    )
 
 
 def test_a_missing_log_has_no_rows(folder: Path) -> None:
     (of(folder) / artifacts.COUNTS).unlink()
     (of(folder) / artifacts.LOG).unlink()
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is not None
     assert load.log.rows == 0
@@ -148,50 +156,50 @@ def test_a_missing_log_has_no_rows(folder: Path) -> None:
 def test_a_torn_log_gives_no_summary_but_the_reason(folder: Path) -> None:
     packed = (of(folder) / artifacts.COUNTS).read_bytes()
     (of(folder) / artifacts.COUNTS).write_bytes(packed[: len(packed) // 2])
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
-    assert load.unreadable is not None
+    assert load.parse_error is not None
 
 
 @pytest.mark.parametrize("content", [b"plain text\n", b"\x1f\x8b\x08\x00garbage of all kinds"])
 def test_a_log_that_is_no_archive_gives_no_summary(folder: Path, content: bytes) -> None:
     (of(folder) / artifacts.COUNTS).write_bytes(content)
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
-    assert load.unreadable is not None
+    assert load.parse_error is not None
 
 
 def test_a_log_that_the_agent_could_not_read_gives_no_summary_but_the_reason(folder: Path) -> None:
     (of(folder) / artifacts.COUNTS).unlink()
     write_log(folder, "nonsense\n1\t200\t5\n")
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
-    assert load.unreadable == "line 1 of h2load's log is no row: 'nonsense\\n'"
+    assert load.parse_error == "line 1 of h2load's log is no row: 'nonsense\\n'"
 
 
 def test_counts_and_log_that_disagree_are_not_believed(folder: Path) -> None:
     counts = (of(folder) / artifacts.COUNTS).read_bytes()
     write_log(folder, "1000\t200\t5\n")
     (of(folder) / artifacts.COUNTS).write_bytes(counts)
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
-    assert load.unreadable == "counts.gz has 1000 rows, log.json tells of 1"
+    assert load.parse_error == "counts.gz has 1000 rows, log.json tells of 1"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"7", b'{"rows": -1}', b'{"surprise": 1}'])
 def test_a_log_file_that_the_agent_never_writes_is_an_error(folder: Path, content: bytes) -> None:
     (of(folder) / artifacts.LOG).write_bytes(content)
     with pytest.raises(RunError, match=str(of(folder) / artifacts.LOG)):
-        artifacts.read(folder, COUNTED)
+        artifacts.read_artifacts(folder, COUNTED)
 
 
 def test_only_the_end_of_a_flood_of_errors_is_kept(folder: Path) -> None:
     (of(folder) / artifacts.ERRORS).write_text("x" * 100_000 + "end")
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert len(load.stderr) == 4000
     assert load.stderr.endswith("end")
@@ -199,7 +207,7 @@ def test_only_the_end_of_a_flood_of_errors_is_kept(folder: Path) -> None:
 
 def test_bytes_that_are_no_text_are_shown(folder: Path) -> None:
     (of(folder) / artifacts.ERRORS).write_bytes(b"\xff!")
-    load = artifacts.read(folder, COUNTED).load
+    load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.stderr == "\\xff!"
 
@@ -211,7 +219,7 @@ def test_bytes_that_are_no_text_are_shown(folder: Path) -> None:
 def test_a_load_file_that_the_agent_never_writes_is_an_error(folder: Path, content: bytes) -> None:
     (of(folder) / artifacts.LOAD).write_bytes(content)
     with pytest.raises(RunError, match=str(of(folder) / artifacts.LOAD)):
-        artifacts.read(folder, COUNTED)
+        artifacts.read_artifacts(folder, COUNTED)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff"])
@@ -220,16 +228,18 @@ def test_a_container_file_that_the_agent_never_writes_is_an_error(
 ) -> None:
     (folder / artifacts.CONTAINER_AFTER).write_bytes(content)
     with pytest.raises(RunError, match=str(folder / artifacts.CONTAINER_AFTER)):
-        artifacts.read(folder, COUNTED)
+        artifacts.read_artifacts(folder, COUNTED)
 
 
 def test_a_model_is_read_from_its_text() -> None:
-    assert artifacts.model(Answer, '{"status": 200}', Path("answer.json")) == Answer(status=200)
+    assert artifacts.read_model(Answer, '{"status": 200}', Path("answer.json")) == Answer(
+        status=200
+    )
 
 
 def test_a_text_that_is_no_model_is_an_error_that_names_the_file() -> None:
     with pytest.raises(RunError, match=r"answer\.json: not what the agent writes"):
-        artifacts.model(Answer, '{"surprise": 1}', Path("answer.json"))
+        artifacts.read_model(Answer, '{"surprise": 1}', Path("answer.json"))
 
 
 # Telemetry
@@ -239,18 +249,18 @@ def leave_telemetry(folder: Path, *, ahead_s: float = 0.0) -> None:
     """Both hosts' samples from 1000 s to 1005 s of the client's clock, which may be ahead."""
     (of(folder) / artifacts.TELEMETRY_CLIENT).write_text(json.dumps(telemetry()))
     (folder / artifacts.TELEMETRY_TARGET).write_text(json.dumps(telemetry(began_s=1000 - ahead_s)))
-    target = {"asked_s": 10.0, "told_s": 1000.01 - ahead_s, "answered_s": 10.02}
-    client = {"asked_s": 11.0, "told_s": 1001.01, "answered_s": 11.02}
+    target = {"asked_s": 10.0, "host_s": 1000.01 - ahead_s, "answered_s": 10.02}
+    client = {"asked_s": 11.0, "host_s": 1001.01, "answered_s": 11.02}
     (folder / artifacts.CLOCKS).write_text(json.dumps({"target": target, "clients": [client]}))
-    change(folder, started=1000.1, load_s=4.5)
+    change(folder, started_at_s=1000.1, load_s=4.5)
 
 
-def windows(left: artifacts.Left) -> list[float | None]:
+def windows(left: artifacts.RunArtifacts) -> list[float | None]:
     return [usage and round(usage.window_s, 3) for usage in (left.target, side(left).usage)]
 
 
 def test_without_telemetry_nothing_is_known_of_the_hosts(folder: Path) -> None:
-    left = artifacts.read(folder, COUNTED)
+    left = artifacts.read_artifacts(folder, COUNTED)
     assert (left.target, side(left).usage, side(left).clock) == (None, None, None)
 
 
@@ -266,7 +276,7 @@ def test_without_telemetry_nothing_is_known_of_the_hosts(folder: Path) -> None:
 )
 def test_only_the_measured_part_of_a_load_counts(folder: Path, load: Load, window_s: float) -> None:
     leave_telemetry(folder)
-    assert windows(artifacts.read(folder, load)) == [window_s, window_s]
+    assert windows(artifacts.read_artifacts(folder, load)) == [window_s, window_s]
 
 
 def test_what_came_before_the_measured_part_does_not_count(folder: Path) -> None:
@@ -275,14 +285,16 @@ def test_what_came_before_the_measured_part_does_not_count(folder: Path) -> None
     for row in range(3, 26):
         told["series"]["host_cpu_ns"][row] += 10**9  # a second of CPU in the warm-up
     (of(folder) / artifacts.TELEMETRY_CLIENT).write_text(json.dumps(told))
-    client = side(artifacts.read(folder, Load(connections=10, warm_up_s=2, duration_s=2))).usage
+    client = side(
+        artifacts.read_artifacts(folder, Load(connections=10, warm_up_s=2, duration_s=2))
+    ).usage
     assert client is not None
-    assert client.others_cores == pytest.approx(0.01)
+    assert client.background_cores == pytest.approx(0.01)
 
 
 def test_the_targets_samples_are_found_by_its_own_clock(folder: Path) -> None:
     leave_telemetry(folder, ahead_s=600)
-    left = artifacts.read(folder, Load(connections=10, warm_up_s=2, duration_s=2))
+    left = artifacts.read_artifacts(folder, Load(connections=10, warm_up_s=2, duration_s=2))
     clock = side(left).clock
     assert clock is not None
     assert clock.client_minus_target_s == pytest.approx(600)
@@ -293,7 +305,7 @@ def test_telemetry_that_the_agent_does_not_write_is_an_error(folder: Path) -> No
     leave_telemetry(folder)
     (folder / artifacts.TELEMETRY_TARGET).write_text("{}")
     with pytest.raises(RunError, match=r"telemetry-target\.json"):
-        artifacts.read(folder, COUNTED)
+        artifacts.read_artifacts(folder, COUNTED)
 
 
 # Several clients
@@ -301,12 +313,12 @@ def test_telemetry_that_the_agent_does_not_write_is_an_error(folder: Path) -> No
 
 def part(folder: Path, number: int, log: str, window: Window, ahead_us: int = 0) -> None:
     """What a client leaves that logged so, of which a window of the first one's clock counts."""
-    mine = folder / artifacts.of_client(number)
+    mine = folder / artifacts.client_folder(number)
     mine.mkdir()
     place = folder / "h2load.log"
     place.write_text(log)
     reduce_window(place, mine, window, ahead_us)
-    first_us, last_us = ends(place)
+    first_us, last_us = log_ends(place)
     place.unlink()
     told = ENDED | {"first_start_us": first_us, "last_end_us": last_us, "load_s": 4.0 + number}
     (mine / artifacts.LOAD).write_text(json.dumps(told))
@@ -315,7 +327,7 @@ def part(folder: Path, number: int, log: str, window: Window, ahead_us: int = 0)
 
 
 def clock(ahead_s: float, trip_s: float = 0.0) -> dict[str, float]:
-    return {"asked_s": 10.0, "told_s": 10.0 + ahead_s + trip_s / 2, "answered_s": 10.0 + trip_s}
+    return {"asked_s": 10.0, "host_s": 10.0 + ahead_s + trip_s / 2, "answered_s": 10.0 + trip_s}
 
 
 def several(folder: Path, clients: int, clocks: list[dict[str, float]]) -> None:
@@ -343,18 +355,18 @@ def test_logs_of_several_clients_are_added_by_one_clock(tmp_path: Path) -> None:
     part(tmp_path, 1, rows((0, 100), (900_000, 300)), ALL)
     behind = rows((0, 200), (950_000, 400), status=500, ahead_us=500_000)
     part(tmp_path, 2, behind, ALL, ahead_us=500_000)
-    left = artifacts.read(tmp_path, TIMED)
+    left = artifacts.read_artifacts(tmp_path, TIMED)
     assert left.load is not None
     log = left.load.log
     assert log is not None
     assert (log.rows, log.successful_rows, log.rows_by_status) == (4, 2, {200: 2, 500: 2})
     assert [(second.at_s, second.completions) for second in log.per_second] == [(10**9, 4)]
-    assert log.completions_per_tenth == (2, 0, 0, 0, 0, 0, 0, 0, 0, 2)
+    assert log.completions_per_100ms == (2, 0, 0, 0, 0, 0, 0, 0, 0, 2)
     assert (log.first_start_us, log.last_end_us) == (BEGAN_US, BEGAN_US + 950_400)
     assert (log.latency.max_us, log.latency.mean_us) == (400, 250)
     assert log.longest_gap_us == 900_300 - 200
     assert left.load_s == 6.0
-    assert artifacts.counts(tmp_path) == Counts.of(
+    assert artifacts.read_latency_counts(tmp_path) == LatencyCounts.of(
         {(10**9, 200): {100: 1, 300: 1}, (10**9, 500): {200: 1, 400: 1}}
     )
 
@@ -363,10 +375,10 @@ def test_clients_of_which_one_begins_later_are_laid_side_by_side(tmp_path: Path)
     several(tmp_path, 2, [clock(0), clock(0)])
     part(tmp_path, 1, rows((0, 0), (110_000, 0), (320_000, 0)), ALL)
     part(tmp_path, 2, rows((210_000, 0), (320_000, 0)), ALL)
-    load = artifacts.read(tmp_path, TIMED).load
+    load = artifacts.read_artifacts(tmp_path, TIMED).load
     assert load is not None
     assert load.log is not None
-    assert load.log.completions_per_tenth == (1, 1, 1, 2)
+    assert load.log.completions_per_100ms == (1, 1, 1, 2)
 
 
 def test_each_clients_samples_are_found_by_its_own_clock(tmp_path: Path) -> None:
@@ -379,10 +391,10 @@ def test_each_clients_samples_are_found_by_its_own_clock(tmp_path: Path) -> None
     part(tmp_path, 2, late, ALL, ahead_us=600_000_000)
     for number, began_s in ((1, 1000.0), (2, 1600.0)):
         told = telemetry(began_s=began_s)
-        (tmp_path / artifacts.of_client(number) / artifacts.TELEMETRY_CLIENT).write_text(
+        (tmp_path / artifacts.client_folder(number) / artifacts.TELEMETRY_CLIENT).write_text(
             json.dumps(told)
         )
-    left = artifacts.read(tmp_path, TIMED)
+    left = artifacts.read_artifacts(tmp_path, TIMED)
     assert [side.usage and round(side.usage.window_s, 3) for side in left.clients] == [1.0, 1.0]
 
 
@@ -392,7 +404,7 @@ def test_a_pause_counts_only_while_every_client_has_one(tmp_path: Path) -> None:
     busy_at_last = [(700_000 + 50_000 * number, 0) for number in range(7)]
     part(tmp_path, 1, rows(*busy_at_first, (1_000_000, 0)), ALL)
     part(tmp_path, 2, rows((0, 0), *busy_at_last), ALL)
-    left = artifacts.read(tmp_path, TIMED)
+    left = artifacts.read_artifacts(tmp_path, TIMED)
     assert left.load is not None
     assert left.load.log is not None
     assert left.load.log.longest_gap_us == 200_000
@@ -406,10 +418,10 @@ def test_the_worst_of_the_clients_is_how_the_load_ended(tmp_path: Path) -> None:
         json.dumps(ENDED | {"exit_status": None, "timed_out": True})
     )
     (tmp_path / "client-2" / artifacts.OUTPUT).write_text("")
-    load = artifacts.read(tmp_path, TIMED).load
+    load = artifacts.read_artifacts(tmp_path, TIMED).load
     assert load is not None
-    assert (load.exit_status, load.timed_out, load.figures, load.log) == (None, True, None, None)
-    assert load.unreadable == "c1: h2load printed no 'finished in' line"
+    assert (load.exit_status, load.timed_out, load.summary, load.log) == (None, True, None, None)
+    assert load.parse_error == "c1: h2load printed no 'finished in' line"
 
 
 def test_how_sure_the_skew_is_goes_by_the_two_least_sure_clocks(tmp_path: Path) -> None:
@@ -417,10 +429,10 @@ def test_how_sure_the_skew_is_goes_by_the_two_least_sure_clocks(tmp_path: Path) 
     several(tmp_path, 3, [clock(0, trip_s) for trip_s in trips_s])
     for number in (1, 2, 3):
         part(tmp_path, number, rows((number * 10_000, 100), (900_000, 300)), ALL)
-    together = artifacts.read(tmp_path, TIMED).together
-    assert together is not None
-    assert together.skew_s == pytest.approx(0.02)
-    assert together.uncertainty_s == pytest.approx(0.03)
+    overlap = artifacts.read_artifacts(tmp_path, TIMED).overlap
+    assert overlap is not None
+    assert overlap.skew_s == pytest.approx(0.02)
+    assert overlap.uncertainty_s == pytest.approx(0.03)
 
 
 def test_at_a_fixed_rate_the_windows_of_the_starts_are_what_clients_have_in_common(
@@ -430,24 +442,24 @@ def test_at_a_fixed_rate_the_windows_of_the_starts_are_what_clients_have_in_comm
     load = Load(connections=2, rate=100, warm_up_s=1, duration_s=3)
     part(tmp_path, 1, rows((0, 100), (5_000_000, 300)), ALL)
     part(tmp_path, 2, rows((20_000, 100), (6_000_000, 300)), ALL)
-    together = artifacts.read(tmp_path, load).together
-    assert together is not None
-    assert together.common_s == pytest.approx(3 - 0.02)
+    overlap = artifacts.read_artifacts(tmp_path, load).overlap
+    assert overlap is not None
+    assert overlap.overlap_s == pytest.approx(3 - 0.02)
 
 
 def test_one_client_has_nobody_to_be_apart_from(folder: Path) -> None:
-    left = artifacts.read(folder, COUNTED)
-    assert left.together is None
+    left = artifacts.read_artifacts(folder, COUNTED)
+    assert left.overlap is None
     assert side(left).load is None
-    assert artifacts.counts(folder) is not None
+    assert artifacts.read_latency_counts(folder) is not None
 
 
 def test_a_folder_without_counts_has_none(tmp_path: Path) -> None:
-    assert artifacts.counts(tmp_path) is None
+    assert artifacts.read_latency_counts(tmp_path) is None
 
 
 @pytest.mark.parametrize("clients", ["../../etc", "/etc", ".", "a\x00b"])
 def test_a_clients_name_is_no_path(folder: Path, clients: str) -> None:
     told = {"contender": [], "load": [{"client": clients, "argv": []}]}
     (folder / artifacts.COMMANDS).write_text(json.dumps(told))
-    assert side(artifacts.read(folder, COUNTED)).host == clients
+    assert side(artifacts.read_artifacts(folder, COUNTED)).host == clients

@@ -11,7 +11,7 @@ from builders import reduced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.collection.histogram import HEAD, Counts, hdr_log
+from fwbench.collection.histogram import HEAD, LatencyCounts, hdr_log_lines
 from fwbench.errors import MissingPackageError, ParseError
 
 # What one second and status may hold: latency in µs and how often.
@@ -21,16 +21,16 @@ columns = st.dictionaries(
 cells = st.dictionaries(
     st.tuples(st.integers(1_000, 1_020), st.sampled_from([200, 404, -1])), columns, max_size=6
 )
-any_counts = cells.map(Counts.of)
+any_counts = cells.map(LatencyCounts.of)
 
 
-def values(counts: Counts) -> list[int]:
+def values(counts: LatencyCounts) -> list[int]:
     """Every single latency, in ascending order."""
     return sorted(Counter[int](dict(counts.all.items())).elements())
 
 
-def of(*latencies_us: int) -> Counts:
-    return Counts.of({(1_000, 200): Counter(latencies_us)})
+def of(*latencies_us: int) -> LatencyCounts:
+    return LatencyCounts.of({(1_000, 200): Counter(latencies_us)})
 
 
 # Reading
@@ -40,7 +40,7 @@ def test_what_the_agent_writes_is_read(tmp_path: Path) -> None:
     rows = "".join(f"{10**15 + n}\t{200 + n % 2}\t{n % 50}\n" for n in range(1000))
     path = tmp_path / "counts.gz"
     path.write_bytes(reduced(rows)["counts.gz"])
-    counts = Counts.read(path)
+    counts = LatencyCounts.read(path)
     assert counts.by_status() == {200: 500, 201: 500}
     assert values(counts) == sorted(n % 50 for n in range(1000))
 
@@ -49,13 +49,13 @@ LINES = [f"{HEAD}\n", "1000\t200\t5 1\t2 1\n", "1001\t-1\t0\t3\n", "1000\t200\t5
 
 
 def test_lines_of_one_second_and_status_add_up() -> None:
-    assert Counts.parse(LINES).as_dict() == {(1000, 200): {5: 9, 6: 1}, (1001, -1): {0: 3}}
+    assert LatencyCounts.parse(LINES).as_dict() == {(1000, 200): {5: 9, 6: 1}, (1001, -1): {0: 3}}
 
 
 @pytest.mark.parametrize("head", ["", "\n", "fwbench-counts 2\n", HEAD, "1000\t200\t5\t1\n"])
 def test_a_text_without_the_head_is_refused(head: str) -> None:
     with pytest.raises(ParseError, match="no head"):
-        Counts.parse([head] if head else [])
+        LatencyCounts.parse([head] if head else [])
 
 
 @pytest.mark.parametrize(
@@ -92,17 +92,17 @@ def test_a_text_without_the_head_is_refused(head: str) -> None:
 )
 def test_a_line_that_is_none_is_refused(line: str) -> None:
     with pytest.raises(ParseError, match="latency counts: "):
-        Counts.parse([LINES[0], LINES[1], line])
+        LatencyCounts.parse([LINES[0], LINES[1], line])
 
 
 @given(st.lists(st.sampled_from(LINES) | st.text(max_size=20), max_size=5))
 def test_any_text_is_read_or_refused_and_nothing_else(lines: list[str]) -> None:
     with suppress(ParseError):
-        Counts.parse(lines)
+        LatencyCounts.parse(lines)
 
 
 @given(any_counts)
-def test_lines_that_say_what_counts_hold_are_read_as_these(counts: Counts) -> None:
+def test_lines_that_say_what_counts_hold_are_read_as_these(counts: LatencyCounts) -> None:
     lines = [HEAD + "\n"]
     for (second, status), counted in counts.as_dict().items():
         latencies = sorted(counted)
@@ -110,7 +110,7 @@ def test_lines_that_say_what_counts_hold_are_read_as_these(counts: Counts) -> No
         occurred = [counted[latency] for latency in latencies]
         fields = [str(second), str(status), " ".join(map(str, steps)), " ".join(map(str, occurred))]
         lines.append("\t".join(fields) + "\n")
-    assert Counts.parse(lines) == counts
+    assert LatencyCounts.parse(lines) == counts
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_file_that_is_no_archive_of_counts_is_refused(tmp_path: Path, content:
     path = tmp_path / "counts.gz"
     path.write_bytes(content)
     with pytest.raises(ParseError):
-        Counts.read(path)
+        LatencyCounts.read(path)
 
 
 @pytest.mark.parametrize("unit", [b"1000\t200\t5\t1\n", b"1"])
@@ -140,7 +140,7 @@ def test_an_archive_that_swells_is_refused_before_it_fills_memory(
     tracemalloc.start()
     try:
         with pytest.raises(ParseError):
-            Counts.read(path)
+            LatencyCounts.read(path)
         assert tracemalloc.get_traced_memory()[1] < 8_000_000
     finally:
         tracemalloc.stop()
@@ -150,10 +150,12 @@ def test_an_archive_that_swells_is_refused_before_it_fills_memory(
 
 
 @given(any_counts, any_counts, any_counts)
-def test_merging_adds_in_any_order_and_grouping(a: Counts, b: Counts, c: Counts) -> None:
+def test_merging_adds_in_any_order_and_grouping(
+    a: LatencyCounts, b: LatencyCounts, c: LatencyCounts
+) -> None:
     assert a.merge(b) == b.merge(a)
     assert a.merge(b).merge(c) == a.merge(b.merge(c)) == a.merge(b, c)
-    assert a.merge(Counts({})) == a
+    assert a.merge(LatencyCounts({})) == a
     assert values(a.merge(b)) == sorted(values(a) + values(b))
     assert a.merge(b).total() == a.total() + b.total()
 
@@ -173,7 +175,7 @@ single_values = st.lists(st.integers(0, 300), min_size=20, max_size=250).map(
 
 
 @given(any_counts | single_values, st.sampled_from([50, 75, 90, 95, 99, 99.9]))
-def test_a_percentile_is_that_of_the_sorted_list(counts: Counts, percent: float) -> None:
+def test_a_percentile_is_that_of_the_sorted_list(counts: LatencyCounts, percent: float) -> None:
     ordered = values(counts)
     rank = ceil(round(len(ordered) * percent, 6) / 100)
     beyond = round(len(ordered) * (100 - percent), 6) / 100
@@ -212,7 +214,7 @@ def test_percentiles_are_by_nearest_rank() -> None:
 
 
 def test_nothing_has_no_percentile() -> None:
-    assert set(Counts({}).percentiles().model_dump().values()) == {None}
+    assert set(LatencyCounts({}).percentiles().model_dump().values()) == {None}
 
 
 # Correction
@@ -235,12 +237,14 @@ def naively_corrected(latencies: list[int], interval: int) -> list[int]:
     st.integers(1, 50) | st.sampled_from([2_999, 5_000]),
 )
 def test_the_correction_is_that_of_each_value(latencies: list[int], interval: int) -> None:
-    counts = Counts.of({(1_000, 200): Counter(latencies)})
+    counts = LatencyCounts.of({(1_000, 200): Counter(latencies)})
     assert values(counts.corrected(interval)) == naively_corrected(latencies, interval)
 
 
 @given(any_counts, any_counts, st.integers(500_000, 3_000_000))
-def test_correcting_and_merging_do_not_mind_their_order(a: Counts, b: Counts, i: int) -> None:
+def test_correcting_and_merging_do_not_mind_their_order(
+    a: LatencyCounts, b: LatencyCounts, i: int
+) -> None:
     assert a.merge(b).corrected(i) == a.corrected(i).merge(b.corrected(i))
 
 
@@ -275,7 +279,9 @@ def test_a_stall_that_a_fixed_rate_hides_shows_in_the_correction() -> None:
     """
     rows = with_a_stall()
     text = "".join(f"{10**15 + start}\t200\t{latency}\n" for start, latency in rows)
-    counts = Counts.parse(gzip.decompress(reduced(text)["counts.gz"]).decode().splitlines(True))
+    counts = LatencyCounts.parse(
+        gzip.decompress(reduced(text)["counts.gz"]).decode().splitlines(True)
+    )
     measured, corrected = counts.percentiles(), counts.corrected(20_000).percentiles()
     assert (measured.p95_us, measured.p99_us) == (5_000, 5_000)
     assert corrected.p95_us == pytest.approx(500_000, rel=0.15)
@@ -286,7 +292,7 @@ def test_a_stall_that_a_fixed_rate_hides_shows_in_the_correction() -> None:
 
 
 def test_each_second_tells_its_own_completions() -> None:
-    counts = Counts.of(
+    counts = LatencyCounts.of(
         {
             (1_000, 200): Counter(range(990)),
             (1_000, 500): {5_000: 10},
@@ -301,12 +307,12 @@ def test_each_second_tells_its_own_completions() -> None:
 
 def test_seconds_before_the_first_completion_are_told_if_asked_for() -> None:
     assert [each.completions for each in of(1, 2).per_second(998)] == [0, 0, 2]
-    assert Counts({}).per_second(998) == ()
+    assert LatencyCounts({}).per_second(998) == ()
 
 
 def test_a_first_second_of_another_age_is_refused_instead_of_filling_memory() -> None:
     with pytest.raises(ParseError, match="more than a day"):
-        Counts.of({(1_795_340_656, 200): {1: 1}}).per_second(0)
+        LatencyCounts.of({(1_795_340_656, 200): {1: 1}}).per_second(0)
 
 
 # HdrHistogram
@@ -323,7 +329,7 @@ def test_hdr_histogram_says_the_same_to_three_digits() -> None:
 
 
 @given(any_counts.filter(lambda counts: counts.total() > 0))
-def test_a_histogram_has_every_value(counts: Counts) -> None:
+def test_a_histogram_has_every_value(counts: LatencyCounts) -> None:
     histogram = counts.to_hdr()
     assert histogram.get_total_count() == counts.total()
     assert histogram.get_max_value() == pytest.approx(counts.all.latencies_us[-1], rel=1e-3)
@@ -333,10 +339,10 @@ def test_a_log_of_histograms_is_read_by_the_library(tmp_path: Path) -> None:
     from hdrh.histogram import HdrHistogram
     from hdrh.log import HistogramLogReader
 
-    flask = Counts.of({(1_000, 200): Counter(range(2_000)), (1_000, 500): {9_999: 20}})
-    other = Counts.of({(1_000, 200): {7: 1}, (1_001, 200): Counter(range(5_000, 9_000))})
+    flask = LatencyCounts.of({(1_000, 200): Counter(range(2_000)), (1_000, 500): {9_999: 20}})
+    other = LatencyCounts.of({(1_000, 200): {7: 1}, (1_001, 200): Counter(range(5_000, 9_000))})
     path = tmp_path / "latencies.hlog"
-    path.write_text("\n".join(hdr_log({"flask": flask, "fast, api": other})))
+    path.write_text("\n".join(hdr_log_lines({"flask": flask, "fast, api": other})))
 
     reader = HistogramLogReader(str(path), HdrHistogram(1, 3_600_000_000, 3))
     read = list(iter(reader.get_next_interval_histogram, None))
@@ -352,7 +358,7 @@ def test_a_log_of_histograms_is_read_by_the_library(tmp_path: Path) -> None:
 
 
 def test_nothing_makes_a_log_without_a_histogram() -> None:
-    assert not [line for line in hdr_log({"a": Counts({})}) if line.startswith("Tag=")]
+    assert not [line for line in hdr_log_lines({"a": LatencyCounts({})}) if line.startswith("Tag=")]
 
 
 def test_without_its_package_the_format_says_what_to_install(
@@ -360,4 +366,4 @@ def test_without_its_package_the_format_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'fwbench\[hdr\]'"):
-        Counts.of({(1, 200): {5: 1}}).to_hdr()
+        LatencyCounts.of({(1, 200): {5: 1}}).to_hdr()

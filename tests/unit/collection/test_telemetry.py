@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from telemetry_builders import counters, telemetry, without
 
 from fwbench.collection import telemetry as reader
-from fwbench.collection.telemetry import ClockReading, Window
+from fwbench.collection.telemetry import ClockReading, TimeWindow
 from fwbench.errors import RunError
 from fwbench.model.telemetry import HostUsage
 
-ALL = Window(1000, 1005)
+ALL = TimeWindow(1000, 1005)
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "telemetry.json"
 
 
-def read(path: Path, told: Any, window: Window = ALL) -> HostUsage:
+def read(path: Path, told: Any, window: TimeWindow = ALL) -> HostUsage:
     path.write_text(json.dumps(told))
-    return reader.read(path, window)
+    return reader.read_telemetry(path, window)
 
 
 # What a host did
@@ -57,33 +57,33 @@ def test_what_is_stolen_from_idle_cpus_does_not_count(
 ) -> None:
     told = telemetry()
     told["after"]["cpu_ticks"] |= ticks
-    assert read(path, told).steal_of_busy == pytest.approx(stolen)
+    assert read(path, told).steal_share == pytest.approx(stolen)
 
 
 def test_others_are_what_is_left_of_all_groups(path: Path) -> None:
-    assert read(path, telemetry()).others_cores == pytest.approx(0.01)
+    assert read(path, telemetry()).background_cores == pytest.approx(0.01)
 
 
 def test_threads_of_the_kernel_are_taken_off_the_one_group_that_holds_all(path: Path) -> None:
     kernel = telemetry()["processes"] | {"kernel_s": 0.02}
-    usage = read(path, telemetry(counted_by="group", processes=kernel))
-    assert usage.others_cores == pytest.approx(0.01 - 0.02 / 5)
+    usage = read(path, telemetry(cpu_accounting="group", processes=kernel))
+    assert usage.background_cores == pytest.approx(0.01 - 0.02 / 5)
 
 
 def test_without_groups_others_are_the_processes_that_were_seen(path: Path) -> None:
-    told = without(("host_cpu_ns",), counted_by="none")
-    assert read(path, told).others_cores == pytest.approx(0.01)
+    told = without(("host_cpu_ns",), cpu_accounting="none")
+    assert read(path, told).background_cores == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("name", ["host_cpu_ns", "own_cpu_ns", "load_cpu_ns"])
 def test_others_are_unknown_if_a_part_is(path: Path, name: str) -> None:
-    assert read(path, without((name,))).others_cores is None
+    assert read(path, without((name,))).background_cores is None
 
 
 def test_a_client_has_no_container_to_take_off(path: Path) -> None:
     usage = read(path, without(("container_cpu_ns",)))
     assert usage.container is None
-    assert usage.others_cores == pytest.approx(0.51)
+    assert usage.background_cores == pytest.approx(0.51)
 
 
 def test_a_container_that_ended_makes_nobody_busy(path: Path) -> None:
@@ -99,21 +99,21 @@ def test_docker_proxy_is_told_apart_from_the_others(path: Path) -> None:
     told["series"]["docker_proxy_ticks"] = [number // 5 for number in range(26)]
     usage = read(path, told)
     assert usage.docker_proxy_cores == pytest.approx(0.01)
-    assert usage.others_cores == pytest.approx(0)
+    assert usage.background_cores == pytest.approx(0)
 
 
 def test_the_busiest_of_the_others_is_named(path: Path) -> None:
-    busiest = read(path, telemetry()).busiest_other
+    busiest = read(path, telemetry()).busiest_background_process
     assert busiest is not None
     assert (busiest.command, busiest.cores) == ("containerd", pytest.approx(0.01))
 
 
 def test_a_container_has_its_counters(path: Path) -> None:
-    after = counters(monotonic_s=105.0, limit_hits=7, oom_kills=1, memory_peak_bytes=2**27)
+    after = counters(monotonic_s=105.0, memory_limit_hits=7, oom_kills=1, memory_peak_bytes=2**27)
     used = read(path, telemetry(after=after)).container
     assert used is not None
-    assert (used.periods, used.throttled_periods, used.throttled_s) == (50, 25, 0.25)
-    assert (used.limit_hits, used.oom_kills, used.memory_peak_bytes) == (4, 0, 2**27)
+    assert (used.quota_periods, used.throttled_periods, used.throttled_s) == (50, 25, 0.25)
+    assert (used.memory_limit_hits, used.oom_kills, used.memory_peak_bytes) == (4, 0, 2**27)
     assert used.memory_bytes == 105 * 2**20
 
 
@@ -121,7 +121,7 @@ def test_threads_have_their_share_of_a_core_and_of_waiting(path: Path) -> None:
     (thread,) = read(path, telemetry()).threads
     assert (thread.tid, thread.command) == (201, "h2load")
     assert thread.cores == pytest.approx(0.2)
-    assert thread.wait == pytest.approx(0.02)
+    assert thread.wait_share == pytest.approx(0.02)
 
 
 def test_a_thread_that_ended_counts_for_as_long_as_it_was_seen(path: Path) -> None:
@@ -197,7 +197,7 @@ def test_what_a_host_does_not_tell_is_none_and_not_zero(path: Path) -> None:
         cpu_ticks={},
         network={"host": nothing, "container": None, "devices": {}},
         memory_peak_bytes=None,
-        limit_hits=None,
+        memory_limit_hits=None,
         oom_kills=None,
     )
     told |= {"series": kept, "threads": [], "before": bare, "after": bare | {"monotonic_s": 105.0}}
@@ -212,11 +212,11 @@ def test_what_a_host_does_not_tell_is_none_and_not_zero(path: Path) -> None:
 def test_a_counter_that_went_back_is_unknown(path: Path) -> None:
     told = telemetry()
     told["series"]["own_cpu_ns"][0] = 10**12
-    told["after"] = counters(monotonic_s=105.0, limit_hits=0)
+    told["after"] = counters(monotonic_s=105.0, memory_limit_hits=0)
     usage = read(path, told)
     assert usage.sampler_cores is None
     assert usage.container is not None
-    assert usage.container.limit_hits is None
+    assert usage.container.memory_limit_hits is None
 
 
 # Which samples count
@@ -225,28 +225,28 @@ def test_a_counter_that_went_back_is_unknown(path: Path) -> None:
 @pytest.mark.parametrize(
     ("window", "samples", "window_s"),
     [
-        (Window(1001, 1003), 11, 2.0),
-        (Window(1001.1, 1002.9), 9, 1.6),  # those inside
-        (Window(1001.1, 1001.4), 3, 0.4),  # too few inside: those around
-        (Window(1001.05, 1001.1), 2, 0.2),
-        (Window(0, 9999), 26, 5.0),
-        (Window(4000, 5000), 26, 5.0),  # a clock that nobody set: better all than none
+        (TimeWindow(1001, 1003), 11, 2.0),
+        (TimeWindow(1001.1, 1002.9), 9, 1.6),  # those inside
+        (TimeWindow(1001.1, 1001.4), 3, 0.4),  # too few inside: those around
+        (TimeWindow(1001.05, 1001.1), 2, 0.2),
+        (TimeWindow(0, 9999), 26, 5.0),
+        (TimeWindow(4000, 5000), 26, 5.0),  # a clock that nobody set: better all than none
     ],
 )
 def test_samples_inside_the_window_count(
-    path: Path, window: Window, samples: int, window_s: float
+    path: Path, window: TimeWindow, samples: int, window_s: float
 ) -> None:
     usage = read(path, telemetry(), window)
     assert (usage.samples, usage.window_s) == (samples, pytest.approx(window_s))
-    assert usage.others_cores == pytest.approx(0.01)
+    assert usage.background_cores == pytest.approx(0.01)
 
 
 def test_what_was_before_the_window_does_not_count(path: Path) -> None:
     told = telemetry()
     for row in range(6, 26):
         told["series"]["host_cpu_ns"][row] += 10**9  # a second of CPU at 1001.2 s
-    assert read(path, told, Window(1002, 1004)).others_cores == pytest.approx(0.01)
-    assert read(path, told, ALL).others_cores == pytest.approx(0.21)
+    assert read(path, told, TimeWindow(1002, 1004)).background_cores == pytest.approx(0.01)
+    assert read(path, told, ALL).background_cores == pytest.approx(0.21)
 
 
 # Files that the agent does not write
@@ -275,7 +275,7 @@ def test_another_file_is_an_error(path: Path, change: dict[str, Any]) -> None:
 def test_another_text_is_an_error(path: Path, text: str) -> None:
     path.write_text(text, encoding="latin-1")
     with pytest.raises(RunError, match="not what the agent writes"):
-        reader.read(path, ALL)
+        reader.read_telemetry(path, ALL)
 
 
 def test_a_huge_file_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,14 +292,14 @@ NUMBERS = st.none() | st.integers(0, 2**62) | st.floats(-1e12, 1e12)
     columns=st.dictionaries(
         st.sampled_from(sorted(telemetry()["series"])), st.lists(NUMBERS, max_size=4)
     ),
-    window=st.builds(Window, st.floats(990, 1010), st.floats(990, 1010)),
+    window=st.builds(TimeWindow, st.floats(990, 1010), st.floats(990, 1010)),
     first=st.integers(0, 40),
-    counted_by=st.sampled_from(["group", "groups", "none", "?"]),
+    cpu_accounting=st.sampled_from(["group", "groups", "none", "?"]),
 )
 def test_any_numbers_give_a_usage_or_a_run_error(
-    path: Path, columns: dict[str, list[Any]], window: Window, first: int, counted_by: str
+    path: Path, columns: dict[str, list[Any]], window: TimeWindow, first: int, cpu_accounting: str
 ) -> None:
-    told = telemetry(samples=8, counted_by=counted_by)
+    told = telemetry(samples=8, cpu_accounting=cpu_accounting)
     for name, values in columns.items():
         told["series"][name][: len(values)] = values
     told["threads"][0]["first"] = first
@@ -316,8 +316,8 @@ def test_any_numbers_give_a_usage_or_a_run_error(
 
 
 def test_an_offset_is_unsure_by_half_of_both_round_trips() -> None:
-    target = ClockReading(asked_s=10, told_s=1000.01, answered_s=10.02)
-    client = ClockReading(asked_s=11, told_s=1001.52, answered_s=11.04)
+    target = ClockReading(asked_s=10, host_s=1000.01, answered_s=10.02)
+    client = ClockReading(asked_s=11, host_s=1001.52, answered_s=11.04)
     offset = reader.clock_offset(target, client)
     assert offset.client_minus_target_s == pytest.approx(0.5)
     assert offset.uncertainty_s == pytest.approx(0.03)

@@ -53,7 +53,7 @@ CONTENDERS = {
 }
 
 
-FLASK_TWIN = {"flask-twin": CONTENDERS["flask"].model_copy(update={"name": "flask-twin"})}
+FLASK_TWIN = {"flask-aa": CONTENDERS["flask"].model_copy(update={"name": "flask-aa"})}
 
 
 def suite_of(folder: Path, text: str | bytes) -> Suite:
@@ -149,8 +149,8 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
         ("blocks: 1", "preset: fast", "x.yml:10: preset: must be 'smoke', 'standard' or 'publish'"),
         (
             "blocks: 1",
-            "thresholds: {gap: 1}",
-            "x.yml:10: thresholds.gap: unknown key; did you mean",
+            "thresholds: {completion_gap: 1}",
+            "x.yml:10: thresholds.completion_gap: unknown key; did you mean",
         ),
         # sweeps
         ("40", "[10, 0]", "x.yml:7: loads[0].connections: must be at least 1, not 0"),
@@ -356,29 +356,27 @@ def test_the_sound_suite_compares_what_answers_alike() -> None:
 def test_a_contender_that_is_called_as_the_control_is_refused_by_its_key(tmp_path: Path) -> None:
     """In tables, run ids and findings nobody could tell one from the other."""
     file = tmp_path / "x.yml"
-    file.write_text(SUITE.replace("[flask, fastapi]", "[flask, flask-twin]"))
-    with pytest.raises(
-        SuiteError, match=r"x\.yml:1: contenders: 'flask-twin' is the name of the A"
-    ):
+    file.write_text(SUITE.replace("[flask, fastapi]", "[flask, flask-aa]"))
+    with pytest.raises(SuiteError, match=r"x\.yml:1: contenders: 'flask-aa' is the name of the A"):
         load_suite(file, CONTENDERS | FLASK_TWIN)
 
 
-@pytest.mark.parametrize("without_a_control", ["preset: smoke", "baseline: flask-twin"])
+@pytest.mark.parametrize("without_a_control", ["preset: smoke", "baseline: flask-aa"])
 def test_where_no_control_is_called_so_a_contender_may_be(
     tmp_path: Path, without_a_control: str
 ) -> None:
     file = tmp_path / "x.yml"
-    text = SUITE.replace("[flask, fastapi]", "[flask, flask-twin]")
+    text = SUITE.replace("[flask, fastapi]", "[flask, flask-aa]")
     if without_a_control.startswith("baseline"):
         text = text.replace("baseline: flask\n", "")
     file.write_text(f"{text}{without_a_control}\n")
-    assert load_suite(file, CONTENDERS | FLASK_TWIN).contenders == ("flask", "flask-twin")
+    assert load_suite(file, CONTENDERS | FLASK_TWIN).contenders == ("flask", "flask-aa")
 
 
 def test_a_preset_that_a_suite_cannot_have_is_an_error_of_the_suite(tmp_path: Path) -> None:
     smoke = SUITE.replace("blocks: 1\n", "preset: smoke\n")
     file = tmp_path / "x.yml"
-    file.write_text(smoke.replace("[flask, fastapi]", "[flask, flask-twin]"))
+    file.write_text(smoke.replace("[flask, fastapi]", "[flask, flask-aa]"))
     named_so = load_suite(file, CONTENDERS | FLASK_TWIN)
     with pytest.raises(SuiteError, match="suite published with the preset standard: contenders: "):
         named_so.with_preset(Preset.STANDARD)

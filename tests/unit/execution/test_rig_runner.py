@@ -10,16 +10,16 @@ from fakes import Clock, FakeHost
 
 from fwbench.errors import FwbenchError, LostError, SessionError
 from fwbench.execution import rig_runner
-from fwbench.execution.rig_context import Bench, CancelledError
-from fwbench.execution.rig_runner import RETURN_S, Log, Rounds, event
+from fwbench.execution.rig_context import CancelledError, RigContext
+from fwbench.execution.rig_runner import RECONNECT_TIMEOUT_S, RigRunner, SessionLog, make_event
 from fwbench.model.observation import Observation
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.plan import make_plan
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 WELL = observation()
-LOST = observation(failure="one-client: the connection was lost", lost=True)
+LOST = observation(failure="one-client: the connection was lost", infrastructure_failure=True)
 FAILED = observation(failure="one-target: the engine would not start flask")
 FOLDER = PurePosixPath("/var/tmp/fwbench-session-s")
 
@@ -46,8 +46,8 @@ class World:
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.suite = suite(blocks=3, contenders=("flask",), baseline=None)
         self.plan = make_plan(self.suite, [rig()])
-        self.store = Store.create(place / "s")
-        self.store.begin(header(), self.plan)
+        self.store = SessionStore.create(place / "s")
+        self.store.initialise(header(), self.plan)
         self.clock, self.watcher = Clock(), Watching()
         self.cancelled = False
         self.ends: list[Observation | Exception] = []
@@ -57,19 +57,19 @@ class World:
         for host in self.hosts:
             host.folders.add(str(FOLDER))
             host.files[str(FOLDER / "agent.pyz")] = b"the agent"
-        monkeypatch.setattr(rig_runner, "execute", self._execute)
+        monkeypatch.setattr(rig_runner, "execute_run", self._execute)
 
     def go(self, runs: Iterable[Run] | None = None) -> str | None:
         target, client = self.hosts
-        return Rounds(
+        return RigRunner(
             rig="one",
             suite=self.suite,
             plan=self.plan,
             runs=self.plan.runs if runs is None else tuple(runs),
-            before=(),
+            earlier_records=(),
             contenders={"flask": FLASK, "fastapi": FASTAPI},
             images={"flask": "sha256:0"},
-            bench=Bench(
+            context=RigContext(
                 session="s",
                 target=target,
                 clients=(client,),
@@ -80,9 +80,9 @@ class World:
                 clock=self.clock,
                 sleep=self.clock.sleep,
             ),
-            log=Log(self.store, self.watcher),
-            come_back=self._come_back,
-        ).go()
+            log=SessionLog(self.store, self.watcher),
+            reconnect=self._come_back,
+        ).run()
 
     def _execute(self, *arguments: Any) -> Observation:
         arguments[-1].mkdir(parents=True)
@@ -113,9 +113,9 @@ def test_a_lost_attempt_is_kept_as_failed_and_the_run_attempted_again(world: Wor
     world.ends = [WELL, LOST]
     assert world.go() is None
     assert [record.run for record in world.store.records()] == list(world.plan.runs)
-    (lost,) = world.store.lost()
+    (lost,) = world.store.lost_attempts()
     assert lost.run == world.plan.runs[1]
-    assert (lost.attempt, lost.verdict.word) == (1, "invalid")
+    assert (lost.attempt, lost.verdict.status) == (1, "invalid")
     assert [record.attempt for record in world.store.records()] == [1, 2, 1]
     assert world.came_back == 1
 
@@ -125,7 +125,7 @@ def test_what_a_lost_attempt_left_is_kept_beside_that_of_the_next(world: World) 
     world.go()
     run = world.plan.runs[0].id
     assert world.store.run_folder(run).is_dir()
-    assert world.store.lost_folder(run, 1).is_dir()
+    assert world.store.attempt_folder(run, 1).is_dir()
 
 
 def test_any_other_failure_is_what_came_of_the_run(world: World) -> None:
@@ -134,7 +134,7 @@ def test_any_other_failure_is_what_came_of_the_run(world: World) -> None:
     failed, *others = world.store.records()
     assert failed.observation.failure == FAILED.failure
     assert world.watcher.attempted == [run.id for run in world.plan.runs]
-    assert world.store.lost() == []
+    assert world.store.lost_attempts() == []
     assert len(others) == 2
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_goes_well_begins_the_row_anew(world: World) -> None:
     world.ends = [LOST, LOST, WELL, LOST, LOST, WELL]
     assert world.go() is None
     assert len(world.store.records()) == 3
-    assert len(world.store.lost()) == 4
+    assert len(world.store.lost_attempts()) == 4
 
 
 def test_a_host_has_time_to_come_back(world: World) -> None:
@@ -171,7 +171,7 @@ def test_a_host_that_is_gone_for_good_sets_its_rig_aside(world: World) -> None:
     assert world.go() == (
         "failed 3 times in a row, the last time so: one-client: does not answer SSH"
     )
-    assert 2 * RETURN_S < world.clock() - began < 2 * RETURN_S + 10
+    assert 2 * RECONNECT_TIMEOUT_S < world.clock() - began < 2 * RECONNECT_TIMEOUT_S + 10
     assert world.store.records() == []
 
 
@@ -188,7 +188,9 @@ def test_a_run_from_whose_host_the_session_was_taken_was_lost(world: World) -> N
     for host in world.hosts:
         host.files.clear()
     assert world.go() is None
-    assert [record.observation.lost for record in world.store.lost()] == [True]
+    assert [
+        record.observation.infrastructure_failure for record in world.store.lost_attempts()
+    ] == [True]
     assert len(world.store.records()) == 3
 
 
@@ -211,9 +213,9 @@ def test_nothing_waits_for_a_host_once_somebody_wants_to_stop(world: World) -> N
 
 
 def test_an_event_has_its_time_and_is_told(world: World) -> None:
-    log = Log(world.store, world.watcher)
-    log.note(event("set-aside", "it failed", "one"))
+    log = SessionLog(world.store, world.watcher)
+    log.append_event(make_event("quarantined", "it failed", "one"))
     (noted,) = world.store.events()
-    assert (noted.kind, noted.rig, noted.why) == ("set-aside", "one", "it failed")
+    assert (noted.kind, noted.rig, noted.reason) == ("quarantined", "one", "it failed")
     assert noted.at.startswith("20")
     assert world.watcher.said == ["one: it failed"]

@@ -6,14 +6,15 @@ import pytest
 from builders import COUNTED, FLASK, SAMPLES, TIMED, answer, container, run
 from fakes import BEGAN_US, NO_ANSWER, Clock, FakeHost, log_of
 
-from fwbench.checks.evaluate import judge
+from fwbench.checks.evaluate import evaluate_run
 from fwbench.collection import artifacts
 from fwbench.errors import SessionError
+from fwbench.execution.agent_client import RECONNECT_TIMEOUT_S
 from fwbench.execution.load_phase import time_limit_s
-from fwbench.execution.rig_context import PATIENCE_S, Bench, CancelledError
-from fwbench.execution.run import execute
+from fwbench.execution.rig_context import CancelledError, RigContext
+from fwbench.execution.run import execute_run
 from fwbench.model.load import Load
-from fwbench.model.observation import ClientSide, Observation
+from fwbench.model.observation import ClientObservation, Observation
 
 FOLDER = PurePosixPath("/var/tmp/fwbench-s")
 START_TIMEOUT_S = 30.0
@@ -45,7 +46,7 @@ class World:
         return self.target, *self.clients
 
     def execute(self, load: Load = COUNTED) -> Observation:
-        bench = Bench(
+        bench = RigContext(
             session="s",
             target=self.target,
             clients=tuple(self.clients),
@@ -56,7 +57,9 @@ class World:
             clock=self.clock,
             sleep=self.clock.sleep,
         )
-        return execute(run(load=load), load, FLASK, "sha256:0", START_TIMEOUT_S, bench, self.into)
+        return execute_run(
+            run(load=load), load, FLASK, "sha256:0", START_TIMEOUT_S, bench, self.into
+        )
 
     def assert_clean(self) -> None:
         for host in self.hosts:
@@ -70,7 +73,7 @@ class World:
         self.on_call(host, what)
 
 
-def side(seen: Observation) -> ClientSide:
+def side(seen: Observation) -> ClientObservation:
     (only,) = seen.clients
     return only
 
@@ -97,14 +100,14 @@ def test_a_good_run_has_everything_that_a_verdict_needs(tmp_path: Path) -> None:
     seen = world.execute()
     assert seen.failure is None
     assert side(seen).answer_before == side(seen).answer_after == answer()
-    assert seen.container_before == container(waited_s=0.2, settled=True)
-    assert seen.container_after == container(waited_s=None, settled=None)
+    assert seen.container_before == container(idle_wait_s=0.2, reached_idle=True)
+    assert seen.container_after == container(idle_wait_s=None, reached_idle=None)
     assert seen.load is not None
-    assert seen.load.figures is not None
-    assert seen.load.figures.requests_done == 1000
+    assert seen.load.summary is not None
+    assert seen.load.summary.requests_done == 1000
     assert seen.load.log is not None
     assert seen.load.log.rows == 1000
-    assert judge(run(load=COUNTED), FLASK, seen).word == "valid"
+    assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "valid"
 
 
 def test_phases_tell_the_application_and_the_load_apart(tmp_path: Path) -> None:
@@ -118,7 +121,7 @@ def test_phases_tell_the_application_and_the_load_apart(tmp_path: Path) -> None:
     world.client.load_takes_s = 3.5
     phases = world.execute().phases
     assert phases.start_s == pytest.approx(0.5)
-    assert phases.application_s == pytest.approx(1.3 + 0.2)  # until it answered, until it idled
+    assert phases.ready_s == pytest.approx(1.3 + 0.2)  # until it answered, until it idled
     assert phases.load_s == 3.5
     assert phases.total_s == pytest.approx(0.5 + 1.3 + 3.5, abs=0.2)
 
@@ -171,7 +174,7 @@ def test_a_good_run_leaves_its_raw_files_and_hosts_that_are_clean(tmp_path: Path
         artifacts.TELEMETRY_TARGET,
     ]
     of_the_client = [
-        artifacts.BEFORE,
+        artifacts.ANSWER_BEFORE,
         artifacts.LOAD,
         artifacts.OUTPUT,
         artifacts.ERRORS,
@@ -217,11 +220,11 @@ def test_nothing_is_asked_of_the_hosts_while_a_timed_load_runs(tmp_path: Path) -
             looks.append(world.clock.now - began)
 
     world = World(tmp_path, look)
-    world.client.load_takes_s = TIMED.nominal_s
+    world.client.load_takes_s = TIMED.nominal_duration_s
     began = world.clock.now
     assert world.execute(TIMED).failure is None
-    assert TIMED.nominal_s is not None
-    assert min(looks) >= TIMED.nominal_s * 0.97
+    assert TIMED.nominal_duration_s is not None
+    assert min(looks) >= TIMED.nominal_duration_s * 0.97
 
 
 # A run that goes wrong
@@ -240,11 +243,11 @@ def test_a_contender_that_never_answers_gets_no_load(tmp_path: Path) -> None:
     assert seen.load is None
     assert seen.phases.load_s is None
     assert not [call for call in world.calls if " load " in call or "stop-load" in call]
-    assert START_TIMEOUT_S < (seen.phases.application_s or 0) <= START_TIMEOUT_S + 4
+    assert START_TIMEOUT_S < (seen.phases.ready_s or 0) <= START_TIMEOUT_S + 4
     assert seen.container_after is not None
     assert (world.into / artifacts.CONTAINER_LOG).exists()
     world.assert_clean()
-    assert judge(run(load=COUNTED), FLASK, seen).word == "invalid"
+    assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "invalid"
 
 
 def test_a_contender_that_answers_late_is_waited_for(tmp_path: Path) -> None:
@@ -284,7 +287,7 @@ def test_an_answer_that_breaks_the_contract_is_loaded_all_the_same(tmp_path: Pat
     world.client.answers = [answer(status=500)]
     seen = world.execute()
     assert seen.load is not None
-    assert judge(run(load=COUNTED), FLASK, seen).word == "invalid"
+    assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "invalid"
 
 
 def test_a_contender_that_cannot_be_started_is_a_failure(tmp_path: Path) -> None:
@@ -315,7 +318,7 @@ def test_a_load_generator_that_fails_is_no_failure_of_the_run(tmp_path: Path) ->
     seen = world.execute()
     assert seen.failure is None
     assert seen.load is not None
-    assert (seen.load.exit_status, seen.load.figures) == (1, None)
+    assert (seen.load.exit_status, seen.load.summary) == (1, None)
 
 
 def test_an_answer_that_the_agent_never_writes_is_a_failure(tmp_path: Path) -> None:
@@ -365,10 +368,10 @@ def test_a_connection_that_breaks_costs_time_or_is_why_the_run_failed(
     host, _, step = steps(world)[nth - 1].partition(" ")
     if step in ONCE:
         assert (seen.failure or "").startswith(f"{host}: the connection was lost")
-        assert (seen.load, seen.lost) == (None, True)  # failure is never a number
-        assert judge(run(load=COUNTED), FLASK, seen).word == "invalid"
+        assert (seen.load, seen.infrastructure_failure) == (None, True)  # failure is never a number
+        assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "invalid"
     else:
-        assert (seen.failure, seen.lost) == (None, False)
+        assert (seen.failure, seen.infrastructure_failure) == (None, False)
         assert seen.load == whole.load
         assert seen.container_after == whole.container_after
         assert world.clock.now - 1000 < 5
@@ -389,10 +392,10 @@ def test_a_host_that_is_lost_for_good_does_not_keep_the_other_from_being_cleaned
     other = world.client if lost == "target" else world.target
     assert other.folders == {str(FOLDER)}
     assert (other.containers, other.loads) == (set(), {})
-    assert world.clock.now - 1000 < PATIENCE_S + 5
+    assert world.clock.now - 1000 < RECONNECT_TIMEOUT_S + 5
     if seen.failure is not None:
         assert seen.failure.startswith(f"{lost}: the connection was lost")
-        assert (seen.load, seen.lost) == (None, True)
+        assert (seen.load, seen.infrastructure_failure) == (None, True)
 
 
 def test_a_host_that_is_lost_once_all_is_fetched_does_not_spoil_the_run(tmp_path: Path) -> None:
@@ -400,7 +403,7 @@ def test_a_host_that_is_lost_once_all_is_fetched_does_not_spoil_the_run(tmp_path
         host.lost = host.lost or what.startswith("rm")
 
     seen = World(tmp_path, lose).execute()
-    assert (seen.failure, seen.lost) == (None, False)
+    assert (seen.failure, seen.infrastructure_failure) == (None, False)
     assert seen.load is not None
 
 
@@ -426,7 +429,7 @@ def test_a_load_goes_on_while_its_client_cannot_be_reached(tmp_path: Path, away_
     load = Load(connections=10, duration_s=600)
     world.client.load_takes_s = 600
     seen = world.execute(load)
-    assert (seen.failure, seen.lost) == (None, False)
+    assert (seen.failure, seen.infrastructure_failure) == (None, False)
     assert seen.load is not None
     assert 600 + away_s <= world.clock.now - 1000 < 600 + away_s + 5
     world.assert_clean()
@@ -439,8 +442,8 @@ def test_patience_has_an_end(tmp_path: Path) -> None:
     world = World(tmp_path, lose)
     seen = world.execute()
     assert (seen.failure or "").startswith("target: the connection was lost during")
-    assert seen.lost
-    assert PATIENCE_S <= world.clock.now - 1000 < PATIENCE_S + 5
+    assert seen.infrastructure_failure
+    assert RECONNECT_TIMEOUT_S <= world.clock.now - 1000 < RECONNECT_TIMEOUT_S + 5
 
 
 def test_nobody_who_wants_to_stop_waits_for_a_host_that_is_lost(tmp_path: Path) -> None:
@@ -471,8 +474,8 @@ def test_a_container_that_is_finished_while_its_host_is_lost_is_not_finished_aga
     world = World(tmp_path, lose)
     seen = world.execute()
     assert sum("finish" in call for call in world.calls) == 2
-    assert (seen.failure, seen.lost) == (None, False)
-    assert seen.container_after == container(waited_s=None, settled=None)
+    assert (seen.failure, seen.infrastructure_failure) == (None, False)
+    assert seen.container_after == container(idle_wait_s=None, reached_idle=None)
     world.assert_clean()
 
 
@@ -498,7 +501,7 @@ def test_a_host_that_is_started_anew_in_mid_run_was_lost(tmp_path: Path, which: 
     world.client.load_takes_s = 3
     seen = world.execute(TIMED)
     assert seen.failure is not None
-    assert (seen.load, seen.lost) == (None, True)
+    assert (seen.load, seen.infrastructure_failure) == (None, True)
 
 
 def test_a_container_that_ends_on_a_host_that_was_never_lost_is_the_contenders_fault(
@@ -509,7 +512,7 @@ def test_a_container_that_ends_on_a_host_that_was_never_lost_is_the_contenders_f
             host.ended |= host.containers
 
     seen = World(tmp_path, end).execute()
-    assert (seen.failure, seen.lost) == (None, False)
+    assert (seen.failure, seen.infrastructure_failure) == (None, False)
     assert seen.container_after is not None
     assert not seen.container_after.running
 
@@ -521,7 +524,7 @@ def test_a_contender_that_cannot_be_started_was_not_lost(tmp_path: Path, says: s
     world = World(tmp_path)
     world.target.engine_says = says
     seen = world.execute()
-    assert (seen.failure is None, seen.lost) == (False, False)
+    assert (seen.failure is None, seen.infrastructure_failure) == (False, False)
 
 
 # A run that is cancelled
@@ -595,7 +598,7 @@ def test_a_load_is_given_its_own_time_and_then_some(load: Load, limit_s: float) 
 
 def test_the_agent_is_told_the_limit(tmp_path: Path) -> None:
     world = World(tmp_path)
-    world.client.load_takes_s = TIMED.nominal_s
+    world.client.load_takes_s = TIMED.nominal_duration_s
     world.execute(TIMED)
     assert [call for call in world.calls if " load " in call and "--for=34.0" in call]
 
@@ -605,7 +608,7 @@ def test_the_lease_of_a_run_is_over_a_few_minutes_after_it(
     tmp_path: Path, load: Load, lasts_s: float
 ) -> None:
     world = World(tmp_path)
-    world.client.load_takes_s = load.nominal_s
+    world.client.load_takes_s = load.nominal_duration_s
     world.execute(load)
     begun = [call for call in world.calls if " begin " in call]
     assert len(begun) == 2
@@ -667,7 +670,7 @@ def test_a_host_that_leaves_no_telemetry_leaves_the_rest(tmp_path: Path) -> None
     seen = world.execute()
     assert seen.failure is None
     assert (seen.target, side(seen).usage is None) == (None, False)
-    assert judge(run(load=COUNTED), FLASK, seen).word == "suspect"
+    assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "suspect"
 
 
 def test_the_clocks_of_both_hosts_are_compared(tmp_path: Path) -> None:
@@ -719,12 +722,12 @@ def test_clients_share_one_load_and_their_counts_are_added(tmp_path: Path) -> No
     assert len(rows) == 2
     assert seen.load is not None
     assert seen.load.log is not None
-    assert seen.load.figures is not None
+    assert seen.load.summary is not None
     assert seen.load.log.rows == sum(rows) == 2000
     assert seen.load.log.successful_rows == 2000
     assert sum(second.completions for second in seen.load.log.per_second) == 2000
-    assert seen.load.log.completions_per_tenth == (196, *[200] * 9, 4)
-    assert seen.load.figures.requests_done == 2000
+    assert seen.load.log.completions_per_100ms == (196, *[200] * 9, 4)
+    assert seen.load.summary.requests_done == 2000
     commands = json.loads((world.into / artifacts.COMMANDS).read_text())["load"]
     assert [command["client"] for command in commands] == list(PAIR)
     assert all("-c5" in command["argv"] for command in commands)
@@ -739,7 +742,7 @@ def test_every_client_sees_whether_the_contract_is_kept(tmp_path: Path) -> None:
     world.clients[1].answers = [answer(body="nonsense"), answer()]
     seen = world.execute(EVEN)
     assert [side.answer_before for side in seen.clients] == [answer(), answer(body="nonsense")]
-    evidence = {f.code: f.evidence for f in judge(run(load=EVEN), FLASK, seen).findings}
+    evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
     assert evidence["contract-broken"].startswith(f"on {PAIR[1]}, before the load, GET /")
 
 
@@ -749,7 +752,7 @@ def test_a_target_that_one_client_cannot_reach_gets_no_load(tmp_path: Path) -> N
     seen = world.execute(EVEN)
     assert (seen.failure, seen.load) == (None, None)
     assert not [call for call in world.calls if " load " in call]
-    evidence = {f.code: f.evidence for f in judge(run(load=EVEN), FLASK, seen).findings}
+    evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
     assert evidence["never-ready"].startswith(f"on {PAIR[1]}, no answer before the load")
 
 
@@ -774,12 +777,12 @@ def test_only_the_time_in_which_all_clients_loaded_counts(tmp_path: Path) -> Non
     first.ahead_s, second.ahead_s = 3.0, -200.0
     first.log, second.log = even_log(first), even_log(second, late_us=30_000)
     seen = world.execute(EVEN)
-    assert seen.together is not None
-    assert seen.together.skew_s == pytest.approx(0.03)
-    assert seen.together.common_s == pytest.approx(0.999 + 0.002 - 0.03)
-    assert seen.common_s == seen.together.common_s
+    assert seen.overlap is not None
+    assert seen.overlap.skew_s == pytest.approx(0.03)
+    assert seen.overlap.overlap_s == pytest.approx(0.999 + 0.002 - 0.03)
+    assert seen.overlap_s == seen.overlap.overlap_s
     rows = [side.load.log for side in seen.clients if side.load]
-    assert [(log.rows, log.rows_outside) for log in rows if log] == [(970, 30), (970, 30)]
+    assert [(log.rows, log.rows_outside_window) for log in rows if log] == [(970, 30), (970, 30)]
     assert seen.load is not None
     assert seen.load.log is not None
     assert seen.load.log.rows == 1940
@@ -788,18 +791,18 @@ def test_only_the_time_in_which_all_clients_loaded_counts(tmp_path: Path) -> Non
 def test_clients_that_begin_too_far_apart_are_told(tmp_path: Path) -> None:
     world = World(tmp_path, clients=PAIR)
     world.clients[1].log = even_log(world.clients[1], late_us=60_000)
-    verdict = judge(run(load=EVEN), FLASK, world.execute(EVEN))
+    verdict = evaluate_run(run(load=EVEN), FLASK, world.execute(EVEN))
     evidence = {f.code: f.evidence for f in verdict.findings}
-    assert verdict.word == "invalid"
-    assert evidence["clients-apart"] == f"{PAIR[1]} began after near: by 60 ms (give or take 0 ms)"
+    assert verdict.status == "invalid"
+    assert evidence["client-skew"] == f"{PAIR[1]} began after near: by 60 ms (give or take 0 ms)"
 
 
 def test_a_client_that_ends_early_leaves_too_little_in_common(tmp_path: Path) -> None:
     world = World(tmp_path, clients=PAIR)
     world.clients[0].log = even_log(world.clients[0], rows=500)
     seen = world.execute(EVEN)
-    evidence = {f.code: f.evidence for f in judge(run(load=EVEN), FLASK, seen).findings}
-    assert evidence["common-window"].endswith("for 0.50 of 1.00 s")
+    evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
+    assert evidence["short-overlap"].endswith("for 0.50 of 1.00 s")
 
 
 def test_a_client_without_one_answer_is_named(tmp_path: Path) -> None:
@@ -808,7 +811,7 @@ def test_a_client_without_one_answer_is_named(tmp_path: Path) -> None:
     world.clients[1].output = (SAMPLES / "1.52" / "refused.out").read_text()
     seen = world.execute(EVEN)
     assert seen.failure is None
-    evidence = {f.code: f.evidence for f in judge(run(load=EVEN), FLASK, seen).findings}
+    evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
     assert evidence["nothing-done"] == f"on {PAIR[1]}, not one request was answered"
 
 
@@ -816,8 +819,8 @@ def test_what_was_observed_of_several_clients_can_be_read_again(tmp_path: Path) 
     world = World(tmp_path, clients=PAIR)
     world.clients[1].ahead_s = 5.0
     seen = world.execute(EVEN)
-    left = artifacts.read(world.into, EVEN)
-    assert (left.load, left.clients, left.together) == (seen.load, seen.clients, seen.together)
+    left = artifacts.read_artifacts(world.into, EVEN)
+    assert (left.load, left.clients, left.overlap) == (seen.load, seen.clients, seen.overlap)
 
 
 def test_clients_whose_clocks_cannot_be_read_cannot_start_together(tmp_path: Path) -> None:
@@ -828,7 +831,7 @@ def test_clients_whose_clocks_cannot_be_read_cannot_start_together(tmp_path: Pat
     world = World(tmp_path, garble, PAIR)
     seen = world.execute(EVEN)
     assert "clocks could not be read" in (seen.failure or "")
-    assert (seen.load, seen.lost) == (None, False)
+    assert (seen.load, seen.infrastructure_failure) == (None, False)
     world.assert_clean()
 
 
@@ -838,7 +841,7 @@ def test_more_clients_than_connections_are_a_failure_that_says_so(tmp_path: Path
     seen = world.execute(load)
     assert (seen.failure or "").startswith("a load of 1 connections cannot be divided among 2")
     assert world.calls == []
-    assert judge(run(load=load), FLASK, seen).word == "invalid"
+    assert evaluate_run(run(load=load), FLASK, seen).status == "invalid"
 
 
 def test_any_broken_connection_of_several_clients_costs_time_or_the_run(tmp_path: Path) -> None:
@@ -850,11 +853,11 @@ def test_any_broken_connection_of_several_clients_costs_time_or_the_run(tmp_path
         world.on_call = lose(world, nth)
         seen = world.execute(EVEN)
         if seen.failure is None:
-            assert (seen.load, seen.lost) == (expected.load, False)
+            assert (seen.load, seen.infrastructure_failure) == (expected.load, False)
         else:
-            assert (seen.load, seen.lost) == (None, True)
+            assert (seen.load, seen.infrastructure_failure) == (None, True)
         world.assert_clean()
-        outcomes.add(seen.lost)
+        outcomes.add(seen.infrastructure_failure)
     assert outcomes == {False, True}
 
 
@@ -872,7 +875,7 @@ def test_what_several_clients_can_be_asked_again_costs_time_alone(
     world = World(tmp_path, lose, PAIR)
     seen = world.execute(EVEN)
     assert lost
-    assert (seen.failure, seen.lost) == (None, False)
+    assert (seen.failure, seen.infrastructure_failure) == (None, False)
     assert seen.load == World(tmp_path / "whole", clients=PAIR).execute(EVEN).load
     world.assert_clean()
 

@@ -23,7 +23,7 @@ from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.model.suite import Preset, StoppingRule
 from fwbench.plan import make_plan
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 CONTENDERS = {"fastapi": FASTAPI, "flask": FLASK}
 IMAGES = [
@@ -101,14 +101,14 @@ class World:
         )
         self.store = self.session.store
 
-    def run(self) -> Store:
+    def run(self) -> SessionStore:
         return self.session.run()
 
-    def resume(self, *, keep_going: bool = False, new: bool = False) -> Store:
+    def resume(self, *, keep_going: bool = False, new: bool = False) -> SessionStore:
         """Go on with the session, with fresh connections to hosts that are as they were left."""
         self.watcher.on_end = lambda _: None
         self.on_call = lambda *_: None
-        take_up = Session.rest_of if new else Session.resumed
+        take_up = Session.fork_remaining if new else Session.resume
         self.session = take_up(
             self.store, CONTENDERS, self.watcher, connect=self._connect, keep_going=keep_going
         )
@@ -145,7 +145,7 @@ def test_every_planned_run_has_a_record_in_the_plans_order(tmp_path: Path) -> No
     plan = make_plan(world.suite, world.rigs)
     assert store.plan() == plan
     assert [record.run for record in store.records()] == list(plan.runs)
-    assert {record.verdict.word for record in store.records() if _of(record) == "flask"} == {
+    assert {record.verdict.status for record in store.records() if _of(record) == "flask"} == {
         "valid"
     }
 
@@ -226,7 +226,7 @@ def test_rigs_work_side_by_side(tmp_path: Path) -> None:
     assert met == {"a-client", "b-client"}
     for name in ("a", "b"):
         mine = [record.run for record in store.records() if record.run.rig == name]
-        assert mine == list(store.plan().of_rig(name))
+        assert mine == list(store.plan().runs_of_rig(name))
     world.assert_clean()
 
 
@@ -242,8 +242,8 @@ def test_a_failed_run_is_recorded_and_the_next_one_executed(tmp_path: Path) -> N
     world = World(tmp_path, on_call=refuse_once)
     records = world.run().records()
     assert [record.observation.failure is None for record in records] == [False, True, True, True]
-    assert records[0].verdict.word == "invalid"
-    assert world.store.lost() == []
+    assert records[0].verdict.status == "invalid"
+    assert world.store.lost_attempts() == []
     world.assert_clean()
 
 
@@ -259,7 +259,7 @@ def test_a_run_whose_connection_broke_is_executed_again(tmp_path: Path) -> None:
     store = world.run()
     assert [record.run for record in store.records()] == list(store.plan().runs)
     assert [record.attempt for record in store.records()] == [2, 1, 1, 1]
-    assert [record.attempt for record in store.lost()] == [1]
+    assert [record.attempt for record in store.lost_attempts()] == [1]
     world.assert_clean()
 
 
@@ -353,7 +353,7 @@ def test_a_record_that_cannot_be_written_ends_the_session(
     def full(*_: object) -> None:
         raise SessionError("records.jsonl: No space left on device")
 
-    monkeypatch.setattr(Store, "append", full)
+    monkeypatch.setattr(SessionStore, "append_record", full)
     world = World(tmp_path)
     with pytest.raises(SessionError, match="No space left"):
         world.run()
@@ -441,11 +441,11 @@ def test_a_run_that_was_under_way_is_repeated_and_what_it_left_kept(tmp_path: Pa
         world.run()
     run = world.session.plan.runs[0].id
     store = world.resume()
-    assert (store.lost_folder(run, 1) / "commands.json").exists()
+    assert (store.attempt_folder(run, 1) / "commands.json").exists()
     assert (store.run_folder(run) / "client-1" / "load.json").exists()
     assert [record.attempt for record in store.records()] == [2, 1, 1, 1]
     assert [each.kind for each in store.events()] == ["interrupted", "resumed"]
-    assert run in store.events()[0].why
+    assert run in store.events()[0].reason
 
 
 def test_a_torn_record_is_taken_off_and_its_run_repeated(tmp_path: Path) -> None:
@@ -474,7 +474,7 @@ def test_a_host_that_changed_is_refused_and_nothing_executed(tmp_path: Path) -> 
     world.facts = FACTS | {"kernel": "6.99.0"}
     with pytest.raises(
         SessionError,
-        match=r"one-target: kernel was .*, now it is 6\.99\.0; one-client: kernel was .* --new",
+        match=r"one-target: kernel was .*, now it is 6\.99\.0; one-client: kernel was .* --fork",
     ):
         world.resume()
     assert len(world.store.records()) == 1
@@ -488,7 +488,7 @@ def test_the_rest_of_a_session_in_a_changed_world_is_a_new_session(tmp_path: Pat
     world.facts = FACTS | {"kernel": "6.99.0"}
     rest = world.resume(new=True)
     assert rest.folder != world.store.folder
-    assert rest.header().continues == world.store.folder.name
+    assert rest.header().forked_from == world.store.folder.name
     assert {facts.kernel for facts in rest.header().facts} == {"6.99.0"}
     executed = [record.run for store in (world.store, rest) for record in store.records()]
     assert executed == list(world.store.plan().runs)
@@ -519,7 +519,7 @@ def test_a_session_is_executed_by_one_program_at_a_time(tmp_path: Path) -> None:
     world = World(tmp_path, on_end=Interrupts(1))
     with pytest.raises(KeyboardInterrupt):
         world.run()
-    with world.store.held(), pytest.raises(SessionError, match="is executing this session"):
+    with world.store.lock(), pytest.raises(SessionError, match="is executing this session"):
         world.resume()
 
 
@@ -545,8 +545,8 @@ def test_a_rig_that_cannot_be_used_is_left_out_if_asked_for(tmp_path: Path) -> N
     assert len(store.records()) == 4
     assert list(world.session.left_out) == ["a"]
     (event,) = store.events()
-    assert (event.kind, event.rig) == ("left-out", "a")
-    assert "a-target: the connection was lost" in event.why
+    assert (event.kind, event.rig) == ("excluded", "a")
+    assert "a-target: the connection was lost" in event.reason
 
 
 def test_a_rig_that_was_left_out_is_taken_up_once_it_is_healed(tmp_path: Path) -> None:
@@ -583,7 +583,7 @@ def test_a_rig_that_fails_again_and_again_is_set_aside_and_the_other_goes_on(
     of = [record.run.rig for record in store.records()]
     assert (of.count("a"), of.count("b")) == (3, 4)
     assert "failed 3 times in a row" in world.session.left_out["a"]
-    assert [(each.kind, each.rig) for each in store.events()] == [("set-aside", "a")]
+    assert [(each.kind, each.rig) for each in store.events()] == [("quarantined", "a")]
     world.assert_clean()
 
 

@@ -7,9 +7,9 @@ import fwbench
 from fwbench import paths
 from fwbench.config.suites import load_contenders, load_suite
 from fwbench.hosts import changes
-from fwbench.model.record import Header, ImageFacts
+from fwbench.model.record import ImageFacts, SessionHeader
 
-CONTENDERS = load_contenders(paths.data() / "contenders")
+CONTENDERS = load_contenders(paths.data_folder() / "contenders")
 SUITE = """
 name: mine
 question: Which?
@@ -22,7 +22,7 @@ blocks: 3
 
 
 @pytest.fixture
-def begun(tmp_path: Path) -> Header:
+def begun(tmp_path: Path) -> SessionHeader:
     """The header of a session that was begun with this very program and a suite in a file."""
     file = tmp_path / "mine.yml"
     file.write_text(SUITE)
@@ -38,70 +38,73 @@ def begun(tmp_path: Path) -> Header:
     )
 
 
-def edit(begun: Header, before: str, after: str) -> None:
+def edit(begun: SessionHeader, before: str, after: str) -> None:
     assert begun.suite_file is not None
     text = begun.suite_file.read_text()
     assert before in text
     begun.suite_file.write_text(text.replace(before, after))
 
 
-def test_a_question_that_is_what_it_was_has_not_changed(begun: Header) -> None:
-    assert changes.of_question(begun, CONTENDERS) == ()
+def test_a_question_that_is_what_it_was_has_not_changed(begun: SessionHeader) -> None:
+    assert changes.config_changes(begun, CONTENDERS) == ()
 
 
-def test_a_comment_is_no_change(begun: Header) -> None:
+def test_a_comment_is_no_change(begun: SessionHeader) -> None:
     edit(begun, "blocks: 3", "blocks: 3  # enough for now")
-    assert changes.of_question(begun, CONTENDERS) == ()
+    assert changes.config_changes(begun, CONTENDERS) == ()
 
 
-def test_another_preset_on_the_command_line_is_no_change(begun: Header) -> None:
+def test_another_preset_on_the_command_line_is_no_change(begun: SessionHeader) -> None:
     begun = begun.model_copy(
         update={"suite": begun.suite.with_preset(type(begun.suite.preset)("smoke"))}
     )
-    assert changes.of_question(begun, CONTENDERS) == ()
+    assert changes.config_changes(begun, CONTENDERS) == ()
 
 
-def test_a_suite_that_asks_something_else_is_told_with_its_keys(begun: Header) -> None:
+def test_a_suite_that_asks_something_else_is_told_with_its_keys(begun: SessionHeader) -> None:
     edit(begun, "connections: 10", "connections: 11")
     edit(begun, "blocks: 3", "blocks: 4")
-    (said,) = changes.of_question(begun, CONTENDERS)
+    (said,) = changes.config_changes(begun, CONTENDERS)
     assert said == f"{begun.suite_file} has another loads, blocks"
 
 
-def test_a_file_that_is_no_suite_any_more_is_told_with_its_line(begun: Header) -> None:
+def test_a_file_that_is_no_suite_any_more_is_told_with_its_line(begun: SessionHeader) -> None:
     edit(begun, "blocks: 3", "blocks: many")
-    (said,) = changes.of_question(begun, CONTENDERS)
+    (said,) = changes.config_changes(begun, CONTENDERS)
     assert said.startswith(f"{begun.suite_file}:8")
 
 
-def test_a_file_that_is_gone_has_not_changed(begun: Header) -> None:
+def test_a_file_that_is_gone_has_not_changed(begun: SessionHeader) -> None:
     assert begun.suite_file is not None
     begun.suite_file.unlink()
-    assert changes.of_question(begun, CONTENDERS) == ()
+    assert changes.config_changes(begun, CONTENDERS) == ()
 
 
-def test_another_version_of_the_program_is_a_change(begun: Header) -> None:
-    (said,) = changes.of_question(begun.model_copy(update={"fwbench": "0.0.1"}), CONTENDERS)
+def test_another_version_of_the_program_is_a_change(begun: SessionHeader) -> None:
+    (said,) = changes.config_changes(begun.model_copy(update={"fwbench": "0.0.1"}), CONTENDERS)
     assert said == f"fwbench was 0.0.1, now it is {fwbench.__version__}"
 
 
-def test_another_contract_is_a_change(begun: Header) -> None:
+def test_another_contract_is_a_change(begun: SessionHeader) -> None:
     flask, fastapi = begun.contenders
     before = begun.model_copy(
         update={"contenders": (flask.model_copy(update={"port": 1}), fastapi)}
     )
-    assert changes.of_question(before, CONTENDERS) == ("contender flask has another port",)
+    assert changes.config_changes(before, CONTENDERS) == ("contender flask has another port",)
 
 
-def test_a_contender_that_is_gone_is_a_change(begun: Header) -> None:
+def test_a_contender_that_is_gone_is_a_change(begun: SessionHeader) -> None:
     flask, fastapi = begun.contenders
     gone = flask.model_copy(update={"name": "gone"})
     before = begun.model_copy(update={"contenders": (gone, fastapi), "suite_file": None})
-    assert changes.of_question(before, CONTENDERS) == ("there is no contender gone any more",)
+    assert changes.config_changes(before, CONTENDERS) == ("there is no contender gone any more",)
 
 
-def test_a_host_that_is_what_it_was_has_not_changed(begun: Header) -> None:
-    assert changes.of_host(begun, target_facts(listening=(22, 80), price_per_hour=1.0)) == ()
+def test_a_host_that_is_what_it_was_has_not_changed(begun: SessionHeader) -> None:
+    assert (
+        changes.host_changes(begun, target_facts(listening_ports=(22, 80), price_per_hour=1.0))
+        == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,27 +116,29 @@ def test_a_host_that_is_what_it_was_has_not_changed(begun: Header) -> None:
     ],
 )
 def test_a_host_that_changed_is_told_with_before_and_after(
-    begun: Header, change: dict[str, object], said: str
+    begun: SessionHeader, change: dict[str, object], said: str
 ) -> None:
-    assert changes.of_host(begun, target_facts(**change)) == (said,)
+    assert changes.host_changes(begun, target_facts(**change)) == (said,)
 
 
-def test_an_instance_type_that_was_not_told_once_has_not_changed(begun: Header) -> None:
-    assert changes.of_host(begun, target_facts(instance_type="c7i.large")) == ()
+def test_an_instance_type_that_was_not_told_once_has_not_changed(begun: SessionHeader) -> None:
+    assert changes.host_changes(begun, target_facts(instance_type="c7i.large")) == ()
 
 
-def test_another_image_is_a_change(begun: Header) -> None:
+def test_another_image_is_a_change(begun: SessionHeader) -> None:
     image = target_facts().images[0]
     other = ImageFacts(**{**dict(image), "image_id": "sha256:other"})
-    (said,) = changes.of_host(begun, target_facts(images=(other,)))
+    (said,) = changes.host_changes(begun, target_facts(images=(other,)))
     assert "image of flask was sha256:0123" in said
 
 
-def test_of_a_host_that_was_never_reached_nothing_is_known(begun: Header) -> None:
-    assert changes.of_host(begun, target_facts("another")) == ()
+def test_of_a_host_that_was_never_reached_nothing_is_known(begun: SessionHeader) -> None:
+    assert changes.host_changes(begun, target_facts("another")) == ()
 
 
 def test_what_changed_comes_with_what_to_do(tmp_path: Path) -> None:
-    said = changes.words(tmp_path / "s", ["kernel was 1, now it is 2", "CPUs was 2, now it is 4"])
+    said = changes.changed_message(
+        tmp_path / "s", ["kernel was 1, now it is 2", "CPUs was 2, now it is 4"]
+    )
     assert "kernel was 1, now it is 2; CPUs was 2, now it is 4." in said
-    assert said.endswith(f"fwbench resume --new {tmp_path}/s")
+    assert said.endswith(f"fwbench resume --fork {tmp_path}/s")

@@ -24,7 +24,7 @@ def test_a_folder_that_another_user_made_is_told_in_one_sentence_and_not_used() 
     host = Squatted("one-client")
     host.folders.add(str(FOLDER))
     with pytest.raises(HostError) as error:
-        lease.arrive(host, FOLDER)
+        lease.enter(host, FOLDER)
     assert str(error.value) == (
         "one-client: /var/tmp/fwbench-session-s cannot be made (File exists); if it is there"
         " already, another user of that host made it: remove it as root"
@@ -37,12 +37,12 @@ def test_a_host_that_is_held_names_the_holder() -> None:
     host = FakeHost("one-client")
     host.held_by = {"session": "other", "owner": "somebody on a laptop"}
     with pytest.raises(NotReadyError, match="in use by session other of somebody on a laptop"):
-        lease.arrive(host, FOLDER)
+        lease.enter(host, FOLDER)
 
 
 def test_a_session_has_its_folder_until_it_is_gone() -> None:
     host = FakeHost("one-client")
-    lease.arrive(host, FOLDER)
-    assert lease.has(host, FOLDER)
-    lease.leave(host, FOLDER)
-    assert not lease.has(host, FOLDER)
+    lease.enter(host, FOLDER)
+    assert lease.is_held(host, FOLDER)
+    lease.release(host, FOLDER)
+    assert not lease.is_held(host, FOLDER)

@@ -39,14 +39,14 @@ def check(
     *facts: HostFacts,
     rigs: Sequence[Rig] = (rig(),),
     contenders: Sequence[Contender] = (FLASK, FASTAPI),
-) -> preflight.Readiness:
+) -> preflight.PreflightResult:
     return preflight.check(rigs, facts, contenders, pinned_cpus=1)
 
 
 def trouble(*facts: HostFacts) -> NotReadyError:
     readiness = check(*facts)
     assert readiness.images == {}
-    (found,) = readiness.troubles.values()
+    (found,) = readiness.errors.values()
     return found
 
 
@@ -76,7 +76,7 @@ def test_images_that_are_not_asked_for_are_left_out() -> None:
             "one-target: no Docker engine answers; run `fwbench provision` with this inventory",
         ),
         (
-            (target(listening=(22, 8001)), client()),
+            (target(listening_ports=(22, 8001)), client()),
             "one-target: port 8001 is in use, flask needs it; "
             "`ss -ltnp` on that host shows by what",
         ),
@@ -98,7 +98,7 @@ def test_what_is_lacking_is_named_with_what_to_do(
 
 
 def test_a_port_on_the_client_is_the_clients_own_business() -> None:
-    assert check(target(), client(listening=(8001, 8002))).troubles == {}
+    assert check(target(), client(listening_ports=(8001, 8002))).errors == {}
 
 
 def of_two(**second: Any) -> tuple[HostFacts, ...]:
@@ -110,7 +110,7 @@ OTHER = (image("flask", "fedcba9876543210"), image("fastapi", "fa"))
 
 def test_other_images_on_hosts_of_one_architecture_are_refused() -> None:
     readiness = check(*of_two(images=OTHER), rigs=(rig("a"), rig("b")))
-    assert {name: str(error) for name, error in readiness.troubles.items()} == {
+    assert {name: str(error) for name, error in readiness.errors.items()} == {
         "b": "b-target: its image of flask (sha256:fedcba987654) is not that of a-target "
         "(sha256:0123456789ab); run `fwbench provision` with this inventory"
     }
@@ -120,14 +120,14 @@ def test_other_images_on_hosts_of_one_architecture_are_refused() -> None:
 def test_what_is_not_ready_is_no_measure_for_the_others() -> None:
     facts = target("a", images=OTHER), client("a", h2load=None), target("b"), client("b")
     readiness = check(*facts, rigs=(rig("a"), rig("b")))
-    assert set(readiness.troubles) == {"a"}
+    assert set(readiness.errors) == {"a"}
     assert readiness.images["b-target", "flask"] == "sha256:0123456789abcdef"
 
 
 def test_every_rig_in_trouble_is_named() -> None:
     facts = target("a", engine=None), client("a"), target("b", images=()), client("b")
     readiness = check(*facts, rigs=(rig("a"), rig("b")))
-    assert list(readiness.troubles) == ["a", "b"]
+    assert list(readiness.errors) == ["a", "b"]
     assert readiness.images == {}
 
 
@@ -135,7 +135,7 @@ def test_hosts_of_two_architectures_have_images_of_their_own() -> None:
     other = (image("flask", "a4"), image("fastapi", "fa"))
     readiness = check(*of_two(images=other, architecture="aarch64"), rigs=(rig("a"), rig("b")))
     assert readiness.images["b-target", "flask"] == "sha256:a4"
-    assert readiness.troubles == {}
+    assert readiness.errors == {}
 
 
 # Addresses
@@ -170,7 +170,7 @@ def found(host: Any, facts: object, name: str = "one-target") -> HostFacts:
     remote.folders.add(str(FOLDER))
     remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
     remote.facts = facts  # type: ignore[assignment]
-    return preflight.facts(remote, host, FOLDER)
+    return preflight.read_facts(remote, host, FOLDER)
 
 
 def test_facts_are_what_the_agent_found() -> None:
@@ -212,7 +212,7 @@ def test_what_the_inventory_says_of_a_machine_goes_before_what_it_says_itself() 
 
 
 def test_facts_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "FACTS_BYTES", 100)
+    monkeypatch.setattr(preflight, "FACTS_LIMIT_BYTES", 100)
     with pytest.raises(HostError, match="its facts make no sense: more than 100 bytes"):
         found(rig().target, {"system": "x" * 100})
 
@@ -222,7 +222,7 @@ def test_a_client_is_asked_for_its_way_to_the_address_that_it_loads() -> None:
     remote.folders.add(str(FOLDER))
     remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
     remote.facts = client().model_dump(mode="json", exclude={"host"})
-    preflight.facts(remote, rig().clients[0], FOLDER, "192.0.2.9")
+    preflight.read_facts(remote, rig().clients[0], FOLDER, "192.0.2.9")
     assert f"python3 -I {FOLDER}/agent.pyz facts --to=192.0.2.9 {FOLDER}" in remote.asked
 
 
@@ -240,5 +240,5 @@ def test_only_a_target_is_asked_as_root(number: int, as_root: bool) -> None:
     remote.folders.add(str(FOLDER))
     remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
     remote.facts = target().model_dump(mode="json", exclude={"host"})
-    preflight.facts(remote, host, FOLDER)
+    preflight.read_facts(remote, host, FOLDER)
     assert asked == [as_root]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fwbench.inventory.rigs import rigs
-from fwbench.model.host import Hop, Rig
+from fwbench.model.host import JumpHost, Rig
 from fwbench.provisioning.playbook import list_inventory
 
 YAML = """
@@ -126,4 +126,4 @@ def test_the_same_rigs_come_out_of_every_form(inventory: Path) -> None:
     assert small.clients[0].port == 2222
     for host in (*small.hosts, *large.hosts):
         assert host.user == "admin"
-        assert host.jump == (Hop(address="bastion"),)
+        assert host.jump_hosts == (JumpHost(address="bastion"),)

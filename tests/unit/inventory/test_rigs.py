@@ -10,7 +10,7 @@ from repository import ROOT
 from fwbench.errors import InventoryError
 from fwbench.inventory.refused import RULES
 from fwbench.inventory.rigs import OWN_VARIABLES, rigs
-from fwbench.model.host import Client, Hop, Host, Rig, Target
+from fwbench.model.host import Client, Host, JumpHost, Rig, Target
 
 Hosts = dict[str, dict[str, Any]]
 
@@ -318,9 +318,9 @@ def test_hosts_behind_two_bastions_may_have_one_private_address() -> None:
 
 def test_a_jump_is_taken_from_the_first_arguments_that_name_one() -> None:
     host = host_of(ansible_ssh_common_args="-C -J one", ansible_ssh_extra_args="-J two")
-    assert host.jump == (Hop(address="one"),)
-    assert host_of(ansible_ssh_extra_args="-J two").jump == (Hop(address="two"),)
-    assert host_of(ansible_ssh_common_args="").jump is None
+    assert host.jump_hosts == (JumpHost(address="one"),)
+    assert host_of(ansible_ssh_extra_args="-J two").jump_hosts == (JumpHost(address="two"),)
+    assert host_of(ansible_ssh_common_args="").jump_hosts is None
 
 
 def test_a_file_of_keys_named_to_ssh_is_named_to_fwbench() -> None:

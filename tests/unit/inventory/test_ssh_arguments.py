@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.inventory.ssh_arguments import Way, way
-from fwbench.model.host import Hop
-from fwbench.ssh.jump_hosts import hops
+from fwbench.inventory.ssh_arguments import SshRoute, parse_ssh_arguments
+from fwbench.model.host import JumpHost
+from fwbench.ssh.jump_hosts import parse_proxy_jump
 
-BASTION = Hop(address="bastion.example", port=2222, user="me")
+BASTION = JumpHost(address="bastion.example", port=2222, user="me")
 COMMAND = "-o ProxyCommand="
 
 
@@ -34,36 +34,39 @@ COMMAND = "-o ProxyCommand="
     ],
 )
 def test_a_jump_is_understood_however_it_is_written(text: str) -> None:
-    assert way(text) == Way(jump=(BASTION,))
+    assert parse_ssh_arguments(text) == SshRoute(jump=(BASTION,))
 
 
 def test_several_hops_keep_their_order() -> None:
-    assert way("-J one,me@[fd00::1]:22,three:2200").jump == (
-        Hop(address="one"),
-        Hop(address="fd00::1", port=22, user="me"),
-        Hop(address="three", port=2200),
+    assert parse_ssh_arguments("-J one,me@[fd00::1]:22,three:2200").jump == (
+        JumpHost(address="one"),
+        JumpHost(address="fd00::1", port=22, user="me"),
+        JumpHost(address="three", port=2200),
     )
 
 
 def test_a_hop_of_a_command_may_have_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    found = way('-o ProxyCommand="ssh -i ~/.ssh/bastion.pem -W %h:%p bastion"').jump
-    assert found == (Hop(address="bastion", key_file=Path("/home/me/.ssh/bastion.pem")),)
+    found = parse_ssh_arguments('-o ProxyCommand="ssh -i ~/.ssh/bastion.pem -W %h:%p bastion"').jump
+    assert found == (JumpHost(address="bastion", key_file=Path("/home/me/.ssh/bastion.pem")),)
 
 
 @pytest.mark.parametrize("text", ["-J none", "-o ProxyJump=none", "-o ProxyCommand=none"])
 def test_none_is_a_way_without_hops(text: str) -> None:
-    assert way(text).jump == ()
+    assert parse_ssh_arguments(text).jump == ()
 
 
 @pytest.mark.parametrize("text", ["", "-C", "-o ForwardAgent=yes -o LogLevel=ERROR", "-q -4"])
 def test_what_says_nothing_of_the_way_leaves_it_open(text: str) -> None:
-    assert way(text) == Way()
+    assert parse_ssh_arguments(text) == SshRoute()
 
 
 def test_a_file_of_keys_is_heeded_and_one_that_holds_nothing_is_not() -> None:
-    assert way("-o UserKnownHostsFile=/lab/known").known_hosts == "/lab/known"
-    assert way("-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no") == Way()
+    assert parse_ssh_arguments("-o UserKnownHostsFile=/lab/known").known_hosts == "/lab/known"
+    assert (
+        parse_ssh_arguments("-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no")
+        == SshRoute()
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,17 +112,21 @@ def test_a_file_of_keys_is_heeded_and_one_that_holds_nothing_is_not() -> None:
 )
 def test_what_fwbench_would_not_heed_is_refused(text: str, error: str) -> None:
     with pytest.raises(ValueError, match=re.escape(error)):
-        way(text)
+        parse_ssh_arguments(text)
 
 
 def test_a_password_in_a_command_is_not_repeated() -> None:
     with pytest.raises(ValueError, match="ProxyCommand") as refused:
-        way("-o 'ProxyCommand=sshpass -p hunter2 ssh -W %h:%p bastion'")
+        parse_ssh_arguments("-o 'ProxyCommand=sshpass -p hunter2 ssh -W %h:%p bastion'")
     assert "hunter2" not in str(refused.value)
 
 
 @given(st.text(max_size=30) | st.text("-JoWiplF=%h: @,'\"[]none.", max_size=30))
 def test_any_text_gives_a_way_or_a_sentence(text: str) -> None:
-    for read in (way, hops, lambda text: way(COMMAND + text)):
+    for read in (
+        parse_ssh_arguments,
+        parse_proxy_jump,
+        lambda text: parse_ssh_arguments(COMMAND + text),
+    ):
         with suppress(ValueError):
             read(text)

@@ -10,7 +10,7 @@ from repository import FIXTURES
 
 from fwbench.errors import ParseError
 from fwbench.loadgen import h2load
-from fwbench.model.figures import Figures, Spread
+from fwbench.model.figures import LoadSummary, SummaryStatistics
 from fwbench.model.load import Load
 
 RECORDED = FIXTURES / "h2load"
@@ -66,14 +66,14 @@ def test_a_fixed_rate_is_a_number_of_requests_over_connections_opened_one_by_one
         *("h2load", "--h1", "-n3560", "--rps=12.5", "-r1", "--rate-period=2ms"),
         *("-c40", "--log-file=LOG", URL),
     ]
-    assert h2load.window_s(load) == (2, 5)
-    assert h2load.lasts_s(load) == 7
+    assert h2load.measured_window_s(load) == (2, 5)
+    assert h2load.duration_s(load) == 7
 
 
 def test_a_closed_load_has_no_window_of_its_own() -> None:
-    assert h2load.window_s(Load(connections=4, warm_up_s=1, duration_s=8)) is None
-    assert h2load.lasts_s(Load(connections=4, warm_up_s=1, duration_s=8)) == 9
-    assert h2load.lasts_s(Load(connections=4, requests=8)) is None
+    assert h2load.measured_window_s(Load(connections=4, warm_up_s=1, duration_s=8)) is None
+    assert h2load.duration_s(Load(connections=4, warm_up_s=1, duration_s=8)) == 9
+    assert h2load.duration_s(Load(connections=4, requests=8)) is None
 
 
 @given(
@@ -98,7 +98,7 @@ def test_every_connection_sends_from_before_the_window_to_its_end(
         re.findall(r"--?([a-z-]+?)=?([0-9.e+-]+)(?:ms)?$", word)[0]
         for word in h2load.argv(load, URL, LOG)[2:-2]
     )
-    window = h2load.window_s(load)
+    window = h2load.measured_window_s(load)
     assert window is not None
     begin_s, length_s = window
     opened_last_s = float(options["rate-period"]) / 1e3 * (connections / int(options["r"]))
@@ -140,13 +140,13 @@ def test_every_version_named_has_been_recorded() -> None:
 
 @pytest.mark.parametrize("out", OUTPUTS, ids=named)
 def test_every_recorded_output_is_read_and_agrees_with_its_log(out: Path) -> None:
-    figures = h2load.parse_text(out.read_text())
+    figures = h2load.parse_output(out.read_text())
     assert figures.requests_done == int(meta(out)["log_rows"])
     assert figures.requests_total == figures.requests_succeeded + figures.requests_failed
 
 
 def test_the_form_before_1_69_is_read_to_the_last_figure() -> None:
-    assert h2load.parse_text(recorded("1.52", "reset-n.out")) == Figures(
+    assert h2load.parse_output(recorded("1.52", "reset-n.out")) == LoadSummary(
         elapsed_s=0.01206,
         rate_per_s=14931.56,
         requests_total=400,
@@ -163,18 +163,22 @@ def test_the_form_before_1_69_is_read_to_the_last_figure() -> None:
         total_bytes=9180,
         header_bytes=2880,
         data_bytes=2340,
-        request_time_us=Spread(min=258, max=6690, mean=1160, sd=1950, within_sd_percent=88.89),
-        connect_time_us=Spread(min=60, max=599, mean=287, sd=152, within_sd_percent=60),
-        first_byte_time_us=Spread(min=6760, max=7160, mean=6940, sd=129, within_sd_percent=55),
-        rate_per_connection=Spread(
+        request_time_us=SummaryStatistics(
+            min=258, max=6690, mean=1160, sd=1950, within_sd_percent=88.89
+        ),
+        connect_time_us=SummaryStatistics(min=60, max=599, mean=287, sd=152, within_sd_percent=60),
+        first_byte_time_us=SummaryStatistics(
+            min=6760, max=7160, mean=6940, sd=129, within_sd_percent=55
+        ),
+        rate_per_connection=SummaryStatistics(
             min=764.89, max=822.87, mean=800.87, sd=13.66, within_sd_percent=75
         ),
     )
 
 
 def test_the_form_since_1_69_adds_the_median_and_two_percentiles() -> None:
-    figures = h2load.parse_text(recorded("1.70", "all-500.out"))
-    assert figures.request_time_us == Spread(
+    figures = h2load.parse_output(recorded("1.70", "all-500.out"))
+    assert figures.request_time_us == SummaryStatistics(
         min=121,
         max=948,
         median=141,
@@ -184,7 +188,7 @@ def test_the_form_since_1_69_adds_the_median_and_two_percentiles() -> None:
         sd=157,
         within_sd_percent=95,
     )
-    assert figures.rate_per_connection == Spread(
+    assert figures.rate_per_connection == SummaryStatistics(
         min=4865.5,
         max=5156.22,
         median=5083.82,
@@ -200,7 +204,7 @@ def test_the_form_since_1_69_adds_the_median_and_two_percentiles() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_percentiles_are_unknown_exactly_where_h2load_prints_none(version: str) -> None:
-    spread = h2load.parse_text(recorded(version, "ok-n.out")).request_time_us
+    spread = h2load.parse_output(recorded(version, "ok-n.out")).request_time_us
     assert (spread.median is None) == (version in BEFORE_1_69)
     assert (spread.p95 is None) == (version in BEFORE_1_69)
     assert (spread.p99 is None) == (version in BEFORE_1_69)
@@ -208,7 +212,7 @@ def test_percentiles_are_unknown_exactly_where_h2load_prints_none(version: str) 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_answers_of_500_are_failed_yet_make_the_headline(version: str) -> None:
-    figures = h2load.parse_text(recorded(version, "all-500.out"))
+    figures = h2load.parse_output(recorded(version, "all-500.out"))
     assert (figures.requests_succeeded, figures.requests_failed) == (0, 200)
     assert (figures.status_2xx, figures.status_5xx) == (0, 200)
     assert figures.requests_errored == 0
@@ -217,7 +221,7 @@ def test_answers_of_500_are_failed_yet_make_the_headline(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_closed_port_is_all_errors_and_exit_status_0(version: str) -> None:
-    figures = h2load.parse_text(recorded(version, "refused.out"))
+    figures = h2load.parse_output(recorded(version, "refused.out"))
     assert (figures.requests_started, figures.requests_done) == (0, 0)
     assert (figures.requests_failed, figures.requests_errored) == (100, 100)
     assert figures.elapsed_s > 0
@@ -226,7 +230,7 @@ def test_a_closed_port_is_all_errors_and_exit_status_0(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS[:-1])
 def test_a_server_killed_within_a_duration_fails_nothing_in_h2loads_words(version: str) -> None:
-    figures = h2load.parse_text(recorded(version, "killed-duration.out"))
+    figures = h2load.parse_output(recorded(version, "killed-duration.out"))
     assert figures.requests_failed == figures.requests_errored == 0
     assert figures.requests_started - figures.requests_done == 10
     assert meta(RECORDED / version / "killed-duration.out")["exit"] == "0"
@@ -234,7 +238,7 @@ def test_a_server_killed_within_a_duration_fails_nothing_in_h2loads_words(versio
 
 @pytest.mark.parametrize("version", VERSIONS[:-1])
 def test_a_server_killed_within_the_warm_up_leaves_a_run_of_nothing(version: str) -> None:
-    figures = h2load.parse_text(recorded(version, "killed-warm-up.out"))
+    figures = h2load.parse_output(recorded(version, "killed-warm-up.out"))
     assert figures.requests_total == figures.requests_failed == figures.requests_done == 0
     assert h2load.connection_rate_ratio(figures, 10) is None
     assert meta(RECORDED / version / "killed-warm-up.out")["exit"] == "0"
@@ -242,15 +246,15 @@ def test_a_server_killed_within_the_warm_up_leaves_a_run_of_nothing(version: str
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_warm_up_is_left_out_of_all_bytes_but_not_of_their_parts(version: str) -> None:
-    figures = h2load.parse_text(recorded(version, "ok-duration.out"))
+    figures = h2load.parse_output(recorded(version, "ok-duration.out"))
     assert figures.total_bytes == 78 * figures.requests_done
     assert figures.data_bytes > 13 * figures.requests_done
 
 
 @pytest.mark.parametrize("version", VERSIONS[:-1])
 def test_lost_connections_show_in_the_rates_per_connection(version: str) -> None:
-    sound = h2load.parse_text(recorded(version, "ok-duration.out"))
-    killed = h2load.parse_text(recorded(version, "killed-duration.out"))
+    sound = h2load.parse_output(recorded(version, "ok-duration.out"))
+    killed = h2load.parse_output(recorded(version, "killed-duration.out"))
     assert h2load.connection_rate_ratio(sound, 10) == pytest.approx(1, abs=0.01)
     assert (h2load.connection_rate_ratio(killed, 10) or 0) > 2
 
@@ -261,13 +265,13 @@ def test_lost_connections_show_in_the_rates_per_connection(version: str) -> None
 )
 def test_times_are_microseconds_whatever_their_unit(printed: str, us: float) -> None:
     text = recorded("1.52", "ok-n.out").replace("2.34ms", printed)
-    assert h2load.parse_text(text).request_time_us.mean == us
+    assert h2load.parse_output(text).request_time_us.mean == us
 
 
 def test_bytes_per_second_may_have_any_unit() -> None:
     text = recorded("1.52", "ok-n.out")
     for unit in ("0B/s", "1023B/s", "1.00KB/s", "1.22MB/s", "3.50GB/s"):
-        assert h2load.parse_text(text.replace("1.22MB/s", unit)).rate_per_s == 16450.07
+        assert h2load.parse_output(text.replace("1.22MB/s", unit)).rate_per_s == 16450.07
 
 
 @pytest.mark.parametrize("version", ["1.52", "1.70"])
@@ -286,7 +290,7 @@ def test_a_line_that_is_missing_is_named(version: str, beginning: str, sentence:
     lines = recorded(version, "ok-n.out").splitlines()
     text = "\n".join(line for line in lines if not line.startswith(beginning))
     with pytest.raises(ParseError, match=f"^{re.escape(sentence)}$"):
-        h2load.parse_text(text)
+        h2load.parse_output(text)
 
 
 @pytest.mark.parametrize(
@@ -313,20 +317,20 @@ def test_a_malformed_figure_is_quoted(printed: str, changed: str, sentence: str)
     text = recorded("1.52", "ok-n.out")
     assert text.count(printed) == 1
     with pytest.raises(ParseError, match=re.escape(sentence)):
-        h2load.parse_text(text.replace(printed, changed))
+        h2load.parse_output(text.replace(printed, changed))
 
 
 def test_a_quotation_is_short() -> None:
     text = recorded("1.52", "ok-n.out").replace("req/s, 1.22MB/s", "." * 9999)
     with pytest.raises(ParseError) as refusal:
-        h2load.parse_text(text)
+        h2load.parse_output(text)
     assert len(str(refusal.value)) < 300
 
 
 def test_the_outputs_of_two_runs_are_not_one_output() -> None:
     text = recorded("1.52", "ok-n.out")
     with pytest.raises(ParseError, match="'finished in' line 2 times"):
-        h2load.parse_text(text + text)
+        h2load.parse_output(text + text)
 
 
 def test_an_output_cut_off_anywhere_before_its_last_figure_is_refused() -> None:
@@ -334,10 +338,10 @@ def test_an_output_cut_off_anywhere_before_its_last_figure_is_refused() -> None:
         text = recorded(version, "ok-n.out").rstrip("\n")
         for end in range(len(text)):
             with pytest.raises(ParseError):
-                h2load.parse_text(text[:end])
+                h2load.parse_output(text[:end])
 
 
-def read_or_refused(parse: Callable[[str], Figures], text: str) -> None:
+def read_or_refused(parse: Callable[[str], LoadSummary], text: str) -> None:
     with suppress(ParseError):
         parse(text)
 
@@ -368,4 +372,4 @@ any_text = st.text(st.characters() | st.characters(categories=["Cs"]))
 @settings(max_examples=300, deadline=None)
 @given(mutants(OUTPUTS) | any_text)
 def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
-    read_or_refused(h2load.parse_text, text)
+    read_or_refused(h2load.parse_output, text)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from fwbench.errors import SuiteError
 from fwbench.loadgen.h2load import argv
-from fwbench.loadgen.shares import shares
+from fwbench.loadgen.shares import divide_load
 from fwbench.model.load import Load
 
 
@@ -29,9 +29,9 @@ def loads(draw: st.DrawFn) -> Load:
 def test_shares_add_up_to_the_load(load: Load, clients: int) -> None:
     if load.connections < clients:
         with pytest.raises(SuiteError, match="cannot be divided among"):
-            shares(load, clients)
+            divide_load(load, clients)
         return
-    each = shares(load, clients)
+    each = divide_load(load, clients)
     connections = [share.connections for share in each]
     assert len(each) == clients
     assert sum(connections) == load.connections
@@ -46,7 +46,7 @@ def test_shares_add_up_to_the_load(load: Load, clients: int) -> None:
 
 @given(loads(), st.integers(1, 20))
 def test_every_connection_has_as_much_to_do_as_any_other(load: Load, clients: int) -> None:
-    for share in shares(load, min(clients, load.connections)):
+    for share in divide_load(load, min(clients, load.connections)):
         if load.rate is not None and share.rate is not None:
             assert share.rate / share.connections == pytest.approx(load.rate / load.connections)
         if load.requests is not None and share.requests is not None:
@@ -56,11 +56,11 @@ def test_every_connection_has_as_much_to_do_as_any_other(load: Load, clients: in
 
 def test_the_share_of_an_only_client_is_the_load() -> None:
     load = Load(connections=7, threads=3, requests=100)
-    assert shares(load, 1) == (load,)
+    assert divide_load(load, 1) == (load,)
 
 
 def test_h2load_is_told_the_same_rate_for_each_connection() -> None:
     load = Load(connections=5, rate=1000, duration_s=10)
-    told = [argv(share, "http://192.0.2.1/", "log") for share in shares(load, 2)]  # type: ignore[arg-type]
+    told = [argv(share, "http://192.0.2.1/", "log") for share in divide_load(load, 2)]  # type: ignore[arg-type]
     assert ["-c3" in told[0], "-c2" in told[1]] == [True, True]
     assert all("--rps=200" in command for command in told)

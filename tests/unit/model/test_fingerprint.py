@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from fwbench.model.fingerprint import (
     Difference,
     Fingerprint,
-    between_rigs,
-    changed,
-    differences,
-    of_host,
-    of_rig,
+    fingerprint_changes,
+    host_differences,
+    host_fingerprint,
+    rig_differences,
+    rig_fingerprint,
 )
 from fwbench.model.host import Client, Rig
 from fwbench.model.record import HostFacts, ImageFacts
@@ -32,7 +32,7 @@ def image(name: str = "flask", **changes: Any) -> ImageFacts:
 
 
 def differing(before: HostFacts, now: HostFacts) -> list[str]:
-    return [one.what for one in changed(before, now, SUITE)]
+    return [one.subject for one in fingerprint_changes(before, now, SUITE)]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_may_change_a_figure_changes_the_fingerprint(
 ) -> None:
     now = target_facts(**changes)
     assert differing(target_facts(), now) == [what]
-    assert of_host(now, SUITE).digest != of_host(target_facts(), SUITE).digest
+    assert host_fingerprint(now, SUITE).digest != host_fingerprint(target_facts(), SUITE).digest
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_may_change_a_figure_changes_the_fingerprint(
         {"host": "another"},
         {"region": "eu-west-1"},
         {"price_per_hour": 0.1},
-        {"listening": (22, 80)},
+        {"listening_ports": (22, 80)},
         {"cpu_flags": ()},
         {"memory_bytes": int(7.6 * 2**30)},
     ],
@@ -76,14 +76,14 @@ def test_what_may_change_a_figure_changes_the_fingerprint(
 def test_what_changes_no_figure_does_not(changes: dict[str, Any]) -> None:
     now = target_facts(**changes)
     assert differing(target_facts(), now) == []
-    assert of_host(now, SUITE).digest == of_host(target_facts(), SUITE).digest
+    assert host_fingerprint(now, SUITE).digest == host_fingerprint(target_facts(), SUITE).digest
 
 
 def test_images_are_compared_by_contender_and_those_of_others_do_not_matter() -> None:
     before = target_facts(images=(image(), image("granian")))
     now = target_facts(images=(image("granian", image_id="sha256:77"), image(image_id="sha256:02")))
-    assert changed(before, now, SUITE) == (
-        Difference(what="image of flask", one="sha256:01", other="sha256:02"),
+    assert fingerprint_changes(before, now, SUITE) == (
+        Difference(subject="image of flask", first="sha256:01", second="sha256:02"),
     )
     rebased = target_facts(images=(image(base="debian:13"),))
     assert differing(before, rebased) == ["base of flask"]
@@ -98,11 +98,14 @@ def test_of_lists_only_what_differs_is_told() -> None:
     now = target_facts(
         cpu_flags=("aes", "avx512f"), mitigations={"mds": "Not affected", "srso": "Safe RET"}
     )
-    assert changed(before, now, SUITE) == (
-        Difference(what="CPU flags", one="avx2", other="avx512f"),
-        Difference(what="mitigations", one="srso: Vulnerable", other="srso: Safe RET"),
+    assert fingerprint_changes(before, now, SUITE) == (
+        Difference(subject="CPU flags", first="avx2", second="avx512f"),
+        Difference(subject="mitigations", first="srso: Vulnerable", second="srso: Safe RET"),
     )
-    assert changed(target_facts(), target_facts(cpu_flags=("aes",)), SUITE)[0].one == "none"
+    assert (
+        fingerprint_changes(target_facts(), target_facts(cpu_flags=("aes",)), SUITE)[0].first
+        == "none"
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,9 @@ def test_of_lists_only_what_differs_is_told() -> None:
     ],
 )
 def test_memory_is_the_size_that_was_sold(mebibytes: int, said: str) -> None:
-    assert of_host(target_facts(memory_bytes=mebibytes * 2**20), SUITE).parts["memory"] == (said,)
+    assert host_fingerprint(target_facts(memory_bytes=mebibytes * 2**20), SUITE).parts[
+        "memory"
+    ] == (said,)
 
 
 parts = st.dictionaries(
@@ -134,7 +139,7 @@ def test_fingerprints_without_a_difference_share_their_digest_and_no_others_do(
         return Fingerprint(parts={what: tuple(sorted(of[what])) for what in sorted(of)})
 
     here, there = ordered(one), ordered(other)
-    assert (differences(here, there) == ()) is (here.digest == there.digest)
+    assert (host_differences(here, there) == ()) is (here.digest == there.digest)
     assert len(here.digest) == 12
 
 
@@ -150,7 +155,7 @@ def test_rigs_of_equal_hosts_have_equal_fingerprints() -> None:
         target_facts("a-target"), client_facts("a-client"),
         target_facts("b-target", region="eu-west-1"), client_facts("b-client"),
     )  # fmt: skip
-    assert of_rig(rig("a"), known, SUITE) == of_rig(rig("b"), known, SUITE)
+    assert rig_fingerprint(rig("a"), known, SUITE) == rig_fingerprint(rig("b"), known, SUITE)
 
 
 def test_the_order_of_clients_does_not_matter_and_their_number_does() -> None:
@@ -162,20 +167,22 @@ def test_the_order_of_clients_does_not_matter_and_their_number_does() -> None:
         target_facts("a-target"), client_facts("slow", cpus=1), client_facts("quick", cpus=4)
     )
     of = [
-        of_rig(with_clients(*names), known, SUITE)
+        rig_fingerprint(with_clients(*names), known, SUITE)
         for names in (("slow", "quick"), ("quick", "slow"), ("slow",))
     ]
     assert of[0] == of[1]
     assert of[0].digest == of[1].digest
-    assert between_rigs(of[0], of[2]) == (Difference(what="clients", one="2", other="1"),)
+    assert rig_differences(of[0], of[2]) == (Difference(subject="clients", first="2", second="1"),)
 
 
 def test_a_client_tells_as_much_as_a_target() -> None:
     known = facts(target_facts("a-target"), client_facts("a-client", h2load="h2load nghttp2/1.64"))
     other = facts(target_facts("a-target"), client_facts("a-client", h2load="h2load nghttp2/1.69"))
-    found = between_rigs(of_rig(rig("a"), known, SUITE), of_rig(rig("a"), other, SUITE))
-    assert [one.what for one in found] == ["client's h2load"]
+    found = rig_differences(
+        rig_fingerprint(rig("a"), known, SUITE), rig_fingerprint(rig("a"), other, SUITE)
+    )
+    assert [one.subject for one in found] == ["client's h2load"]
 
 
 def test_a_rig_of_which_nothing_is_known_is_like_no_other() -> None:
-    assert of_rig(rig("a"), {}, SUITE) != of_rig(rig("b"), {}, SUITE)
+    assert rig_fingerprint(rig("a"), {}, SUITE) != rig_fingerprint(rig("b"), {}, SUITE)

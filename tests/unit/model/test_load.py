@@ -28,12 +28,12 @@ def test_a_label_says_all_that_tells_loads_apart(load: Load, label: str) -> None
 
 
 def test_a_duration_lasts_as_long_as_it_says_warm_up_included() -> None:
-    assert Load(connections=1, duration_s=8).nominal_s == 8
-    assert Load(connections=1, warm_up_s=2, duration_s=8).nominal_s == 10
+    assert Load(connections=1, duration_s=8).nominal_duration_s == 8
+    assert Load(connections=1, warm_up_s=2, duration_s=8).nominal_duration_s == 10
 
 
 def test_how_long_a_number_of_requests_lasts_is_up_to_the_server() -> None:
-    assert Load(connections=1, requests=10).nominal_s is None
+    assert Load(connections=1, requests=10).nominal_duration_s is None
 
 
 @pytest.mark.parametrize(

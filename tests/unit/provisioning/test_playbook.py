@@ -13,13 +13,13 @@ import yaml
 
 from fwbench.errors import InventoryError, ProvisionError
 from fwbench.provisioning import playbook
-from fwbench.provisioning.playbook import HostResult, Played, list_inventory, play
+from fwbench.provisioning.playbook import HostResult, PlayResult, list_inventory, play
 
 # What Ansible counts becomes a result
 
 
-def result(host: str = "box", trouble: str | None = None, **stats: dict[str, int]) -> HostResult:
-    return playbook._result(host, stats, {host: trouble} if trouble else {})
+def result(host: str = "box", error: str | None = None, **stats: dict[str, int]) -> HostResult:
+    return playbook._result(host, stats, {host: error} if error else {})
 
 
 def test_a_host_that_was_processed_is_well() -> None:
@@ -27,13 +27,13 @@ def test_a_host_that_was_processed_is_well() -> None:
 
 
 def test_a_host_that_a_pattern_did_not_match_is_trouble() -> None:
-    assert result(processed={"other": 1}).trouble == "the playbook never reached it"
-    assert result().trouble == "the playbook never reached it"
+    assert result(processed={"other": 1}).error == "the playbook never reached it"
+    assert result().error == "the playbook never reached it"
 
 
 def test_a_host_that_failed_has_its_tasks_words() -> None:
-    failed = result(trouble="Install: no network", processed={"box": 1}, failures={"box": 1})
-    assert failed.trouble == "Install: no network"
+    failed = result(error="Install: no network", processed={"box": 1}, failures={"box": 1})
+    assert failed.error == "Install: no network"
 
 
 def test_a_host_to_which_ssh_did_not_come_is_unreachable() -> None:
@@ -43,17 +43,17 @@ def test_a_host_to_which_ssh_did_not_come_is_unreachable() -> None:
 
 @pytest.mark.parametrize("count", ["dark", "failures"])
 def test_a_host_that_failed_without_a_word_is_trouble_all_the_same(count: str) -> None:
-    assert result(processed={"box": 1}, **{count: {"box": 1}}).trouble is not None
+    assert result(processed={"box": 1}, **{count: {"box": 1}}).error is not None
 
 
 def test_a_failure_that_was_rescued_is_no_trouble() -> None:
-    rescued = result(trouble="Try: no", processed={"box": 1}, rescued={"box": 1})
-    assert rescued.trouble is None
+    rescued = result(error="Try: no", processed={"box": 1}, rescued={"box": 1})
+    assert rescued.error is None
 
 
 def test_the_hosts_in_trouble_are_those_that_failed() -> None:
-    good, bad = HostResult(host="a", changed=0), HostResult(host="b", changed=0, trouble="no")
-    assert Played(hosts=(good, bad)).failed == (bad,)
+    good, bad = HostResult(host="a", changed=0), HostResult(host="b", changed=0, error="no")
+    assert PlayResult(hosts=(good, bad)).failed == (bad,)
 
 
 # Real plays on this machine
@@ -164,7 +164,7 @@ class Outcome:
         played = play(str(written), inventory, [*HOSTS, "absent"], on_task=self._hear)
         after = dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
         self.left_process_alone = before == after
-        self.trouble = {host.host: host.trouble for host in played.hosts}
+        self.trouble = {host.host: host.error for host in played.hosts}
         self.changed = {host.host: host.changed for host in played.hosts}
 
     def _hear(self, task: str) -> None:
@@ -225,7 +225,7 @@ def test_engines_that_a_role_left_are_told_of_each_host(place: Path) -> None:
         "      when: inventory_hostname != 'c'\n"
     )
     played = play(str(written), write_inventory(place, "a", "b", "c"), ["a", "b", "c"])
-    assert [host.keeps_engine_for for host in played.hosts] == [("web",), ("web",), ()]
+    assert [host.foreign_engine_data for host in played.hosts] == [("web",), ("web",), ()]
 
 
 def test_tasks_are_told_as_they_start(outcome: Outcome) -> None:
@@ -266,7 +266,7 @@ def test_only_the_expected_hosts_are_played_on_whatever_they_are_called(place: P
         "      ansible.builtin.fail: {msg: '{{ ansible_play_hosts_all | length }} are played on'}\n"
     )
     played = play(str(written), inventory, [odd, "good"])
-    assert [(host.host, host.trouble) for host in played.hosts] == [
+    assert [(host.host, host.error) for host in played.hosts] == [
         (odd, "Count: 2 are played on"),
         ("good", "Count: 2 are played on"),
     ]
@@ -310,7 +310,7 @@ def test_signals_are_left_alone_outside_the_main_thread() -> None:
     seen: list[bool] = []
 
     def ask() -> None:
-        with playbook._deferred_interrupt() as interrupted:
+        with playbook._deferred_sigint() as interrupted:
             seen.append(interrupted.is_set())
 
     thread = threading.Thread(target=ask)

@@ -14,7 +14,7 @@ from fwbench.cli.main import main
 from fwbench.errors import HostError, LostError
 from fwbench.model.host import Client, Host, Rig, Target
 from fwbench.provisioning import provision
-from fwbench.provisioning.playbook import HostResult, Played
+from fwbench.provisioning.playbook import HostResult, PlayResult
 
 
 def rig(number: int) -> Rig:
@@ -40,16 +40,18 @@ class World:
     def remote(self, host: Host) -> "World.Remote":
         return self.Remote(self, host)
 
-    def play(self, _name: str, _inventory: Path, expected: Sequence[str], **given: Any) -> Played:
+    def play(
+        self, _name: str, _inventory: Path, expected: Sequence[str], **given: Any
+    ) -> PlayResult:
         self.played.append(list(expected))
         self.variables = given["variables"]
-        return Played(
+        return PlayResult(
             hosts=tuple(
                 HostResult(
                     host=host,
                     changed=2,
-                    trouble=self.failing.get(host),
-                    keeps_engine_for=self.kept.get(host, ()),
+                    error=self.failing.get(host),
+                    foreign_engine_data=self.kept.get(host, ()),
                 )
                 for host in expected
             )
@@ -104,7 +106,7 @@ def table(done: Result) -> Mapping[str, list[str]]:
 
 def test_all_hosts_are_met_at_once(world: World) -> None:
     world.meeting = threading.Barrier(len(HOSTS))  # broken, and an error, unless all wait in it
-    assert provision.meet(HOSTS) == {}
+    assert provision.check_connections(HOSTS) == {}
 
 
 def test_every_host_that_cannot_be_reached_is_named(world: World) -> None:
@@ -113,13 +115,13 @@ def test_every_host_that_cannot_be_reached_is_named(world: World) -> None:
         "target-3": HostError("target-3: shows another host key than before"),
     }
     with pytest.raises(HostError) as refused:
-        provision.meet(HOSTS)
+        provision.check_connections(HOSTS)
     assert str(refused.value) == (
         "client-1: 192.0.2.1:22 does not answer SSH: no route; "
         "target-3: shows another host key than before"
     )
     assert refused.value.exit_code == 5
-    assert list(provision.meet(HOSTS, keep_going=True)) == ["client-1", "target-3"]
+    assert list(provision.check_connections(HOSTS, keep_going=True)) == ["client-1", "target-3"]
 
 
 # The commands
@@ -193,8 +195,8 @@ def test_with_keep_going_and_no_whole_rig_left_nothing_is_ready(
 
 @pytest.mark.parametrize("keep_going", [True, False])
 def test_where_nothing_is_wrong_nothing_falls_short(keep_going: bool) -> None:
-    well = Played(hosts=tuple(HostResult(host=host.name, changed=0) for host in HOSTS))
-    assert provision.shortfall(well, RIGS, keep_going=keep_going) is None
+    well = PlayResult(hosts=tuple(HostResult(host=host.name, changed=0) for host in HOSTS))
+    assert provision.error_of(well, RIGS, keep_going=keep_going) is None
 
 
 def test_an_engine_that_stays_is_named_with_what_is_in_it_and_an_exit_code(world: World) -> None:

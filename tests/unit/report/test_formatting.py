@@ -1,6 +1,12 @@
 import pytest
 
-from fwbench.report.formatting import duration, one_line, percent, rate, rounded
+from fwbench.report.formatting import (
+    format_duration,
+    format_percent,
+    format_rate,
+    format_rounded,
+    one_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,18 +24,22 @@ from fwbench.report.formatting import duration, one_line, percent, rate, rounded
     ],
 )
 def test_times_are_written_as_h2load_writes_them(us: float, text: str) -> None:
-    assert duration(us) == text
+    assert format_duration(us) == text
 
 
 def test_rates_and_shares_are_written_as_h2load_writes_them() -> None:
-    assert (rate(75.98), rate(231.074), percent(86.7)) == ("75.98", "231.07", "86.70%")
+    assert (format_rate(75.98), format_rate(231.074), format_percent(86.7)) == (
+        "75.98",
+        "231.07",
+        "86.70%",
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(4970.4, "4970"), (146000, "146000"), (999.96, "1000"), (3.14159, "3.142")]
 )
 def test_a_throughput_has_about_four_digits(value: float, text: str) -> None:
-    assert rounded(value) == text
+    assert format_rounded(value) == text
 
 
 def test_foreign_text_becomes_one_printable_line() -> None:

@@ -1,10 +1,10 @@
 from builders import client_facts, rig, target_facts
 
-from fwbench.hosts.doctor import Examined
+from fwbench.hosts.doctor import HostCheck
 from fwbench.model.record import HostFacts
 from fwbench.providers.lab.listing import LabHost
 from fwbench.providers.lab.size import parse_size
-from fwbench.provisioning.playbook import HostResult, Played
+from fwbench.provisioning.playbook import HostResult, PlayResult
 from fwbench.report import hosts
 
 
@@ -13,14 +13,14 @@ def of(text: str, host: str) -> str:
     return line
 
 
-def examined(number: int, facts: HostFacts | None, trouble: str | None = None) -> Examined:
+def examined(number: int, facts: HostFacts | None, trouble: str | None = None) -> HostCheck:
     host = rig().hosts[number]
-    return Examined(host=host, rig=rig().name, serves=number == 0, facts=facts, trouble=trouble)
+    return HostCheck(host=host, rig=rig().name, is_target=number == 0, facts=facts, error=trouble)
 
 
 def test_a_host_that_was_examined_has_its_instance_type_where_it_is_known() -> None:
     target, client = rig().hosts
-    told = hosts.examined(
+    told = hosts.host_check_table(
         [
             examined(0, target_facts(target.name, cpus=0.5, instance_type="small")),
             examined(1, client_facts(client.name)),
@@ -33,10 +33,10 @@ def test_a_host_that_was_examined_has_its_instance_type_where_it_is_known() -> N
 def test_what_became_of_each_host_is_told_one_by_one() -> None:
     target, client = rig().hosts
     results = (
-        HostResult(host=target.name, changed=4, trouble="Install: no network"),
-        HostResult(host=client.name, changed=0, trouble="does not answer", left_out=True),
+        HostResult(host=target.name, changed=4, error="Install: no network"),
+        HostResult(host=client.name, changed=0, error="does not answer", skipped=True),
     )
-    told = hosts.played(Played(hosts=results), [rig()])
+    told = hosts.play_table(PlayResult(hosts=results), [rig()])
     assert " ".join(of(told, target.name).split()[1:]) == "one failed: see below 4"
     assert " ".join(of(told, client.name).split()[1:]) == "one left out: see below 0"
 
@@ -52,7 +52,7 @@ def test_a_host_of_the_lab_has_its_size_if_it_has_one() -> None:
             size=parse_size(size) if size else None,
         )
 
-    told = hosts.lab([host("target-1", "small=0.5,512m,0.01"), host("client-1", None)])
+    told = hosts.lab_table([host("target-1", "small=0.5,512m,0.01"), host("client-1", None)])
     assert of(told, "target-1").split()[1:4] == ["debian:13", "small=0.5,512m,0.01", "up"]
     assert of(told, "client-1").split()[1:4] == ["debian:13", "–", "up"]
-    assert "fwbench lab up" in hosts.lab([])
+    assert "fwbench lab up" in hosts.lab_table([])

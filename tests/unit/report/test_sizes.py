@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from fwbench.model.event import Event
 from fwbench.model.load import Load
-from fwbench.model.record import Header, Record
+from fwbench.model.record import Record, SessionHeader
 from fwbench.model.suite import Preset
 from fwbench.plan import make_plan
-from fwbench.report.text import render
+from fwbench.report.text import render_session
 from fwbench.stats.summarise import summarise
 
 SMALL: dict[str, Any] = {
@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {
 LARGE: dict[str, Any] = {"instance_type": "large", "cpus": 1, "price_per_hour": 0.0416}
 
 
-def session(suite_changes: dict[str, Any] | None = None, **rigs: dict[str, Any]) -> Header:
+def session(suite_changes: dict[str, Any] | None = None, **rigs: dict[str, Any]) -> SessionHeader:
     facts = []
     for name, special in rigs.items():
         facts += [target_facts(f"{name}-target", **special), client_facts(f"{name}-client")]
@@ -39,9 +39,15 @@ def session(suite_changes: dict[str, Any] | None = None, **rigs: dict[str, Any])
 def executed(on: str, flask: float = 1000.0, blocks: int = 3) -> list[Record]:
     """FastAPI serves twice as much as Flask, and blocks differ a little."""
     return [
-        record(contender, round(flask * times + 5 * (block % 2)), block=block, rig=on, twin=twin)
+        record(
+            contender,
+            round(flask * times + 5 * (block % 2)),
+            block=block,
+            rig=on,
+            aa_control=aa_control,
+        )
         for block in range(1, blocks + 1)
-        for contender, twin, times in (
+        for contender, aa_control, times in (
             ("flask", False, 1),
             ("flask", True, 1),
             ("fastapi", False, 2),
@@ -49,9 +55,9 @@ def executed(on: str, flask: float = 1000.0, blocks: int = 3) -> list[Record]:
     ]
 
 
-def page(head: Header, records: list[Record], events: tuple[Event, ...] = ()) -> str:
+def page(head: SessionHeader, records: list[Record], events: tuple[Event, ...] = ()) -> str:
     plan = make_plan(head.suite, head.rigs)
-    return render(head, summarise(head, plan, records, (), events), records)
+    return render_session(head, summarise(head, plan, records, (), events), records)
 
 
 def words(text: str) -> str:
@@ -84,30 +90,34 @@ def test_a_rig_that_was_set_aside(golden: Golden) -> None:
         update={
             "attempt": 1,
             "observation": lost.observation.model_copy(
-                update={"load": None, "lost": True, "failure": "two-client: the connection broke"}
+                update={
+                    "load": None,
+                    "infrastructure_failure": True,
+                    "failure": "two-client: the connection broke",
+                }
             ),
         }
     )
     events = (
-        Event(at="2026-11-23T10:10:00+00:00", kind="resumed", why="17 of 18 runs were left."),
+        Event(at="2026-11-23T10:10:00+00:00", kind="resumed", reason="17 of 18 runs were left."),
         Event(
             at="2026-11-23T10:20:00+00:00",
-            kind="left-out",
+            kind="excluded",
             rig="three",
-            why="three-target: does not answer SSH",
+            reason="three-target: does not answer SSH",
         ),
         Event(
             at="2026-11-23T10:25:00+00:00",
-            kind="set-aside",
+            kind="quarantined",
             rig="two",
-            why="three runs in a row failed, the last one because two-client went away",
+            reason="three runs in a row failed, the last one because two-client went away",
         ),
     )
     records = executed("one")
     plan = make_plan(head.suite, head.rigs)
     again = lost.model_copy(update={"attempt": 2})
     summary = summarise(head, plan, records, (lost, again), events)
-    golden.check("set-aside.txt", render(head, summary, records))
+    golden.check("quarantined.txt", render_session(head, summary, records))
 
 
 # What must hold on every page
@@ -223,18 +233,18 @@ def test_the_page_is_never_wider_than_100_columns(
         for on in "ab"
         for block in range(1, 4)
     ]
-    events = (Event(at="2026-11-23T10:00:00+00:00", kind="set-aside", rig="b", why=why),)
+    events = (Event(at="2026-11-23T10:00:00+00:00", kind="quarantined", rig="b", reason=why),)
     text = page(head, records, events)
     assert max(map(len, text.splitlines())) <= 100
     assert all(character.isprintable() for line in text.split("\n") for character in line)
 
 
-@pytest.mark.parametrize("kind", ["left-out", "set-aside"])
+@pytest.mark.parametrize("kind", ["excluded", "quarantined"])
 def test_a_rig_that_was_given_up_is_not_said_to_come_yet(kind: Any) -> None:
-    event = Event(at="2026-11-23T10:00:00+00:00", kind=kind, rig="b", why="it went away")
+    event = Event(at="2026-11-23T10:00:00+00:00", kind=kind, rig="b", reason="it went away")
     text = page(session(a={}, b={}), executed("a"), (event,))
     assert text.count("not executed yet") == 0
     assert text.count("not executed\n") == 3
     assert "not executed yet" in page(session(a={}, b={}), executed("a"))
-    resumed = Event(at="2026-11-23T11:00:00+00:00", kind="resumed", why="it is back")
+    resumed = Event(at="2026-11-23T11:00:00+00:00", kind="resumed", reason="it is back")
     assert "not executed yet" in page(session(a={}, b={}), executed("a"), (event, resumed))

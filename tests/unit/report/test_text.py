@@ -26,38 +26,38 @@ from golden import Golden
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.checks.evaluate import judge
+from fwbench.checks.evaluate import evaluate_run
 from fwbench.model.contender import Contender
 from fwbench.model.host import Client
 from fwbench.model.load import Load, Search
-from fwbench.model.observation import Together
+from fwbench.model.observation import ClientOverlap
 from fwbench.model.record import Record
 from fwbench.model.setting import CpuMode, Limits
 from fwbench.model.suite import Preset, StoppingRule
 from fwbench.model.telemetry import LoadThread
 from fwbench.model.verdict import Level, Verdict
 from fwbench.plan import make_plan
-from fwbench.report.text import render
-from fwbench.stats.application import Serving, parse_serving
+from fwbench.report.text import render_session
+from fwbench.stats.application import FrameworkPart, parse_framework_share
 from fwbench.stats.summarise import summarise
 
 
 def executed(
-    contender: Contender, per_s: float, block: int, *, twin: bool = False, **seen: Any
+    contender: Contender, per_s: float, block: int, *, aa_control: bool = False, **seen: Any
 ) -> Record:
     """A run that the judge has judged."""
     rows = round(per_s * 3)
-    load = load_result(figures=figures_at(per_s), log=log(rows))
+    load = load_result(summary=figures_at(per_s), log=log(rows))
     observed = observation(contender.endpoints["hello"], **{"load": load, **seen})
-    done = run(contender.name, block=block, number=block, twin=twin)
-    return Record(run=done, observation=observed, verdict=judge(done, contender, observed))
+    done = run(contender.name, block=block, number=block, aa_control=aa_control)
+    return Record(run=done, observation=observed, verdict=evaluate_run(done, contender, observed))
 
 
 def blocks_of(flask: list[float], fastapi: list[float]) -> list[Record]:
     twins = [per_s * (1.001 if block % 2 else 0.999) for block, per_s in enumerate(flask)]
     return [
-        record(name, per_s, block=block, twin=twin)
-        for name, twin, values in (
+        record(name, per_s, block=block, aa_control=aa_control)
+        for name, aa_control, values in (
             ("flask", False, flask),
             ("flask", True, twins),
             ("fastapi", False, fastapi),
@@ -66,10 +66,12 @@ def blocks_of(flask: list[float], fastapi: list[float]) -> list[Record]:
     ]
 
 
-def page(records: list[Record], serving: Serving | None = None, **changes: Any) -> str:
+def page(
+    records: list[Record], framework_share: FrameworkPart | None = None, **changes: Any
+) -> str:
     head = header(**changes)
     summary = summarise(head, make_plan(head.suite, head.rigs), records)
-    return render(head, summary, records, serving)
+    return render_session(head, summary, records, framework_share)
 
 
 def counted(contender: str, per_s: float, **more: Any) -> Record:
@@ -89,10 +91,10 @@ def test_clients_of_one_rig_are_told_to_have_begun_together() -> None:
         update={"clients": tuple(Client(name=n, address="192.0.2.2") for n in ("c1", "c2"))}
     )
     seen = {
-        block: Together(skew_s=0.001 * block, uncertainty_s=0.002, common_s=2.9)
+        block: ClientOverlap(skew_s=0.001 * block, uncertainty_s=0.002, overlap_s=2.9)
         for block in (1, 2, 9)
     }
-    records = [executed(FLASK, 1000, block, together=together) for block, together in seen.items()]
+    records = [executed(FLASK, 1000, block, overlap=overlap) for block, overlap in seen.items()]
     said = words(page(records, rigs=(two,)))
     assert "Its 2 clients began at most 9.0 ms apart, in the middle 2.0 ms" in said
     assert "which their clocks tell to 2.0 ms" in said
@@ -107,12 +109,12 @@ def test_a_session_of_ten_blocks(golden: Golden) -> None:
     special: dict[int, dict[str, Any]] = {
         3: {"container_after": killed},
         5: {"container_after": killed},
-        7: {"container_before": container(settled=False, waited_s=30.0)},
+        7: {"container_before": container(reached_idle=False, idle_wait_s=30.0)},
     }
     records = []
     for block in range(1, 11):
         records.append(executed(FLASK, 2300 + 7 * (block % 4), block))
-        records.append(executed(FLASK, 2310 + 9 * (block % 3), block, twin=True))
+        records.append(executed(FLASK, 2310 + 9 * (block % 3), block, aa_control=True))
         records.append(executed(FASTAPI, 4400 + 20 * (block % 3), block, **special.get(block, {})))
     golden.check("ten-blocks.txt", page(records))
 
@@ -124,20 +126,22 @@ def test_the_published_experiment(golden: Golden) -> None:
     seen: dict[str, dict[str, Any]] = {
         "flask": {},
         "fastapi": {
-            "container_before": container(oom_kills=38, settled=False, waited_s=30.0, **full),
+            "container_before": container(
+                oom_kills=38, reached_idle=False, idle_wait_s=30.0, **full
+            ),
             "container_after": container(oom_kills=98, **full),
         },
     }
     records = []
     for number, contender in enumerate((FLASK, FASTAPI), start=1):
-        load = load_result(figures=figures("ok-n"), log=log(1000, 1))
+        load = load_result(summary=figures("ok-n"), log=log(1000, 1))
         changes = {"load": load, **seen[contender.name]}
         observed = observation(contender.endpoints["hello"], **changes)
         done = run(contender.name, COUNTED, number=number)
         trial = done.trial.model_copy(update={"limits": limits})
         done = done.model_copy(update={"trial": trial})
         records.append(
-            Record(run=done, observation=observed, verdict=judge(done, contender, observed))
+            Record(run=done, observation=observed, verdict=evaluate_run(done, contender, observed))
         )
     golden.check("published.txt", page(records, suite=asked))
 
@@ -210,39 +214,42 @@ def test_what_is_slower_is_said_to_be() -> None:
 
 def test_what_is_not_shown_comes_with_what_could_have_been() -> None:
     text = page(blocks_of([1000, 1100, 1020], [1010, 1000, 1120]))
-    assert "the throughput: not shown" in words(text)
+    assert "the throughput: inconclusive" in words(text)
     assert re.search(r"could have seen \d+\.\d%", words(text))
 
 
 def test_equality_is_within_a_margin() -> None:
     text = page(blocks_of([1000, 1010, 1020], [1001, 1011, 1021]))
-    assert "fastapi / flask: 1.001 × [1.001, 1.001] the throughput: equal within 2%" in text
+    assert "fastapi / flask: 1.001 × [1.001, 1.001] the throughput: equivalent within 2%" in text
 
 
 def test_the_same_thing_twice_is_the_noise_floor() -> None:
     text = page(blocks_of([1000, 1010, 1020, 1000], [1900, 1910, 1950, 1900]))
-    assert "flask-twin / flask, the same thing twice: 1.000 × [0.998, 1.002]" in words(text)
+    assert "flask-aa / flask, the same thing twice: 1.000 × [0.998, 1.002]" in words(text)
     assert "noise floor" in text
 
 
 def test_noise_that_seems_to_be_a_difference_is_warned_of() -> None:
     records = blocks_of([1000, 1010, 1020], [1900, 1910, 1950])
     for block, per_s in enumerate((1100, 1111, 1122), 1):
-        records = [r for r in records if not (r.run.trial.twin and r.run.block == block)]
-        records.append(record("flask", per_s, block=block, twin=True))
+        records = [r for r in records if not (r.run.trial.aa_control and r.run.block == block)]
+        records.append(record("flask", per_s, block=block, aa_control=True))
     assert "its interval leaves out 1, so believe no small difference" in words(page(records))
 
 
 @pytest.mark.parametrize(
-    ("serving", "said"),
+    ("framework_share", "said"),
     [
-        ("20%", "spends 20% of a request on serving: 9.5 % less time [9.3, 9.6], 1.105 times as"),
-        ("10ms", "in which serving takes 10 ms: 4.7 ms less [4.7, 4.8]"),
+        (
+            "20%",
+            "spends 20% of a request in the framework: 9.5 % less time [9.3, 9.6], 1.105 times as",
+        ),
+        ("10ms", "in which the framework takes 10 ms: 4.7 ms less [4.7, 4.8]"),
     ],
 )
-def test_what_it_means_to_an_application(serving: str, said: str) -> None:
+def test_what_it_means_to_an_application(framework_share: str, said: str) -> None:
     records = blocks_of([1000, 1010, 1020], [1900, 1910, 1950])
-    assert said in words(page(records, parse_serving(serving)))
+    assert said in words(page(records, parse_framework_share(framework_share)))
 
 
 def test_a_stopping_rule_is_printed_with_what_it_did() -> None:
@@ -259,12 +266,14 @@ def test_runs_that_were_left_out_are_counted() -> None:
     assert "faster; 3 blocks; 1 invalid run left out" in page(records)
 
 
-def invalid(name: str, blocks: range, *, twin: bool = False) -> list[Record]:
-    return [record(name, 9000, findings=(finding(),), block=n, twin=twin) for n in blocks]
+def invalid(name: str, blocks: range, *, aa_control: bool = False) -> list[Record]:
+    return [
+        record(name, 9000, findings=(finding(),), block=n, aa_control=aa_control) for n in blocks
+    ]
 
 
 def test_what_is_withheld_is_said_with_its_counts() -> None:
-    records = [r for r in blocks_of([1000] * 10, [2000] * 10) if r.run.trial.name != "fastapi"]
+    records = [r for r in blocks_of([1000] * 10, [2000] * 10) if r.run.trial.label != "fastapi"]
     records += [record("fastapi", 2000, block=n) for n in range(1, 5)]
     records += invalid("fastapi", range(5, 11))
     text = page(records)
@@ -277,27 +286,29 @@ def test_what_is_withheld_is_said_with_its_counts() -> None:
 
 
 def test_without_a_noise_floor_the_ratio_is_shown_and_nothing_claimed() -> None:
-    records = [r for r in blocks_of([1000, 1010] * 5, [2000, 2020] * 5) if not r.run.trial.twin]
-    records += [record("flask", 1000, block=n, twin=True) for n in (1, 2)]
-    records += invalid("flask", range(3, 11), twin=True)
+    records = [
+        r for r in blocks_of([1000, 1010] * 5, [2000, 2020] * 5) if not r.run.trial.aa_control
+    ]
+    records += [record("flask", 1000, block=n, aa_control=True) for n in (1, 2)]
+    records += invalid("flask", range(3, 11), aa_control=True)
     text = words(page(records))
     assert (
         "fastapi / flask: 2.000 × [2.000, 2.000] the throughput: nothing is claimed, since the A/A"
         " control gives no noise floor; 10 blocks"
     ) in text
-    assert "flask-twin / flask, the same thing twice: no ratio: flask-twin has 2 valid" in text
-    for word in ("faster;", "slower;", "equal within", "not shown"):
+    assert "flask-aa / flask, the same thing twice: no ratio: flask-aa has 2 valid" in text
+    for word in ("faster;", "slower;", "equivalent within", "inconclusive"):
         assert word not in text
 
 
-def searched(name: str, p99_us: int, *, twin: bool = False) -> list[Record]:
+def searched(name: str, p99_us: int, *, aa_control: bool = False) -> list[Record]:
     """Three blocks of a search with one step, which holds if its p99 is below 50 ms."""
     percentiles = log().latency.model_copy(update={"p99_us": p99_us})
-    load = load_result(log=log(corrected=percentiles))
+    load = load_result(log=log(corrected_latency=percentiles))
     observed = observation(load=load, offered_rate=800)
     return [
         Record(
-            run=run(name, SEARCHED, block=block, number=block, twin=twin).model_copy(
+            run=run(name, SEARCHED, block=block, number=block, aa_control=aa_control).model_copy(
                 update={"step": 1}
             ),
             observation=observed,
@@ -326,7 +337,7 @@ def test_what_lies_beyond_a_searchs_range_is_a_bound_and_no_claim(
 ) -> None:
     records = [
         *searched("flask", p99_us),
-        *searched("flask", p99_us, twin=True),
+        *searched("flask", p99_us, aa_control=True),
         *searched("fastapi", p99_us),
     ]
     facts = tuple(
@@ -337,7 +348,7 @@ def test_what_lies_beyond_a_searchs_range_is_a_bound_and_no_claim(
     assert f"fastapi 3 of 3 {rate} valid" in text
     assert f"fastapi / flask: no ratio: flask {why}; fastapi {why}" in text
     assert f"fastapi small rig one {rate} {rate.replace('800', '400')} –" in text
-    for word in ("faster", "slower", "equal"):
+    for word in ("faster", "slower", "equivalent"):
         assert word not in text.partition("How to read")[0]
 
 
@@ -347,7 +358,7 @@ def test_a_rig_that_is_no_part_of_a_comparison_is_named() -> None:
         made.model_copy(update={"run": made.run.model_copy(update={"rig": one.name})})
         for one in rigs
         for made in blocks_of([1000, 1010, 1000], [2000, 2020, 2000])
-        if one.name != "two" or made.run.trial.name != "fastapi"
+        if one.name != "two" or made.run.trial.label != "fastapi"
     ]
     text = words(page(records, rigs=rigs).partition("Over all 4 rigs")[2])
     assert "faster; 3 rigs; without rig two, where fastapi has no valid run" in text
@@ -419,7 +430,7 @@ def test_notes_on_how_to_read_an_invalid_runs_numbers_are_left_out() -> None:
 
 def test_a_rig_whose_clients_were_the_limit_is_proposed_more_of_them() -> None:
     saturated = record(findings=(finding("client-saturated"),))
-    thread = LoadThread(tid=1, command="h2load", cores=0.95, wait=0)
+    thread = LoadThread(tid=1, command="h2load", cores=0.95, wait_share=0)
     side = client_side(usage=client_usage(threads=(thread,)))
     observed = saturated.observation.model_copy(update={"clients": (side,)})
     text = words(page([saturated.model_copy(update={"observation": observed})]))

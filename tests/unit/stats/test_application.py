@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwbench.stats.application import (
-    Milliseconds,
-    Serving,
-    Share,
-    of_milliseconds,
-    of_share,
-    parse_serving,
+    FrameworkPart,
+    FrameworkShare,
+    FrameworkTime,
+    parse_framework_share,
+    request_saving,
+    request_speedup,
 )
 from fwbench.stats.estimate import Interval
 
@@ -19,13 +19,13 @@ RATIOS = st.floats(0.1, 10)
 
 
 def test_the_published_claim_of_15_percent_is_a_speedup_and_not_time() -> None:
-    found = of_share(Share(share=0.2), 3, THREE)
+    found = request_speedup(FrameworkShare(share=0.2), 3, THREE)
     assert found.speedup == pytest.approx(1.1538, abs=1e-4)
     assert found.less_time_percent == pytest.approx(13.33, abs=0.01)
 
 
 def test_the_interval_goes_through_the_same_formula() -> None:
-    found = of_share(Share(share=0.2), 3, THREE)
+    found = request_speedup(FrameworkShare(share=0.2), 3, THREE)
     assert found.speedup_interval.low == pytest.approx(1 / 0.9)
     assert found.speedup_interval.high == pytest.approx(1 / 0.85)
     assert found.less_time_interval.low == pytest.approx(10)
@@ -33,12 +33,12 @@ def test_the_interval_goes_through_the_same_formula() -> None:
 
 
 def test_where_serving_is_everything_the_ratio_is_the_speedup() -> None:
-    found = of_share(Share(share=1), 3, THREE)
+    found = request_speedup(FrameworkShare(share=1), 3, THREE)
     assert (found.speedup, found.speedup_interval) == (pytest.approx(3), THREE)
 
 
 def test_milliseconds_are_saved() -> None:
-    found = of_milliseconds(Milliseconds(ms=12), 3, THREE)
+    found = request_saving(FrameworkTime(ms=12), 3, THREE)
     assert found.ms == pytest.approx(8)
     assert found.interval == Interval(low=6, high=9)
 
@@ -46,8 +46,8 @@ def test_milliseconds_are_saved() -> None:
 @given(st.floats(0.01, 1), st.lists(RATIOS, min_size=3, max_size=3))
 def test_what_is_faster_saves_and_what_is_slower_costs(share: float, ratios: list[float]) -> None:
     low, ratio, high = sorted(ratios)
-    found = of_share(Share(share=share), ratio, Interval(low=low, high=high))
-    saved = of_milliseconds(Milliseconds(ms=1), ratio, Interval(low=low, high=high))
+    found = request_speedup(FrameworkShare(share=share), ratio, Interval(low=low, high=high))
+    saved = request_saving(FrameworkTime(ms=1), ratio, Interval(low=low, high=high))
     assert found.speedup_interval.low <= found.speedup <= found.speedup_interval.high
     assert found.less_time_interval.low <= found.less_time_percent <= found.less_time_interval.high
     assert saved.interval.low <= saved.ms <= saved.interval.high
@@ -61,21 +61,21 @@ def test_what_is_faster_saves_and_what_is_slower_costs(share: float, ratios: lis
 
 
 @pytest.mark.parametrize(
-    ("text", "serving"),
+    ("text", "framework_share"),
     [
-        ("20%", Share(share=0.2)),
-        (" 20 % ", Share(share=0.2)),
-        ("0.2", Share(share=0.2)),
-        (".2", Share(share=0.2)),
-        ("100%", Share(share=1)),
-        ("1", Share(share=1)),
-        ("0.5%", Share(share=0.005)),
-        ("10ms", Milliseconds(ms=10)),
-        ("2.5 ms", Milliseconds(ms=2.5)),
+        ("20%", FrameworkShare(share=0.2)),
+        (" 20 % ", FrameworkShare(share=0.2)),
+        ("0.2", FrameworkShare(share=0.2)),
+        (".2", FrameworkShare(share=0.2)),
+        ("100%", FrameworkShare(share=1)),
+        ("1", FrameworkShare(share=1)),
+        ("0.5%", FrameworkShare(share=0.005)),
+        ("10ms", FrameworkTime(ms=10)),
+        ("2.5 ms", FrameworkTime(ms=2.5)),
     ],
 )
-def test_a_part_is_read_as_people_write_it(text: str, serving: Serving) -> None:
-    assert parse_serving(text) == serving
+def test_a_part_is_read_as_people_write_it(text: str, framework_share: FrameworkPart) -> None:
+    assert parse_framework_share(text) == framework_share
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_a_part_is_read_as_people_write_it(text: str, serving: Serving) -> None:
 )
 def test_what_is_no_part_is_refused_in_a_sentence(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
-        parse_serving(text)
+        parse_framework_share(text)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import simulation as sim
 
-from fwbench.stats.compare import Word
+from fwbench.stats.compare import Outcome
 from fwbench.stats.estimate import Interval, median_interval
 from fwbench.stats.power import detectable
-from fwbench.stats.stopping import Stopping
+from fwbench.stats.stopping import StoppingTarget
 
 SESSIONS = 2000
 TRUTH = 1.1
@@ -125,8 +125,8 @@ def test_what_is_called_detectable_is_shown_four_times_in_five(
 ) -> None:
     ratio = detectable(SD * 2**0.5, blocks, contenders)
     others = [1.0] * (contenders - 1)
-    twin = [] if floor is None else [1.0]
-    logs = sim.noisy(random, SESSIONS, [1, *twin, ratio, *others], blocks, SD)
+    aa_control = [] if floor is None else [1.0]
+    logs = sim.noisy(random, SESSIONS, [1, *aa_control, ratio, *others], blocks, SD)
     shown = sim.claiming(found[:1] for found in sim.families(logs, floor=floor))
     assert shown == pytest.approx(80, abs=3)
 
@@ -135,15 +135,15 @@ def test_at_the_margin_itself_equal_is_said_once_in_forty_at_most(
     random: np.random.Generator,
 ) -> None:
     logs = sim.noisy(random, SESSIONS, (1, 1.02), 30, SD)
-    found = [one.word for [one] in sim.families(logs, margin=0.02)]
-    assert 1 < 100 * np.mean([word == Word.EQUAL for word in found]) < 3.5
+    found = [one.outcome for [one] in sim.families(logs, margin=0.02)]
+    assert 1 < 100 * np.mean([word == Outcome.EQUIVALENT for word in found]) < 3.5
 
 
 def test_stopping_when_narrow_costs_little_from_the_tenth_block_on(
     random: np.random.Generator,
 ) -> None:
     logs = sim.noisy(random, SESSIONS, (1, TRUTH), 40, SD)
-    ended = list(sim.stopped(logs, Stopping(within_percent=1.5, at_most=40)))
+    ended = list(sim.stopped(logs, StoppingTarget(within_percent=1.5, at_most=40)))
     assert len(ended) == SESSIONS
     assert 93 <= sim.coverage([pair.interval for pair, _ in ended], TRUTH) <= 96
     assert 12 < np.mean([blocks for _, blocks in ended]) < 25

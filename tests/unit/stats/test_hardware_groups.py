@@ -5,11 +5,11 @@ from builders import client_facts, header, rig, target_facts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.model.record import Header, HostFacts
-from fwbench.stats.hardware_groups import Kind, besides_the_type, kinds
+from fwbench.model.record import HostFacts, SessionHeader
+from fwbench.stats.hardware_groups import HardwareGroup, hardware_groups, other_differences
 
 
-def of(**changes: dict[str, Any]) -> Header:
+def of(**changes: dict[str, Any]) -> SessionHeader:
     """A session of such rigs, by name, each with what is special about its target."""
     facts: list[HostFacts] = []
     for name, special in changes.items():
@@ -17,7 +17,7 @@ def of(**changes: dict[str, Any]) -> Header:
     return header(rigs=tuple(rig(name) for name in changes), facts=tuple(facts))
 
 
-def names(found: tuple[Kind, ...]) -> list[str]:
+def names(found: tuple[HardwareGroup, ...]) -> list[str]:
     return [kind.name for kind in found]
 
 
@@ -26,32 +26,32 @@ LARGE = {"instance_type": "large", "cpus": 2, "price_per_hour": 0.2}
 
 
 def test_rigs_that_are_alike_are_one_kind() -> None:
-    (kind,) = kinds(of(a=SMALL, b=SMALL | {"region": "elsewhere"}))
+    (kind,) = hardware_groups(of(a=SMALL, b=SMALL | {"region": "elsewhere"}))
     assert (kind.name, kind.rigs, kind.price_per_hour) == ("small", ("a", "b"), 0.1)
-    assert kind.differs == ()
+    assert kind.differences == ()
 
 
 def test_kinds_are_ordered_by_price_then_cpus_then_name() -> None:
     unpriced = {"price_per_hour": None}
-    assert names(kinds(of(a=LARGE, b=SMALL))) == ["small", "large"]
-    assert names(kinds(of(a=LARGE, b=SMALL | unpriced))) == ["large", "small"]
-    assert names(kinds(of(a=LARGE | unpriced, b=SMALL | unpriced))) == ["small", "large"]
-    assert names(kinds(of(a=SMALL | {"instance_type": "z"}, b=SMALL))) == ["small", "z"]
+    assert names(hardware_groups(of(a=LARGE, b=SMALL))) == ["small", "large"]
+    assert names(hardware_groups(of(a=LARGE, b=SMALL | unpriced))) == ["large", "small"]
+    assert names(hardware_groups(of(a=LARGE | unpriced, b=SMALL | unpriced))) == ["small", "large"]
+    assert names(hardware_groups(of(a=SMALL | {"instance_type": "z"}, b=SMALL))) == ["small", "z"]
 
 
 def test_what_differs_is_told_beside_the_first_and_the_type_goes_without_saying() -> None:
-    _, large = kinds(of(a=SMALL, b=LARGE))
-    assert {one.what: (one.one, one.other) for one in large.differs} == {
+    _, large = hardware_groups(of(a=SMALL, b=LARGE))
+    assert {one.subject: (one.first, one.second) for one in large.differences} == {
         "instance type": ("small", "large"),
         "CPUs": ("1", "2"),
     }
-    assert [one.what for one in besides_the_type(large)] == ["CPUs"]
+    assert [one.subject for one in other_differences(large)] == ["CPUs"]
 
 
 def test_a_type_with_several_processors_is_several_kinds_which_are_told_apart() -> None:
-    found = kinds(of(a=SMALL, b=SMALL | {"cpu_model": "Xeon"}))
+    found = hardware_groups(of(a=SMALL, b=SMALL | {"cpu_model": "Xeon"}))
     assert names(found) == ["small (AMD EPYC 9R14)", "small (Xeon)"]
-    found = kinds(of(a=SMALL, b=SMALL | {"kernel": "6.1"}, c=SMALL))
+    found = hardware_groups(of(a=SMALL, b=SMALL | {"kernel": "6.1"}, c=SMALL))
     assert sorted(names(found)) == ["small (a, c)", "small (b)"]
 
 
@@ -66,11 +66,11 @@ def test_a_type_with_several_processors_is_several_kinds_which_are_told_apart() 
 def test_without_a_type_a_kind_is_called_by_what_is_known(
     rigs: dict[str, dict[str, Any]], name: str
 ) -> None:
-    assert names(kinds(of(**rigs))) == [name]
+    assert names(hardware_groups(of(**rigs))) == [name]
 
 
 def test_of_several_prices_none_is_taken() -> None:
-    (kind,) = kinds(of(a=SMALL, b=SMALL | {"price_per_hour": 0.3}))
+    (kind,) = hardware_groups(of(a=SMALL, b=SMALL | {"price_per_hour": 0.3}))
     assert kind.price_per_hour is None
     assert kind.several_prices
 
@@ -93,7 +93,7 @@ def test_every_rig_is_of_one_kind_and_no_kind_mixes_what_differs(
     made: list[dict[str, Any]],
 ) -> None:
     rigs = {f"r{number}": special for number, special in enumerate(made)}
-    found = kinds(of(**rigs))
+    found = hardware_groups(of(**rigs))
     assert sorted(rig for kind in found for rig in kind.rigs) == sorted(rigs)
     assert len(set(names(found))) == len(found)
     what = ("instance_type", "kernel", "cpus")

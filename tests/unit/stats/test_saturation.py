@@ -2,19 +2,19 @@ import pytest
 from builders import client_usage, finding, record, rig, suite
 
 from fwbench.model.host import Client
-from fwbench.model.observation import ClientSide
+from fwbench.model.observation import ClientObservation
 from fwbench.model.record import Record
 from fwbench.model.telemetry import LoadThread
-from fwbench.stats.saturation import saturated
+from fwbench.stats.saturation import saturated_clients
 
 
 def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> Record:
     """A run whose clients' busiest threads had a CPU for these shares of the time."""
     sides = tuple(
-        ClientSide(
+        ClientObservation(
             host=f"client-{number}",
             usage=client_usage(
-                threads=(LoadThread(tid=number, command="h2load", cores=share, wait=0),)
+                threads=(LoadThread(tid=number, command="h2load", cores=share, wait_share=0),)
             ),
         )
         for number, share in enumerate(cores)
@@ -33,16 +33,18 @@ def test_so_many_clients_would_bring_the_busiest_thread_under_the_threshold(
 ) -> None:
     clients = tuple(Client(name=f"c{n}", address="192.0.2.2") for n in range(len(cores)))
     loaded = rig().model_copy(update={"clients": clients})
-    (found,) = saturated(suite(), [loaded], [busy(*cores), busy(0.1, code="steal")])
+    (found,) = saturated_clients(suite(), [loaded], [busy(*cores), busy(0.1, code="steal")])
     assert (found.rig, found.clients, found.clients_needed) == ("one", len(cores), needed)
     assert (found.runs, found.busiest_cores) == (1, max(cores))
 
 
 def test_of_several_runs_the_busiest_counts() -> None:
-    (found,) = saturated(suite(), [rig()], [busy(0.8), busy(1.9), busy(0.9)])
+    (found,) = saturated_clients(suite(), [rig()], [busy(0.8), busy(1.9), busy(0.9)])
     assert (found.runs, found.clients_needed) == (3, 3)
 
 
 def test_rigs_whose_clients_kept_up_are_not_named() -> None:
-    found = saturated(suite(), [rig("one"), rig("two")], [busy(0.9, on="two"), busy(0.5, code="x")])
+    found = saturated_clients(
+        suite(), [rig("one"), rig("two")], [busy(0.9, on="two"), busy(0.5, code="x")]
+    )
     assert [one.rig for one in found] == ["two"]

@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwbench.model.load import Load, Search
-from fwbench.model.record import Header, Record
+from fwbench.model.record import Record, SessionHeader
 from fwbench.model.suite import Preset
 from fwbench.plan import make_plan
-from fwbench.stats.cells import Bound, Cell, Figure, cost_of_a_million
-from fwbench.stats.compare import NoComparison, Unit, Word
+from fwbench.stats.cells import CensoredBound, SizeCell, ValueWithInterval, cost_per_million
+from fwbench.stats.compare import NoComparison, Outcome, Replicate
 from fwbench.stats.estimate import Interval
 from fwbench.stats.size_ratios import JudgedSizeRatio
 from fwbench.stats.sizes import SizeTable
@@ -35,7 +35,7 @@ LARGE: dict[str, Any] = {"instance_type": "large", "cpus": 2, "price_per_hour": 
 STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0)
 
 
-def of(suite_changes: dict[str, Any] | None = None, **rigs: dict[str, Any]) -> Header:
+def of(suite_changes: dict[str, Any] | None = None, **rigs: dict[str, Any]) -> SessionHeader:
     """A session on such rigs, by name, each with what is special about its target."""
     facts = []
     for name, special in rigs.items():
@@ -54,16 +54,16 @@ def blocks(on: str, factor: float = 1.0, contender: str = "flask", **more: Any) 
     ]
 
 
-def summary(head: Header, records: list[Record]) -> Summary:
+def summary(head: SessionHeader, records: list[Record]) -> Summary:
     return summarise(head, make_plan(head.suite, head.rigs), records)
 
 
-def table(head: Header, records: list[Record]) -> SizeTable:
-    (found,) = summary(head, records).by_size
+def table(head: SessionHeader, records: list[Record]) -> SizeTable:
+    (found,) = summary(head, records).size_tables
     return found
 
 
-def flask(found: SizeTable) -> list[Cell]:
+def flask(found: SizeTable) -> list[SizeCell]:
     return [cell for cell in found.cells if cell.contender == "flask"]
 
 
@@ -80,7 +80,7 @@ def beside(found: SizeTable) -> JudgedSizeRatio:
 def test_three_rigs_of_a_size_are_one_cell_whose_unit_is_the_rig() -> None:
     records = [*blocks("a"), *blocks("b", 1.1), *blocks("c", 0.9)]
     (cell,) = flask(table(of(a=SMALL, b=SMALL, c=SMALL), records))
-    assert (cell.size, cell.unit, cell.n, cell.rigs) == ("small", Unit.RIG, 3, ("a", "b", "c"))
+    assert (cell.size, cell.unit, cell.n, cell.rigs) == ("small", Replicate.RIG, 3, ("a", "b", "c"))
     assert cell.value is not None
     assert cell.value.value == pytest.approx(1000 * (1.1 * 0.9) ** (1 / 3), rel=1e-3)
     assert cell.value.interval is not None
@@ -90,8 +90,8 @@ def test_three_rigs_of_a_size_are_one_cell_whose_unit_is_the_rig() -> None:
 def test_fewer_rigs_have_a_cell_each_whose_unit_is_the_block() -> None:
     cells = flask(table(of(a=SMALL, b=SMALL), [*blocks("a"), *blocks("b", 2)]))
     assert [(cell.rigs, cell.unit, cell.n) for cell in cells] == [
-        (("a",), Unit.BLOCK, 5),
-        (("b",), Unit.BLOCK, 5),
+        (("a",), Replicate.BLOCK, 5),
+        (("b",), Replicate.BLOCK, 5),
     ]
     first = cells[0].value
     assert first is not None
@@ -103,7 +103,7 @@ def test_fewer_rigs_have_a_cell_each_whose_unit_is_the_block() -> None:
 def test_a_rig_with_too_few_valid_runs_tells_nothing() -> None:
     broken = [record("flask", 9e6, rig="c", block=n, findings=(finding(),)) for n in (1, 2, 3)]
     cells = flask(table(of(a=SMALL, b=SMALL, c=SMALL), [*blocks("a"), *blocks("b"), *broken]))
-    assert [cell.unit for cell in cells] == [Unit.BLOCK] * 3
+    assert [cell.unit for cell in cells] == [Replicate.BLOCK] * 3
     assert cells[2].value is None
     assert cells[2].n == 0
     assert cells[2].per_million is None
@@ -130,7 +130,10 @@ def with_p99(load: Load, on: str, values: tuple[int, ...], step: int | None = No
         percentiles = log().latency.model_copy(update={"p99_us": p99_us})
         trial = made.run.trial.model_copy(update={"load": load})
         seen = made.observation.model_copy(
-            update={"load": load_result(log=log(corrected=percentiles)), "offered_rate": 900}
+            update={
+                "load": load_result(log=log(corrected_latency=percentiles)),
+                "offered_rate": 900,
+            }
         )
         run = made.run.model_copy(update={"trial": trial, "step": step})
         found.append(made.model_copy(update={"run": run, "observation": seen}))
@@ -151,7 +154,7 @@ def test_a_p99_has_its_median_and_neither_a_share_of_a_cpu_nor_a_cost() -> None:
     assert small.value.value == pytest.approx(20_500)
     assert small.value.interval is None
     assert small.per_cpu is small.per_million is None
-    assert beside(found).word is Word.FASTER
+    assert beside(found).outcome is Outcome.FASTER
     assert beside(found).ratio < 1
     assert beside(found).cost is None
 
@@ -171,7 +174,7 @@ def test_a_search_has_the_interval_between_what_held_and_what_did_not() -> None:
     found = table(of({"loads": (load,)}, a=SMALL, b=LARGE), records)
     cells = flask(found)
     small, large = (cell.value for cell in cells)
-    assert [cell.bound for cell in cells] == [None, Bound.AT_LEAST]
+    assert [cell.bound for cell in cells] == [None, CensoredBound.AT_LEAST]
     assert cells[0].per_million is not None
     assert cells[1].per_million is None  # of a bound there is no cost
     assert small is not None
@@ -193,7 +196,7 @@ def test_a_search_that_held_no_rate_is_below_the_lowest_tried() -> None:
         table(of({"loads": (load,)}, a=SMALL), with_p99(load, "a", (60_000,) * 5, step=1))
     )
     assert cell.value is not None
-    assert (cell.bound, cell.n, cell.per_million) == (Bound.BELOW, 5, None)
+    assert (cell.bound, cell.n, cell.per_million) == (CensoredBound.BELOW, 5, None)
     assert cell.value.value == pytest.approx(800)
     assert cell.value.interval is None
 
@@ -234,7 +237,7 @@ def test_searches_that_found_the_same_steps_show_no_difference() -> None:
     ]
     result = beside(table(of({"loads": (load,)}, a=SMALL, b=LARGE), records))
     assert result.ratio == 1
-    assert result.word is Word.NOT_SHOWN
+    assert result.outcome is Outcome.INCONCLUSIVE
     assert result.interval.low == pytest.approx(800 / 2262.7)
 
 
@@ -252,16 +255,16 @@ def test_three_rigs_of_each_size_make_a_claim_about_sizes() -> None:
     factors = {"a": 1, "b": 1.02, "c": 0.98, "d": 2, "e": 2.04, "f": 1.96}
     found = table(of(**rigs), [one for name, by in factors.items() for one in blocks(name, by)])
     result = beside(found)
-    assert (result.unit, result.n, result.n_beside) == (Unit.RIG, 3, 3)
+    assert (result.unit, result.n, result.n_beside) == (Replicate.RIG, 3, 3)
     assert result.ratio == pytest.approx(2)
-    assert result.word is Word.FASTER
+    assert result.outcome is Outcome.FASTER
     assert result.cost is not None
     assert result.cost.value == pytest.approx(1)
 
 
 def test_one_rig_of_each_size_speaks_of_these_machines_alone() -> None:
     result = beside(table(of(a=SMALL, b=LARGE), [*blocks("a"), *blocks("b", 2)]))
-    assert (result.unit, result.rigs, result.rigs_beside) == (Unit.BLOCK, 1, 1)
+    assert (result.unit, result.rigs, result.rigs_beside) == (Replicate.BLOCK, 1, 1)
     assert (result.n, result.n_beside) == (5, 5)
     assert result.interval.low < 2 < result.interval.high
 
@@ -287,7 +290,7 @@ def test_holms_correction_is_over_all_that_is_asked() -> None:
 
 
 def test_what_is_shown_only_without_holms_correction_is_not_claimed() -> None:
-    def words(*contenders: str) -> set[Word]:
+    def words(*contenders: str) -> set[Outcome]:
         records = [
             one
             for contender in contenders
@@ -297,10 +300,10 @@ def test_what_is_shown_only_without_holms_correction_is_not_claimed() -> None:
             of({"contenders": ("flask", "fastapi", "granian")}, a=SMALL, b=LARGE), records
         )
         results = [one.result for one in found.comparisons]
-        return {one.word for one in results if isinstance(one, JudgedSizeRatio)}
+        return {one.outcome for one in results if isinstance(one, JudgedSizeRatio)}
 
-    assert words("flask") == {Word.FASTER}
-    assert words("flask", "fastapi", "granian") == {Word.NOT_SHOWN}
+    assert words("flask") == {Outcome.FASTER}
+    assert words("flask", "fastapi", "granian") == {Outcome.INCONCLUSIVE}
 
 
 def test_a_smoke_test_shows_figures_and_compares_no_sizes() -> None:
@@ -311,8 +314,8 @@ def test_a_smoke_test_shows_figures_and_compares_no_sizes() -> None:
 
 def test_settings_and_twins_are_never_mixed() -> None:
     other = TIMED.model_copy(update={"connections": 20})
-    records = [*blocks("a"), *blocks("a", 5, twin=True)]
-    tables = summary(of({"loads": (TIMED, other)}, a=SMALL), records).by_size
+    records = [*blocks("a"), *blocks("a", 5, aa_control=True)]
+    tables = summary(of({"loads": (TIMED, other)}, a=SMALL), records).size_tables
     values = [cell.value for one in tables for cell in flask(one)]
     assert values[0] is not None
     assert values[0].value == pytest.approx(1000, rel=1e-3)
@@ -328,8 +331,8 @@ PER_S = st.floats(1, 1e6)
 def test_cost_times_throughput_is_the_price(
     price: float, per_s: float, low: float, high: float
 ) -> None:
-    rate = Figure(value=per_s, interval=Interval(low=per_s * low, high=per_s * high))
-    cost = cost_of_a_million(price, rate)
+    rate = ValueWithInterval(value=per_s, interval=Interval(low=per_s * low, high=per_s * high))
+    cost = cost_per_million(price, rate)
     assert cost.value * per_s == pytest.approx(price / 3600 * 1e6)
     assert cost.interval is not None
     assert cost.interval.low <= cost.value <= cost.interval.high
@@ -356,8 +359,8 @@ def test_intervals_contain_the_value_and_no_cell_mixes_fingerprints(
         for block, per_s in enumerate(values, start=1)
     ]
     told = summary(head, records)
-    kind_of = {rig: kind for kind in told.kinds for rig in kind.rigs}
-    for cell in told.by_size[0].cells:
+    kind_of = {rig: kind for kind in told.hardware_groups for rig in kind.rigs}
+    for cell in told.size_tables[0].cells:
         assert {kind_of[rig].name for rig in cell.rigs} == {cell.size}
         for figure in (cell.value, cell.per_cpu, cell.per_million):
             if figure is not None and figure.interval is not None:
@@ -367,7 +370,7 @@ def test_intervals_contain_the_value_and_no_cell_mixes_fingerprints(
         assert len({kind_of[rig].fingerprint for rig in group.rigs}) == 1
         assert len(group.rigs) == 1 or group.rig is None
     over = [group.rigs for group in told.groups if group.rig is None]
-    assert over == [kind.rigs for kind in told.kinds if len(kind.rigs) > 1]
+    assert over == [kind.rigs for kind in told.hardware_groups if len(kind.rigs) > 1]
 
 
 # What is claimed about sizes, held against sessions whose truth is known

@@ -3,22 +3,22 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from fwbench.stats.compare import NoComparison, Paired, Unit
+from fwbench.stats.compare import NoComparison, RatioEstimate, Replicate
 from fwbench.stats.estimate import Interval
-from fwbench.stats.stopping import Stopping, decide, within_percent
+from fwbench.stats.stopping import StoppingTarget, decide, half_width_percent
 
-RULE = Stopping(within_percent=2, at_most=30)
+RULE = StoppingTarget(within_percent=2, at_most=30)
 WORDS = "until every 95 % interval is within ±2 %, after 10 blocks at least and 30 at most"
 
 
-def within(percent: float) -> Paired:
+def within(percent: float) -> RatioEstimate:
     """A ratio of 1.5, known so exactly."""
     reach = 1 + percent / 100
-    return Paired(
+    return RatioEstimate(
         ratio=1.5,
         interval=Interval(low=1.5 / reach, high=1.5 * reach),
         n=10,
-        unit=Unit.BLOCK,
+        unit=Replicate.BLOCK,
         p_value=0.001,
         log_ratios=(math.log(1.5),) * 10,
     )
@@ -28,7 +28,7 @@ NARROW, WIDE = within(1.999), within(2.5)
 
 
 def test_the_width_is_a_share_of_the_ratio_whatever_that_is() -> None:
-    assert within_percent(WIDE.interval) == pytest.approx(2.5)
+    assert half_width_percent(WIDE.interval) == pytest.approx(2.5)
 
 
 def test_it_ends_when_every_interval_is_narrow() -> None:
@@ -68,14 +68,14 @@ def test_with_nothing_to_compare_only_the_most_ends_it() -> None:
 
 def test_a_rule_that_looks_too_early_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 10"):
-        Stopping(within_percent=2, at_least=9, at_most=30)
+        StoppingTarget(within_percent=2, at_least=9, at_most=30)
 
 
 def test_a_rule_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"at_most \(9\) is below at_least \(10\)"):
-        Stopping(within_percent=2, at_most=9)
+        StoppingTarget(within_percent=2, at_most=9)
 
 
 def test_a_rule_that_is_never_met_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
-        Stopping(within_percent=0, at_most=30)
+        StoppingTarget(within_percent=0, at_most=30)

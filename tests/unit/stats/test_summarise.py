@@ -24,11 +24,11 @@ from fwbench.model.record import Record
 from fwbench.model.suite import Preset, StoppingRule, Suite
 from fwbench.model.verdict import Level
 from fwbench.plan import make_plan
-from fwbench.stats.compare import Comparison, NoComparison, Paired, Unit, Word
+from fwbench.stats.compare import Comparison, NoComparison, Outcome, RatioEstimate, Replicate
 from fwbench.stats.samples import Metric
 from fwbench.stats.search import next_rate
-from fwbench.stats.summarise import narrow_enough, summarise
-from fwbench.stats.summary import Group, LostAttempt, Summary
+from fwbench.stats.summarise import stopping_reason, summarise
+from fwbench.stats.summary import ComparisonGroup, LostAttempt, Summary
 
 STEADY = [1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0, 1008.0, 992.0, 998.0, 1000.0]
 TWICE = [2020.0, 2000.0, 1990.0, 2015.0, 1985.0, 2010.0, 1998.0, 2004.0, 2009.0, 1991.0]
@@ -36,10 +36,10 @@ TWIN = [1003.0, 1005.0, 988.0, 1001.0, 999.0, 1004.0, 1001.0, 997.0, 995.0, 1003
 
 
 def blocks(
-    contender: str, values: list[float], *, twin: bool = False, on: str = "one"
+    contender: str, values: list[float], *, aa_control: bool = False, on: str = "one"
 ) -> list[Record]:
     return [
-        record(contender, per_s, block=block, rig=on, twin=twin)
+        record(contender, per_s, block=block, rig=on, aa_control=aa_control)
         for block, per_s in enumerate(values, start=1)
     ]
 
@@ -47,7 +47,7 @@ def blocks(
 def session(on: str = "one", fastapi: list[float] | None = None) -> list[Record]:
     return [
         *blocks("flask", STEADY, on=on),
-        *blocks("flask", TWIN, twin=True, on=on),
+        *blocks("flask", TWIN, aa_control=True, on=on),
         *blocks("fastapi", TWICE if fastapi is None else fastapi, on=on),
     ]
 
@@ -58,7 +58,7 @@ def summary(records: list[Record], *rigs: str, **changes: Any) -> Summary:
     return summarise(header(suite=asked, rigs=rented), make_plan(asked, rented), records)
 
 
-def only(groups: tuple[Group, ...]) -> Group:
+def only(groups: tuple[ComparisonGroup, ...]) -> ComparisonGroup:
     (group,) = groups
     return group
 
@@ -78,39 +78,43 @@ def under(load: Load, made: Record, **seen: Any) -> Record:
 
 def test_a_trial_has_its_runs_its_estimate_and_its_percentiles() -> None:
     group = only(summary(session()).groups)
-    assert [trial.name for trial in group.trials] == ["flask", "flask-twin", "fastapi"]
+    assert [trial.label for trial in group.trials] == ["flask", "flask-aa", "fastapi"]
     flask = group.trials[0]
     assert flask.throughput is not None
     assert flask.throughput.values == tuple(STEADY)
     assert flask.throughput.interval is not None
     assert flask.latency["p99"].median == 3000
-    assert flask.latency_as_sent == {}
+    assert flask.uncorrected_latency == {}
     assert (flask.executed, flask.used, flask.invalid, flask.suspect) == (10, 10, 0, 0)
 
 
 def test_contenders_are_compared_with_the_baseline_and_the_twin_is_the_noise() -> None:
     group = only(summary(session()).groups)
     (compared,) = group.comparisons
-    assert (compared.name, compared.baseline, compared.metric) == ("fastapi", "flask", "throughput")
+    assert (compared.label, compared.baseline, compared.metric) == (
+        "fastapi",
+        "flask",
+        "throughput",
+    )
     assert isinstance(compared.result, Comparison)
-    assert compared.result.word is Word.FASTER
+    assert compared.result.outcome is Outcome.FASTER
     assert compared.result.ratio == pytest.approx(2, rel=0.02)
-    assert group.noise is not None
-    assert group.noise.name == "flask-twin"
-    assert isinstance(group.noise.result, Paired)
+    assert group.noise_floor is not None
+    assert group.noise_floor.label == "flask-aa"
+    assert isinstance(group.noise_floor.result, RatioEstimate)
     assert compared.result.noise_floor is not None
 
 
 def test_a_difference_below_the_noise_floor_is_not_claimed() -> None:
     records = [
         *blocks("flask", STEADY),
-        *blocks("flask", [value * 1.05 for value in STEADY], twin=True),
+        *blocks("flask", [value * 1.05 for value in STEADY], aa_control=True),
         *blocks("fastapi", [value * 1.04 for value in STEADY]),
     ]
     (compared,) = only(summary(records).groups).comparisons
     assert isinstance(compared.result, Comparison)
     assert compared.result.below_noise_floor
-    assert compared.result.word is Word.NOT_SHOWN
+    assert compared.result.outcome is Outcome.INCONCLUSIVE
 
 
 def test_invalid_runs_are_counted_and_never_used() -> None:
@@ -121,7 +125,7 @@ def test_invalid_runs_are_counted_and_never_used() -> None:
     assert (fastapi.executed, fastapi.used, fastapi.invalid) == (10, 9, 1)
     assert fastapi.throughput is not None
     assert max(fastapi.throughput.values) < 2100
-    assert group.comparisons[0].left_out == 1
+    assert group.comparisons[0].excluded_rigs == 1
     run = summary(records).runs[-1]
     assert (run.verdict, run.throughput, run.p99_us) == ("invalid", None, None)
 
@@ -143,7 +147,7 @@ def with_valid(valid: dict[str, int], on: str = "one") -> list[Record]:
     """Ten blocks, of which so many runs are valid, by the trial's name; all where none is said."""
     return [
         made
-        if made.run.block <= valid.get(made.run.trial.name, 10)
+        if made.run.block <= valid.get(made.run.trial.label, 10)
         else made.model_copy(update={"verdict": record(findings=(finding(),)).verdict})
         for made in session(on)
     ]
@@ -152,12 +156,12 @@ def with_valid(valid: dict[str, int], on: str = "one") -> list[Record]:
 @pytest.mark.parametrize("name", ["flask", "fastapi"])
 def test_what_is_too_little_for_an_estimate_is_too_little_for_a_comparison(name: str) -> None:
     group = only(summary(with_valid({name: 4})).groups)
-    trial = next(trial for trial in group.trials if trial.name == name)
+    trial = next(trial for trial in group.trials if trial.label == name)
     assert trial.throughput is None
     assert trial.withheld == "4 valid runs of 10 and needs 5"
     (compared,) = group.comparisons
     assert compared.result == NoComparison(reason=f"{name} has 4 valid runs of 10 and needs 5")
-    assert compared.left_out == 6
+    assert compared.excluded_rigs == 6
 
 
 def test_half_of_the_runs_are_enough_for_an_estimate_and_a_comparison() -> None:
@@ -169,20 +173,20 @@ def test_half_of_the_runs_are_enough_for_an_estimate_and_a_comparison() -> None:
 
 @given(
     valid=st.fixed_dictionaries(
-        {name: st.integers(0, 10) for name in ("flask", "flask-twin", "fastapi")}
+        {name: st.integers(0, 10) for name in ("flask", "flask-aa", "fastapi")}
     )
 )
 def test_nothing_is_compared_without_an_estimate_and_nothing_claimed_without_a_noise_floor(
     valid: dict[str, int],
 ) -> None:
     group = only(summary(with_valid(valid)).groups)
-    estimated = {trial.name for trial in group.trials if trial.throughput is not None}
-    assert group.noise is not None
-    for one in (*group.comparisons, group.noise):
-        both = {one.name, one.baseline} <= estimated
+    estimated = {trial.label for trial in group.trials if trial.throughput is not None}
+    assert group.noise_floor is not None
+    for one in (*group.comparisons, group.noise_floor):
+        both = {one.label, one.baseline} <= estimated
         assert both or isinstance(one.result, NoComparison)
     claimed = [one for one in group.comparisons if isinstance(one.result, Comparison)]
-    assert not claimed or isinstance(group.noise.result, Paired)
+    assert not claimed or isinstance(group.noise_floor.result, RatioEstimate)
 
 
 def test_a_rig_with_too_few_valid_runs_is_no_part_of_a_comparison_and_named() -> None:
@@ -190,13 +194,13 @@ def test_a_rig_with_too_few_valid_runs_is_no_part_of_a_comparison_and_named() ->
     records = [
         made for name in rigs for made in with_valid({"fastapi": 4} if name == "two" else {}, name)
     ]
-    together = summary(records, *rigs).groups[-1]
-    (compared,) = together.comparisons
+    overlap = summary(records, *rigs).groups[-1]
+    (compared,) = overlap.comparisons
     assert isinstance(compared.result, Comparison)
-    assert (compared.result.unit, compared.result.n) == (Unit.RIG, 3)
-    assert compared.without == ("two, where fastapi has 4 valid runs of 10 and needs 5",)
-    assert together.noise is not None
-    assert together.noise.without == ()
+    assert (compared.result.unit, compared.result.n) == (Replicate.RIG, 3)
+    assert compared.excluded_reason == ("two, where fastapi has 4 valid runs of 10 and needs 5",)
+    assert overlap.noise_floor is not None
+    assert overlap.noise_floor.excluded_reason == ()
 
 
 def test_the_only_rig_with_enough_valid_runs_does_not_speak_for_several() -> None:
@@ -207,61 +211,61 @@ def test_the_only_rig_with_enough_valid_runs_does_not_speak_for_several() -> Non
 
 
 def test_without_a_ratio_of_the_control_nothing_is_claimed() -> None:
-    group = only(summary(with_valid({"flask-twin": 4})).groups)
-    assert group.noise is not None
-    assert isinstance(group.noise.result, NoComparison)
+    group = only(summary(with_valid({"flask-aa": 4})).groups)
+    assert group.noise_floor is not None
+    assert isinstance(group.noise_floor.result, NoComparison)
     (compared,) = group.comparisons
-    assert type(compared.result) is Paired
+    assert type(compared.result) is RatioEstimate
     assert compared.result.ratio == pytest.approx(2, rel=0.02)
-    assert compared.unclaimed == "the A/A control gives no noise floor"
+    assert compared.no_claim_reason == "the A/A control gives no noise floor"
     (claimed,) = only(summary(session()).groups).comparisons
-    assert claimed.unclaimed is None
+    assert claimed.no_claim_reason is None
 
 
 def test_a_rig_does_not_stop_before_anything_can_be_claimed() -> None:
     asked = suite(blocks=20, stop=StoppingRule(within_percent=2))
     plan = make_plan(asked, [rig()])
-    assert narrow_enough(asked, plan, "one", session()) is not None
-    assert narrow_enough(asked, plan, "one", with_valid({"flask-twin": 4})) is None
+    assert stopping_reason(asked, plan, "one", session()) is not None
+    assert stopping_reason(asked, plan, "one", with_valid({"flask-aa": 4})) is None
 
 
 @pytest.mark.parametrize("left", ["fastapi", "flask"])
 def test_the_rest_of_a_session_may_have_one_contender_alone(left: str) -> None:
     head = header()
     plan = make_plan(head.suite, head.rigs)
-    runs = tuple(run for run in plan.runs if run.trial.name == left)
+    runs = tuple(run for run in plan.runs if run.trial.label == left)
     records = blocks(left, STEADY)
     group = only(summarise(head, plan.model_copy(update={"runs": runs}), records).groups)
-    assert [trial.name for trial in group.trials] == [left]
-    assert group.noise is not None
-    assert isinstance(group.noise.result, NoComparison)
+    assert [trial.label for trial in group.trials] == [left]
+    assert group.noise_floor is not None
+    assert isinstance(group.noise_floor.result, NoComparison)
     assert all(isinstance(one.result, NoComparison) for one in group.comparisons)
 
 
 def test_the_rest_of_a_session_without_the_control_claims_nothing() -> None:
     head = header()
     plan = make_plan(head.suite, head.rigs)
-    runs = tuple(run for run in plan.runs if not run.trial.twin)
-    records = [made for made in session() if not made.run.trial.twin]
+    runs = tuple(run for run in plan.runs if not run.trial.aa_control)
+    records = [made for made in session() if not made.run.trial.aa_control]
     group = only(summarise(head, plan.model_copy(update={"runs": runs}), records).groups)
-    assert group.comparisons[0].unclaimed is not None
+    assert group.comparisons[0].no_claim_reason is not None
 
 
 def test_the_control_is_known_by_its_trial_and_not_by_its_name() -> None:
-    asked = suite(contenders=("flask", "flask-twin"), baseline="flask-twin")
+    asked = suite(contenders=("flask", "flask-aa"), baseline="flask-aa")
     records = [
         *blocks("flask", TWICE),
-        *blocks("flask-twin", STEADY),
-        *blocks("flask-twin", TWIN, twin=True),
+        *blocks("flask-aa", STEADY),
+        *blocks("flask-aa", TWIN, aa_control=True),
     ]
     head = header(suite=asked)
     group = only(summarise(head, make_plan(asked, head.rigs), records).groups)
     (compared,) = group.comparisons
-    assert (compared.name, compared.baseline) == ("flask", "flask-twin")
+    assert (compared.label, compared.baseline) == ("flask", "flask-aa")
     assert isinstance(compared.result, Comparison)
-    assert compared.result.word is Word.FASTER
-    assert group.noise is not None
-    assert group.noise.name == "flask-twin-twin"
+    assert compared.result.outcome is Outcome.FASTER
+    assert group.noise_floor is not None
+    assert group.noise_floor.label == "flask-aa-aa"
 
 
 def test_suspect_runs_are_used() -> None:
@@ -273,8 +277,8 @@ def test_suspect_runs_are_used() -> None:
 def test_a_smoke_test_compares_nothing() -> None:
     group = only(summary([record("flask"), record("fastapi")], preset=Preset.SMOKE).groups)
     assert group.comparisons == ()
-    assert group.noise is None
-    assert [trial.name for trial in group.trials] == ["flask", "fastapi"]
+    assert group.noise_floor is None
+    assert [trial.label for trial in group.trials] == ["flask", "fastapi"]
 
 
 def test_a_fixed_rate_is_compared_by_its_corrected_p99_where_less_is_better() -> None:
@@ -284,37 +288,37 @@ def test_a_fixed_rate_is_compared_by_its_corrected_p99_where_less_is_better() ->
         return log().latency.model_copy(update={"p99_us": p99_us})
 
     records = [
-        under(load, made, corrected=corrected(p99_us + made.run.block))
-        for name, twin, p99_us in (
+        under(load, made, corrected_latency=corrected(p99_us + made.run.block))
+        for name, aa_control, p99_us in (
             ("flask", False, 20_000),
             ("flask", True, 20_000),
             ("fastapi", False, 10_000),
         )
-        for made in blocks(name, STEADY, twin=twin)
+        for made in blocks(name, STEADY, aa_control=aa_control)
     ]
     group = only(summary(records, loads=(load,)).groups)
-    assert group.kind is LoadKind.FIXED_RATE
+    assert group.hardware_group is LoadKind.FIXED_RATE
     assert group.trials[0].latency["p99"].median == 20_005.5
-    assert group.trials[0].latency_as_sent["p99"].median == 3000
+    assert group.trials[0].uncorrected_latency["p99"].median == 3000
     (compared,) = group.comparisons
     assert compared.metric is Metric.P99
     assert isinstance(compared.result, Comparison)
     assert compared.result.ratio == pytest.approx(0.5, rel=0.01)
-    assert compared.result.word is Word.FASTER
+    assert compared.result.outcome is Outcome.FASTER
 
 
 def test_three_rigs_are_the_unit_and_two_claim_nothing_together() -> None:
-    for rigs, unit in ((("one", "two", "three"), Unit.RIG), (("one", "two"), None)):
+    for rigs, unit in ((("one", "two", "three"), Replicate.RIG), (("one", "two"), None)):
         records = [made for name in rigs for made in session(name)]
         groups = summary(records, *rigs).groups
         assert [group.rig for group in groups] == [*rigs, None]
-        (together,) = groups[-1].comparisons
+        (overlap,) = groups[-1].comparisons
         assert groups[-1].trials == ()
         if unit is None:
-            assert isinstance(together.result, NoComparison)
+            assert isinstance(overlap.result, NoComparison)
         else:
-            assert isinstance(together.result, Comparison)
-            assert (together.result.unit, together.result.n) == (unit, len(rigs))
+            assert isinstance(overlap.result, Comparison)
+            assert (overlap.result.unit, overlap.result.n) == (unit, len(rigs))
 
 
 def test_each_rig_has_its_own_runs() -> None:
@@ -339,7 +343,7 @@ def test_settings_are_never_mixed() -> None:
 SEARCH = Search(p99_ms=50, lowest=100, highest=6400, steps=6)
 
 
-def searched(contender: str, capacities: list[float], *, twin: bool = False) -> list[Record]:
+def searched(contender: str, capacities: list[float], *, aa_control: bool = False) -> list[Record]:
     """A search in each block, of a server that holds every rate up to the capacity."""
     load = Load(connections=10, duration_s=3, search=SEARCH)
     records = []
@@ -351,18 +355,22 @@ def searched(contender: str, capacities: list[float], *, twin: bool = False) -> 
             percentiles = log().latency.model_copy(
                 update={"p99_us": 40_000 if steps[-1] else 60_000}
             )
-            made = under(load, record(contender, block=block, twin=twin), corrected=percentiles)
-            name = f"r1-{block:02d}{number:02d}-{made.run.trial.name}"
+            made = under(
+                load,
+                record(contender, block=block, aa_control=aa_control),
+                corrected_latency=percentiles,
+            )
+            name = f"r1-{block:02d}{number:02d}-{made.run.trial.label}"
             step = made.run.model_copy(update={"step": number, "id": name})
             observed = made.observation.model_copy(update={"offered_rate": rate})
             records.append(made.model_copy(update={"run": step, "observation": observed}))
     return records
 
 
-def search_of(flask: list[float], fastapi: list[float]) -> Group:
+def search_of(flask: list[float], fastapi: list[float]) -> ComparisonGroup:
     records = [
         *searched("flask", flask),
-        *searched("flask", flask, twin=True),
+        *searched("flask", flask, aa_control=True),
         *searched("fastapi", fastapi),
     ]
     loads = (Load(connections=10, duration_s=3, search=SEARCH),)
@@ -440,18 +448,18 @@ def test_a_search_with_an_answer_in_too_few_blocks_has_no_estimate_and_no_compar
 def test_a_stopping_rule_ends_a_rig_once_its_intervals_are_narrow() -> None:
     asked = suite(blocks=20, stop=StoppingRule(within_percent=2))
     plan = make_plan(asked, [rig()])
-    assert narrow_enough(asked, plan, "one", session()) is not None
+    assert stopping_reason(asked, plan, "one", session()) is not None
     fewer = [made for made in session() if made.run.block < 10]
-    assert narrow_enough(asked, plan, "one", fewer) is None
+    assert stopping_reason(asked, plan, "one", fewer) is None
     strict = asked.model_copy(update={"stop": StoppingRule(within_percent=0.01)})
-    assert narrow_enough(strict, plan, "one", session()) is None
-    assert narrow_enough(suite(), plan, "one", session()) is None
+    assert stopping_reason(strict, plan, "one", session()) is None
+    assert stopping_reason(suite(), plan, "one", session()) is None
 
 
 def test_the_rule_and_what_it_did_are_in_the_summary() -> None:
     told = summary(session(), blocks=20, stop=StoppingRule(within_percent=2))
-    assert "at least" in told.ended["one"]
-    assert summary(session(), blocks=20).ended == {}
+    assert "at least" in told.stopped_by["one"]
+    assert summary(session(), blocks=20).stopped_by == {}
 
 
 def test_rigs_of_two_kinds_are_never_pooled() -> None:
@@ -462,17 +470,23 @@ def test_rigs_of_two_kinds_are_never_pooled() -> None:
     records = [made for one in rigs for made in session(one.name)]
     told = summarise(head, make_plan(head.suite, rigs), records)
     assert [group.rigs for group in told.groups if group.rig is None] == [("one", "two", "three")]
-    assert [kind.rigs for kind in told.kinds] == [("one", "two", "three"), ("four",)]
+    assert [kind.rigs for kind in told.hardware_groups] == [("one", "two", "three"), ("four",)]
 
 
 def test_what_was_lost_is_told_and_never_used() -> None:
     made = record("flask", 9e6, block=3)
-    gone = made.observation.model_copy(update={"lost": True, "failure": "one-client: gone"})
+    gone = made.observation.model_copy(
+        update={"infrastructure_failure": True, "failure": "one-client: gone"}
+    )
     lost = made.model_copy(update={"observation": gone, "attempt": 2})
-    event = Event(at="2026-11-23T10:00:00+00:00", kind="set-aside", rig="one", why="it went away")
+    event = Event(
+        at="2026-11-23T10:00:00+00:00", kind="quarantined", rig="one", reason="it went away"
+    )
     head = header()
     told = summarise(head, make_plan(head.suite, head.rigs), session(), [lost], [event])
-    assert told.lost == (LostAttempt(id=made.run.id, rig="one", attempt=2, why="one-client: gone"),)
+    assert told.lost_attempts == (
+        LostAttempt(id=made.run.id, rig="one", attempt=2, reason="one-client: gone"),
+    )
     assert told.events == (event,)
     without = summary(session())
     assert (told.executed, told.groups, told.runs) == (

@@ -11,13 +11,13 @@ import pytest
 from builders import TIMED, header, record, rig, suite
 
 from fwbench.collection import artifacts, telemetry
-from fwbench.collection.histogram import Counts
-from fwbench.collection.telemetry import Window
+from fwbench.collection.histogram import LatencyCounts
+from fwbench.collection.telemetry import TimeWindow
 from fwbench.errors import FwbenchError, ParseError, RunError, SessionError
 from fwbench.model.event import Event
 from fwbench.plan import make_plan
 from fwbench.storage.regular_files import open_to_write, read_whole
-from fwbench.storage.store import Store
+from fwbench.storage.store import SessionStore
 
 WITHIN_S = 2
 
@@ -44,26 +44,26 @@ def unix_socket(path: Path) -> None:
 
 IN_PLACE = [fifo, folder, link, unix_socket]
 
-READERS: dict[str, Callable[[Store], object]] = {
-    "session.json": Store.header,
-    "plan.json": Store.plan,
-    "records.jsonl": Store.records,
-    "events.jsonl": Store.events,
+READERS: dict[str, Callable[[SessionStore], object]] = {
+    "session.json": SessionStore.header,
+    "plan.json": SessionStore.plan,
+    "records.jsonl": SessionStore.records,
+    "events.jsonl": SessionStore.events,
 }
 
-WRITERS: dict[str, Callable[[Store], object]] = {
-    "records.jsonl": lambda store: store.append(record()),
-    "events.jsonl": lambda store: store.note(Event(at="now", kind="resumed", why="so")),
+WRITERS: dict[str, Callable[[SessionStore], object]] = {
+    "records.jsonl": lambda store: store.append_record(record()),
+    "events.jsonl": lambda store: store.append_event(Event(at="now", kind="resumed", reason="so")),
     "session.json.partial": lambda store: store.write_header(header()),
-    "lock": lambda store: store.held().__enter__(),
+    "lock": lambda store: store.lock().__enter__(),
 }
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store.create(tmp_path / "s")
+def store(tmp_path: Path) -> Iterator[SessionStore]:
+    made = SessionStore.create(tmp_path / "s")
     asked = suite(blocks=1)
-    made.begin(header(suite=asked), make_plan(asked, [rig()]))
+    made.initialise(header(suite=asked), make_plan(asked, [rig()]))
     return made
 
 
@@ -96,7 +96,7 @@ def assert_refused(act: Callable[[], object], family: type[FwbenchError], name: 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("put", IN_PLACE)
 def test_a_session_reads_nothing_but_regular_files(
-    store: Store, name: str, put: Callable[[Path], None]
+    store: SessionStore, name: str, put: Callable[[Path], None]
 ) -> None:
     (store.folder / name).unlink(missing_ok=True)
     put(store.folder / name)
@@ -106,7 +106,7 @@ def test_a_session_reads_nothing_but_regular_files(
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("put", IN_PLACE)
 def test_a_session_writes_nothing_but_regular_files(
-    store: Store, name: str, put: Callable[[Path], None]
+    store: SessionStore, name: str, put: Callable[[Path], None]
 ) -> None:
     (store.folder / name).unlink(missing_ok=True)
     put(store.folder / name)
@@ -115,7 +115,7 @@ def test_a_session_writes_nothing_but_regular_files(
 
 @pytest.mark.parametrize("put", IN_PLACE)
 def test_what_was_torn_off_goes_to_a_regular_file(
-    store: Store, put: Callable[[Path], None]
+    store: SessionStore, put: Callable[[Path], None]
 ) -> None:
     (store.folder / "records.jsonl").write_text("{")
     put(store.folder / "records.torn")
@@ -131,9 +131,9 @@ def test_a_run_reads_nothing_but_regular_files(
 ) -> None:
     put(tmp_path / name)
     read = (
-        (lambda: telemetry.read(tmp_path / name, Window(0, 1)))
+        (lambda: telemetry.read_telemetry(tmp_path / name, TimeWindow(0, 1)))
         if name.startswith("telemetry")
-        else (lambda: artifacts.read(tmp_path, TIMED))
+        else (lambda: artifacts.read_artifacts(tmp_path, TIMED))
     )
     assert_refused(read, RunError, name)
 
@@ -143,7 +143,7 @@ def test_counts_are_read_from_nothing_but_regular_files(
     tmp_path: Path, put: Callable[[Path], None]
 ) -> None:
     put(tmp_path / "counts.gz")
-    assert_refused(lambda: Counts.read(tmp_path / "counts.gz"), ParseError, "counts.gz")
+    assert_refused(lambda: LatencyCounts.read(tmp_path / "counts.gz"), ParseError, "counts.gz")
 
 
 @pytest.mark.parametrize("name", ["/dev/null", "/dev/zero"])
@@ -161,20 +161,20 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["session.json", "plan.json"])
 def test_a_file_of_a_session_that_nobody_could_have_written_is_not_read(
-    store: Store, name: str, monkeypatch: pytest.MonkeyPatch
+    store: SessionStore, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = (store.folder / name).stat().st_size
-    monkeypatch.setattr("fwbench.storage.store.WHOLE_LIMIT_BYTES", size)
+    monkeypatch.setattr("fwbench.storage.store.FILE_LIMIT_BYTES", size)
     READERS[name](store)
-    monkeypatch.setattr("fwbench.storage.store.WHOLE_LIMIT_BYTES", size - 1)
+    monkeypatch.setattr("fwbench.storage.store.FILE_LIMIT_BYTES", size - 1)
     with pytest.raises(SessionError, match=rf"{name}.*larger than {size - 1} bytes"):
         READERS[name](store)
 
 
 def test_a_line_that_no_run_could_have_left_is_not_read(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.append(record())
+    store.append_record(record())
     size = (store.folder / "records.jsonl").stat().st_size
     monkeypatch.setattr("fwbench.storage.store.LINE_LIMIT_BYTES", size)
     assert store.records() == [record()]

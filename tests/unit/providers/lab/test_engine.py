@@ -6,7 +6,7 @@ import pytest
 
 from fwbench.errors import LabError
 from fwbench.providers.lab import docker, engine
-from fwbench.provisioning.playbook import HostResult, Played, play
+from fwbench.provisioning.playbook import HostResult, PlayResult, play
 
 
 @pytest.fixture
@@ -14,9 +14,9 @@ def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """The playbooks that were asked for; none is really played."""
     asked: list[str] = []
 
-    def note(name: str, *_: Any, **__: Any) -> Played:
+    def note(name: str, *_: Any, **__: Any) -> PlayResult:
         asked.append(name)
-        return Played(hosts=(HostResult(host="localhost", changed=1),))
+        return PlayResult(hosts=(HostResult(host="localhost", changed=1),))
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(engine, "play", note)
@@ -69,8 +69,8 @@ def test_an_engine_in_which_others_keep_something_stays_and_may_be_removed_later
     answering(monkeypatch, False, True)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     engine.ensure(quiet)
-    kept = HostResult(host="localhost", changed=0, keeps_engine_for=("volume data in /there",))
-    monkeypatch.setattr(engine, "play", lambda *_: Played(hosts=(kept,)))
+    kept = HostResult(host="localhost", changed=0, foreign_engine_data=("volume data in /there",))
+    monkeypatch.setattr(engine, "play", lambda *_: PlayResult(hosts=(kept,)))
     said: list[str] = []
     engine.release(said.append)
     assert said[-1] == "the Docker engine stays: it holds volume data in /there"
@@ -98,4 +98,4 @@ def test_its_inventory_has_this_machine_for_a_playbook(tmp_path: Path) -> None:
         "      ansible.builtin.fail: {msg: '{{ ansible_connection }}'}\n"
     )
     (host,) = play(str(written), engine.HERE, ["localhost"]).hosts
-    assert host.trouble == "Say which connection: local"
+    assert host.error == "Say which connection: local"
