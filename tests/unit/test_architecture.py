@@ -1,0 +1,48 @@
+"""The rules of the house that a program can check."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from repository import ROOT
+
+PACKAGE = ROOT / "fwbench"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_every_path_in_the_architecture_exists() -> None:
+    named = re.findall(r"`([a-z_]+/(?:[a-z0-9_]+/)*(?:[a-z0-9_]+\.py)?|[a-z_]+\.py)`", ARCHITECTURE)
+    assert len(named) > 20
+    for path in named:
+        assert (PACKAGE / path).exists() or (ROOT / path).exists(), path
+
+
+def test_the_architecture_is_read_in_one_go() -> None:
+    assert len(ARCHITECTURE.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("room", sorted(p.parent for p in PACKAGE.glob("*/__init__.py")), ids=str)
+def test_every_room_says_what_it_is_for_and_holds_no_logic(room: Path) -> None:
+    tree = ast.parse((room / "__init__.py").read_text())
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
+
+
+def test_only_three_modules_have_no_room() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {
+        "__init__.py",
+        "errors.py",
+        "paths.py",
+        "plan.py",
+    }
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_is_longer_than_300_lines_and_no_function_than_60(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
