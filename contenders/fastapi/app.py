@@ -1,4 +1,4 @@
-"""The published FastAPI application: JSON from an async view, and JSON like the others."""
+"""The published FastAPI application (an async view), and an endpoint that all contenders share."""
 
 from fastapi import FastAPI
 
@@ -7,11 +7,11 @@ app = FastAPI()
 
 @app.get("/")
 async def hello() -> dict[str, str]:
-    """The published answer."""
+    """Return the published answer."""
     return {"message": "Hello World"}
 
 
 @app.get("/json")
 async def message() -> dict[str, str]:
-    """The answer that all contenders share."""
+    """Return the answer that is the same for all contenders."""
     return {"message": "Hello World"}

@@ -1,8 +1,8 @@
-"""As published, but for what a suite sets."""
+"""The published configuration, except for what a suite sets."""
 
 import os
 
-# uvicorn calls its workers module deprecated, yet it is still there, and it is what was published.
+# uvicorn has deprecated its workers module. The published experiment used it.
 worker_class = "uvicorn.workers.UvicornWorker"
 workers = int(os.environ["FWBENCH_WORKERS"])
 threads = int(os.environ["FWBENCH_THREADS"])

@@ -1,4 +1,4 @@
-"""The published Flask application: a text from a sync view, and JSON like the others."""
+"""The published Flask application (a sync view), and an endpoint that all contenders share."""
 
 import json
 
@@ -9,13 +9,13 @@ app = Flask(__name__)
 
 @app.get("/")
 def hello() -> str:
-    """The published answer."""
+    """Return the published answer."""
     return "Hello, World!"
 
 
 @app.get("/json")
 def message() -> Response:
-    """The answer that all contenders share."""
-    # jsonify ends its answer with a newline, FastAPI does not: all must answer byte for byte alike.
+    """Return the answer that is the same for all contenders."""
+    # Not jsonify, which adds a newline: all contenders must send the same bytes.
     body = json.dumps({"message": "Hello World"}, separators=(",", ":"))
     return Response(body, mimetype="application/json")

@@ -1,4 +1,4 @@
-"""As published, but for what a suite sets."""
+"""The published configuration, except for what a suite sets."""
 
 import os
 
