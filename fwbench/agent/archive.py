@@ -4,7 +4,6 @@ import io
 import zipfile
 from pathlib import Path
 
-NAME = "agent.pyz"
 _PACKAGE = Path(__file__).parent
 _MAIN = """import sys
 
@@ -23,8 +22,3 @@ def archive() -> bytes:
         for source in sorted(_PACKAGE.glob("*.py")):
             files.writestr(f"fwbench/agent/{source.name}", source.read_bytes())
     return packed.getvalue()
-
-
-def command(word: str, *options: str) -> list[str]:
-    """Return the command that executes the archive; for use within the folder where it lies."""
-    return ["python3", "-I", NAME, word, *options]

@@ -13,9 +13,9 @@ from typing import Any
 
 from fwbench.agent import lease, state
 from fwbench.agent.files import give_to_folder_owner, trusted_users
+from fwbench.agent.protocol import SESSION_LABEL, SESSION_PREFIX
 from fwbench.agent.removal import remove, remove_each
 
-LABEL = "fwbench.session"
 ENGINE_TIMEOUT_S = 60
 ENDING_S = 5.0
 REMOVAL_S = 60.0
@@ -113,7 +113,7 @@ def remove_abandoned(
     now, found = time.time(), []
     with os.scandir(place) as entries:
         for entry in entries:
-            if entry.name.startswith(lease.PREFIX) and entry.name not in known:
+            if entry.name.startswith(SESSION_PREFIX) and entry.name not in known:
                 with suppress(OSError):
                     about = entry.stat(follow_symlinks=False)
                     ours = about.st_uid in trusted_users()
@@ -155,7 +155,7 @@ def containers(session: str | None) -> list[str]:
     """The ids of a session's containers, or of all sessions'; none without an engine."""
     if shutil.which("docker") is None:
         return []
-    of = LABEL if session is None else f"{LABEL}={session}"
+    of = SESSION_LABEL if session is None else f"{SESSION_LABEL}={session}"
     done = subprocess.run(
         ["docker", "ps", "--all", "--quiet", "--no-trunc", f"--filter=label={of}"],
         capture_output=True,

@@ -1,183 +1,126 @@
-"""One subcommand for each thing that the driver asks of a host.
+"""Execute one command of the driver.
 
-Each says which options it has and, once it is the one that was asked for, imports what it needs:
-an archive is compiled anew at every start, so modules that do nothing cost most of it.
+Each command imports what it needs when it is called: the archive is compiled anew at every start,
+so modules that a command does not use would cost most of its time.
 """
 
-import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from fwbench.agent import protocol
 from fwbench.agent.files import UntrustedError, check_private, trusted_users, write
-from fwbench.agent.lease import PREFIX
-
-HELD_BY_ANOTHER = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Do what one command line says, and leave the answer in its folder."""
-    parser = argparse.ArgumentParser(prog="agent", description=__doc__)
-    subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
-    for add in (_facts, _begin, _leave, _clean, _ask, _load, _reduce, _stop_load, _settle, _finish):
-        command = subcommands.add_parser(add.__name__.strip("_").replace("_", "-"))
-        command.add_argument("folder", type=Path)
-        command.set_defaults(works_in_it=add is not _leave)
-        add(command)
-    given = parser.parse_args(arguments)
+    """Execute what one command line asks for, and leave the answer in its folder."""
+    command, folder = protocol.parse(arguments)
     os.umask(0o077)
     try:
-        if given.works_in_it:
-            _check(given.folder)
-        given.do(given)
+        if not isinstance(command, protocol.Release):  # whose folder may be another user's
+            _check(folder)
+        _COMMANDS[type(command)](folder, command)
     except (OSError, UntrustedError) as error:
         raise SystemExit(f"{error}") from error
 
 
 def _check(folder: Path) -> None:
-    """See that a session's folder, or a run's in it, is nobody else's."""
-    folders = [folder, *(each for each in folder.parents if each.name.startswith(PREFIX))]
-    for each in folders:
+    """Raise `UntrustedError` if another user could change a session's folder, or a run's in it."""
+    parents = [each for each in folder.parents if each.name.startswith(protocol.SESSION_PREFIX)]
+    for each in [folder, *parents]:
         check_private(each, trusted_users())
 
 
-def _facts(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.facts import facts
+def _facts(folder: Path, command: protocol.Facts) -> None:
+    from fwbench.agent.facts import facts
 
-        write(given.folder / "facts.json", facts(given.to))
-
-    command.add_argument("--to")
-    command.set_defaults(do=do)
+    write(folder / protocol.FACTS, facts(command.to))
 
 
-def _begin(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.cleanup import enter
-        from fwbench.agent.detached import detach
-        from fwbench.agent.watchdog import is_running, run_watchdog
+def _acquire(folder: Path, command: protocol.Acquire) -> None:
+    from fwbench.agent.cleanup import enter
+    from fwbench.agent.detached import detach
+    from fwbench.agent.watchdog import is_running, run_watchdog
 
-        other = enter(given.folder, given.owner, given.for_s, given.run)
-        if other is not None:
-            write(given.folder / "held-by.json", other)
-            raise SystemExit(HELD_BY_ANOTHER)
-        if not is_running(given.folder) and detach():
-            run_watchdog(given.folder)
-
-    command.add_argument("--owner", required=True)
-    command.add_argument("--for", dest="for_s", type=float, required=True)
-    command.add_argument("--run")
-    command.set_defaults(do=do)
+    holder = enter(folder, command.owner, command.for_s, command.run)
+    if holder is not None:
+        write(folder / protocol.HOLDER, holder)
+        raise SystemExit(protocol.HELD_BY_ANOTHER_SESSION)
+    if not is_running(folder) and detach():
+        run_watchdog(folder)
 
 
-def _leave(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent import state
-        from fwbench.agent.cleanup import remove_session
+def _release(folder: Path, _: protocol.Release) -> None:
+    from fwbench.agent import state
+    from fwbench.agent.cleanup import remove_session
 
-        with state.lock():
-            gone = remove_session(given.folder)["folder_removed"]
-        if not gone:
-            raise SystemExit(f"{given.folder} is still there")
-
-    command.set_defaults(do=do)
+    with state.lock():
+        removed = remove_session(folder)["folder_removed"]
+    if not removed:
+        raise SystemExit(f"{folder} is still there")
 
 
-def _clean(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.cleanup import remove_dead_sessions
+def _cleanup(folder: Path, command: protocol.Cleanup) -> None:
+    from fwbench.agent.cleanup import remove_dead_sessions
 
-        write(given.folder / "cleaned.json", remove_dead_sessions(given.folder, force=given.force))
-
-    command.add_argument("--force", action="store_true")
-    command.set_defaults(do=do)
+    write(folder / protocol.CLEANUP, remove_dead_sessions(folder, force=command.force))
 
 
-def _ask(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.http_probe import ask_until_answered
+def _probe(folder: Path, command: protocol.Probe) -> None:
+    from fwbench.agent.http_probe import ask_until_answered
 
-        write(given.folder / "answer.json", ask_until_answered(given.url, given.for_s))
-
-    command.add_argument("--url", required=True)
-    command.add_argument("--for", dest="for_s", type=float, required=True)
-    command.set_defaults(do=do)
+    write(folder / protocol.ANSWER, ask_until_answered(command.url, command.for_s))
 
 
-def _load(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.detached import detach
-        from fwbench.agent.load import load
+def _load(folder: Path, command: protocol.Load) -> None:
+    from fwbench.agent.detached import detach
+    from fwbench.agent.load import load
 
-        if detach():
-            load(
-                given.folder,
-                given.url,
-                given.for_s,
-                given.argv,
-                skip_s=given.window_skip_s,
-                for_s=given.window_for_s,
-                at=given.at,
-                keep_log=given.keep_log,
-            )
-
-    command.add_argument("--url", required=True)
-    command.add_argument("--for", dest="for_s", type=float, required=True)
-    command.add_argument("--skip-s", dest="window_skip_s", type=float)
-    command.add_argument("--for-s", dest="window_for_s", type=float)
-    command.add_argument("--at", type=float)
-    command.add_argument("--keep-log", action="store_true")
-    command.add_argument("argv", nargs=argparse.REMAINDER)
-    command.set_defaults(do=do)
+    if detach():
+        load(folder, command)
 
 
-def _reduce(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.h2load_log import Window
-        from fwbench.agent.reduce import reduce_window
+def _reduce(folder: Path, command: protocol.Reduce) -> None:
+    from fwbench.agent.h2load_log import Window
+    from fwbench.agent.reduce import reduce_window
 
-        window = Window(given.from_us, given.until_us, given.whole)
-        reduce_window(given.folder / "h2load.log", given.folder, window, given.ahead_us)
-
-    command.add_argument("--from-us", type=int, required=True)
-    command.add_argument("--until-us", type=int, required=True)
-    command.add_argument("--whole", action="store_true")
-    command.add_argument("--ahead-us", type=int, default=0)
-    command.set_defaults(do=do)
+    window = Window(command.from_us, command.until_us, command.whole)
+    reduce_window(folder / protocol.REQUEST_LOG, folder, window, command.ahead_us)
 
 
-def _stop_load(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.load import stop_load
+def _stop_load(folder: Path, _: protocol.StopLoad) -> None:
+    from fwbench.agent.load import stop_load
 
-        stop_load(given.folder)
-
-    command.set_defaults(do=do)
+    stop_load(folder)
 
 
-def _settle(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.container import wait_until_idle
-        from fwbench.agent.detached import detach
-        from fwbench.agent.target_sampler import start_sampling
+def _wait_idle(folder: Path, command: protocol.WaitIdle) -> None:
+    from fwbench.agent.container import wait_until_idle
+    from fwbench.agent.detached import detach
+    from fwbench.agent.target_sampler import start_sampling
 
-        settled = wait_until_idle(given.container, given.processes, given.for_s)
-        write(given.folder / "container-before.json", settled)
-        if given.sample_for_s > 0 and detach():
-            start_sampling(given.folder, settled["processes"], given.sample_for_s)
-
-    command.add_argument("--for", dest="for_s", type=float, required=True)
-    command.add_argument("--container", required=True)
-    command.add_argument("--processes", type=int, required=True)
-    command.add_argument("--sample-for", dest="sample_for_s", type=float, default=0.0)
-    command.set_defaults(do=do)
+    state = wait_until_idle(command.container, command.processes, command.for_s)
+    write(folder / protocol.CONTAINER_BEFORE, state)
+    if command.sample_for_s > 0 and detach():
+        start_sampling(folder, state["processes"], command.sample_for_s)
 
 
-def _finish(command: argparse.ArgumentParser) -> None:
-    def do(given: argparse.Namespace) -> None:
-        from fwbench.agent.container import finish
+def _finish(folder: Path, command: protocol.Finish) -> None:
+    from fwbench.agent.container import finish
 
-        finish(given.folder, given.container)
+    finish(folder, command.container)
 
-    command.add_argument("--container", required=True)
-    command.set_defaults(do=do)
+
+_COMMANDS: "dict[type, Callable[[Path, Any], None]]" = {
+    protocol.Facts: _facts,
+    protocol.Acquire: _acquire,
+    protocol.Release: _release,
+    protocol.Cleanup: _cleanup,
+    protocol.Probe: _probe,
+    protocol.Load: _load,
+    protocol.Reduce: _reduce,
+    protocol.StopLoad: _stop_load,
+    protocol.WaitIdle: _wait_idle,
+    protocol.Finish: _finish,
+}

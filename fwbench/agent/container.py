@@ -8,6 +8,7 @@ from typing import Any
 
 from fwbench.agent.cgroup import cgroup_of
 from fwbench.agent.files import create, write
+from fwbench.agent.protocol import CONTAINER_AFTER, CONTAINER_LOG
 from fwbench.agent.target_sampler import stop_sampling
 
 LOG_TAIL_LINES = 500
@@ -63,8 +64,8 @@ def wait_until_idle(container: str, processes: int, for_s: float) -> dict[str, A
 def finish(folder: Path, container: str) -> None:
     """End the sampler, tell the container's last state, keep its log's end, and remove it."""
     stop_sampling(folder)
-    write(folder / "container-after.json", state(container))
-    log = folder / "container.log"
+    write(folder / CONTAINER_AFTER, state(container))
+    log = folder / CONTAINER_LOG
     with create(log) as out:
         subprocess.run(
             ["docker", "logs", f"--tail={LOG_TAIL_LINES}", "--timestamps", container],

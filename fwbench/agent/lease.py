@@ -13,8 +13,8 @@ from typing import Any
 
 from fwbench.agent import state
 from fwbench.agent.files import read, write
+from fwbench.agent.protocol import SESSION_PREFIX
 
-PREFIX = "fwbench-session-"
 LEASE = "lease.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -68,7 +68,7 @@ def sessions() -> list[Path]:
 
 def session_of(folder: Path) -> str:
     """Return the session whose folder it is."""
-    return folder.name[len(PREFIX) :]
+    return folder.name[len(SESSION_PREFIX) :]
 
 
 def _boot_id() -> str:

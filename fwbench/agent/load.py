@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,68 +11,70 @@ from typing import Any
 from fwbench.agent.detached import find_process
 from fwbench.agent.files import write
 from fwbench.agent.http_probe import ask
+from fwbench.agent.protocol import (
+    LOAD_ERRORS,
+    LOAD_EXIT,
+    LOAD_OUTPUT,
+    REQUEST_LOG,
+    TELEMETRY_CLIENT,
+    Load,
+)
 from fwbench.agent.sampler import Sampler, sample_until_ended
 
-LONGEST_WAIT_S = 60.0
+MAX_START_DELAY_S = 60.0
+PID_FILE = "load.pid"
 
 
-def load(
-    folder: Path,
-    url: str,
-    timeout_s: float,
-    argv: Sequence[str],
-    skip_s: float | None = None,
-    for_s: float | None = None,
-    at: float | None = None,
-    keep_log: bool = False,
-) -> None:
-    """Run the load generator, ask for the answer once more, and leave all that came of it.
+def load(folder: Path, command: Load) -> None:
+    """Execute the load generator, request the URL once more, and write all results to `folder`.
 
-    `skip_s` and `for_s` say which rows of the log count, as `reduce_log` has it. `at` is when to
-    start, in epoch seconds of this host; one that is over is now. A log that is kept is not
-    reduced: only its first start and its last end are told, in µs, if it has any.
+    A log that is kept is not reduced: `LOAD_EXIT` has its first start and its last end, in µs.
     """
     # after the fork, so that nobody waits for it
     from fwbench.agent.h2load_log import UnreadableError
     from fwbench.agent.reduce import log_ends, reduce_log
 
     sampler = Sampler()
-    if at is not None:
-        time.sleep(min(max(0.0, at - time.time()), LONGEST_WAIT_S))
+    if command.start_at_s is not None:
+        time.sleep(min(max(0.0, command.start_at_s - time.time()), MAX_START_DELAY_S))
     result: dict[str, Any] = {"exit_status": None, "timed_out": False, "started_at_s": time.time()}
     began = time.monotonic()
-    with (folder / "h2load.out").open("wb") as out, (folder / "h2load.err").open("wb") as err:
+    with (folder / LOAD_OUTPUT).open("wb") as out, (folder / LOAD_ERRORS).open("wb") as err:
         try:
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                command.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
             )
         except OSError as error:
-            result["start_error"] = f"{argv[0]}: {error.strerror}"
+            result["start_error"] = f"{command.argv[0]}: {error.strerror}"
         else:
-            (folder / "load.pid").write_text(str(process.pid))
+            (folder / PID_FILE).write_text(str(process.pid))
             sampler.follow(process.pid)
-            if sample_until_ended(sampler, process, timeout_s):
+            if sample_until_ended(sampler, process, command.time_limit_s):
                 result["exit_status"] = process.returncode
             else:
                 result["timed_out"] = True
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     result["load_s"] = time.monotonic() - began
-    sampler.leave(folder / "telemetry-client.json")
-    result["answer_after"] = ask(url, timeout_s=5)
-    log = folder / "h2load.log"
-    if log.exists() and keep_log:
+    sampler.leave(folder / TELEMETRY_CLIENT)
+    result["answer_after"] = ask(command.url, timeout_s=5)
+    log = folder / REQUEST_LOG
+    if log.exists() and command.keep_log:
         with suppress(OSError, UnreadableError):
             result["first_start_us"], result["last_end_us"] = log_ends(log)
     elif log.exists():
-        reduce_log(log, folder, skip_s, for_s)
+        reduce_log(log, folder, command.skip_s, command.window_s)
         log.unlink()
-    write(folder / "load.json", result)
+    write(folder / LOAD_EXIT, result)
 
 
 def stop_load(folder: Path) -> None:
     """End a load that is still running, after a look whether the pid is really its."""
-    pid = find_process(folder / "load.pid", folder)
+    pid = find_process(folder / PID_FILE, folder)
     if pid is not None:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)

@@ -28,9 +28,8 @@ from typing import IO, Any
 
 from fwbench.agent.files import give_to_folder_owner, write
 from fwbench.agent.h2load_log import Log, Rows, UnreadableError, Window
+from fwbench.agent.protocol import LATENCY_COUNTS, LOG_SUMMARY
 
-COUNTS = "counts.gz"
-SUMMARY = "log.json"
 HEAD = "fwbench-counts 1"
 
 _SECOND_US = 1_000_000
@@ -51,16 +50,18 @@ _TEXTS = _Texts({number: str(number) for number in range(1000)})
 
 
 def reduce_log(
-    log: Path, folder: Path, skip_s: float | None = None, for_s: float | None = None
+    log: Path, folder: Path, skip_s: float | None = None, window_s: float | None = None
 ) -> None:
-    """Leave `counts.gz` and `log.json` of `log` in `folder`; the latter tells of any failure.
+    """Write `LATENCY_COUNTS` and `LOG_SUMMARY` of `log` to `folder`; any error is in the summary.
 
-    With `skip_s` or `for_s`, only rows that start so long after the log's first start, and for so
-    long, are counted; of the others, only how many they are.
+    Only requests that start from `skip_s` seconds after the first one on, within `window_s`, are
+    counted in full. Of all others the summary has the number.
     """
 
     def window(rows: Log) -> Window | None:
-        return None if skip_s is None and for_s is None else _window(rows, skip_s or 0, for_s)
+        if skip_s is None and window_s is None:
+            return None
+        return _window(rows, skip_s or 0, window_s)
 
     _leave(Log(log), folder, window)
 
@@ -89,18 +90,18 @@ def log_ends(log: Path) -> tuple[int | None, int | None]:
 
 
 def _leave(log: Log, folder: Path, window_of: "Callable[[Log], Window | None]") -> None:
-    partial = folder / f"{COUNTS}.{os.getpid()}.partial"
+    partial = folder / f"{LATENCY_COUNTS}.{os.getpid()}.partial"
     try:
         with gzip.open(partial, "wt", 4, encoding="ascii") as counts:
             summary = _reduced(log, counts, window_of(log))
         give_to_folder_owner(partial)
-        partial.rename(folder / COUNTS)
+        partial.rename(folder / LATENCY_COUNTS)
     except UnreadableError as error:
         summary = {"error": str(error)}
     except OSError as error:
         summary = {"error": f"h2load's log could not be reduced: {error.strerror}"}
     partial.unlink(missing_ok=True)
-    write(folder / SUMMARY, summary)
+    write(folder / LOG_SUMMARY, summary)
 
 
 def _reduced(log: Log, counts: IO[str], window: "Window | None") -> dict[str, Any]:

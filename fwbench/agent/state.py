@@ -13,7 +13,7 @@ from pathlib import Path
 from fwbench.agent.files import check_private
 
 ROOT_FOLDER = Path("/run/fwbench")
-WATCHDOG = "warden.pid"
+WATCHDOG = "watchdog.pid"
 SAMPLER = "sampler.pid"
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from fwbench.agent import state
 from fwbench.agent.detached import find_process
 from fwbench.agent.files import write
+from fwbench.agent.protocol import TELEMETRY_TARGET
 
-TELEMETRY = "telemetry-target.json"
 STOPPING_S = 2.0
 
 
@@ -40,7 +40,7 @@ def start_sampling(folder: Path, container: Sequence[dict[str, Any]], for_s: flo
             break
         sampler.sample()
         due = next_due(due)
-    sampler.leave(folder / TELEMETRY)
+    sampler.leave(folder / TELEMETRY_TARGET)
 
 
 def stop_sampling(folder: Path) -> None:
@@ -51,7 +51,7 @@ def stop_sampling(folder: Path) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOPPING_S
-    while not (folder / TELEMETRY).exists() and time.monotonic() < deadline:
+    while not (folder / TELEMETRY_TARGET).exists() and time.monotonic() < deadline:
         time.sleep(0.005)
 
 

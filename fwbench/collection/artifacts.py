@@ -3,38 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from fwbench.agent import protocol
 from fwbench.collection import request_log as logs
 from fwbench.collection import telemetry
 from fwbench.collection.client_results import (
     ClientResult,
     Clocks,
-    Command,
-    Commands,
     LoadExit,
     client_overlap,
     client_results,
     overlap_window,
 )
-from fwbench.collection.files import (
-    ANSWER_BEFORE,
-    CLOCKS,
-    COMMANDS,
-    CONTAINER_AFTER,
-    CONTAINER_BEFORE,
-    CONTAINER_LOG,
-    COUNTS,
-    ERRORS,
-    LOAD,
-    LOG,
-    OUTPUT,
-    TELEMETRY_CLIENT,
-    TELEMETRY_TARGET,
-    client_folder,
-    exists,
-    read_model,
-    read_model_if_present,
-    read_text,
-)
+from fwbench.collection.files import ANSWER_BEFORE, CLOCKS, exists, read_model_if_present, read_text
 from fwbench.collection.histogram import LatencyCounts
 from fwbench.collection.telemetry import TimeWindow, clock_offset
 from fwbench.errors import ParseError
@@ -51,33 +31,6 @@ from fwbench.model.observation import (
     LoadResult,
 )
 from fwbench.model.telemetry import ClockOffset, HostUsage
-
-__all__ = [
-    "ANSWER_BEFORE",
-    "CLOCKS",
-    "COMMANDS",
-    "CONTAINER_AFTER",
-    "CONTAINER_BEFORE",
-    "CONTAINER_LOG",
-    "COUNTS",
-    "ERRORS",
-    "LOAD",
-    "LOG",
-    "OUTPUT",
-    "TELEMETRY_CLIENT",
-    "TELEMETRY_TARGET",
-    "Clocks",
-    "Command",
-    "Commands",
-    "RunArtifacts",
-    "client_folder",
-    "client_results",
-    "overlap_window",
-    "read_artifacts",
-    "read_latency_counts",
-    "read_model",
-    "read_text",
-]
 
 
 class RunArtifacts(Frozen):
@@ -97,7 +50,7 @@ def read_artifacts(folder: Path, load: Load) -> RunArtifacts:
     Output of the load generator that no known version prints gives no figures but the reason;
     `RunError` is raised only for files that fwbench's own agent writes.
     """
-    container = read_model_if_present(ContainerState, folder / CONTAINER_AFTER)
+    container = read_model_if_present(ContainerState, folder / protocol.CONTAINER_AFTER)
     clocks = read_model_if_present(Clocks, folder / CLOCKS)
     every = client_results(folder, load, clocks)
     ends = [part.exit for part in every if part.exit is not None]
@@ -112,13 +65,15 @@ def read_artifacts(folder: Path, load: Load) -> RunArtifacts:
         load_s=max(ended.load_s for ended in ends),
         load=_merged_result(every, results, reduced, load),
         container_after=container,
-        target=_usage(folder / TELEMETRY_TARGET, measured, ahead_s),
+        target=_usage(folder / protocol.TELEMETRY_TARGET, measured, ahead_s),
         clients=tuple(
             side.model_copy(
                 update={
                     "load": result if several else None,
                     "usage": _usage(
-                        part.folder / TELEMETRY_CLIENT, measured, -part.clock_ahead_us / 1e6
+                        part.folder / protocol.TELEMETRY_CLIENT,
+                        measured,
+                        -part.clock_ahead_us / 1e6,
                     ),
                 }
             )
@@ -133,7 +88,10 @@ def read_latency_counts(folder: Path) -> LatencyCounts | None:
 
     Raises `ParseError` for counts that are not whole.
     """
-    found = [LatencyCounts.read(path) for path in sorted(folder.glob(f"client-*/{COUNTS}"))]
+    found = [
+        LatencyCounts.read(path)
+        for path in sorted(folder.glob(f"client-*/{protocol.LATENCY_COUNTS}"))
+    ]
     return LatencyCounts({}).merge(*found) if found else None
 
 
@@ -190,7 +148,7 @@ def _load_result(part: ClientResult, ended: LoadExit) -> tuple[LoadResult, logs.
     unreadable = ended.start_error
     if unreadable is None:
         try:
-            figures = h2load.parse_output(read_text(part.folder / OUTPUT))
+            figures = h2load.parse_output(read_text(part.folder / protocol.LOAD_OUTPUT))
             reduced = logs.read_log(part.folder)
             log = logs.summarise_log(reduced, part.load.expected_interval_us)
         except ParseError as error:
@@ -198,7 +156,7 @@ def _load_result(part: ClientResult, ended: LoadExit) -> tuple[LoadResult, logs.
     result = LoadResult(
         exit_status=ended.exit_status,
         timed_out=ended.timed_out,
-        stderr=read_text(part.folder / ERRORS)[-4000:],
+        stderr=read_text(part.folder / protocol.LOAD_ERRORS)[-4000:],
         summary=figures,
         parse_error=unreadable,
         log=log,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fwbench.agent import protocol
 from fwbench.collection import files
 from fwbench.collection.telemetry import ClockReading
 from fwbench.loadgen import h2load
@@ -88,7 +89,7 @@ def client_results(folder: Path, load: Load, clocks: Clocks | None) -> tuple[Cli
         zip(commands.load, divide_load(load, len(commands.load)), strict=True)
     ):
         mine = folder / files.client_folder(at + 1)
-        ended = files.read_model_if_present(LoadExit, mine / files.LOAD)
+        ended = files.read_model_if_present(LoadExit, mine / protocol.LOAD_EXIT)
         ahead_s = read[at].ahead_s - read[0].ahead_s if at < len(read) else 0.0
         found.append(ClientResult(mine, command.client, share, ended, round(ahead_s * 1e6)))
     return tuple(found)

@@ -10,21 +10,10 @@ from fwbench.errors import RunError
 from fwbench.model.base import Frozen
 from fwbench.storage.regular_files import read_whole
 
+# Written by the driver alone; all other names are the agent's.
 COMMANDS = "commands.json"
 CLOCKS = "clocks.json"
-CONTAINER_BEFORE = "container-before.json"
-CONTAINER_AFTER = "container-after.json"
-CONTAINER_LOG = "container.log"
-TELEMETRY_TARGET = "telemetry-target.json"
-
-# In a folder for each client
 ANSWER_BEFORE = "answer-before.json"
-LOAD = "load.json"
-OUTPUT = "h2load.out"
-ERRORS = "h2load.err"
-COUNTS = "counts.gz"
-LOG = "log.json"
-TELEMETRY_CLIENT = "telemetry-client.json"
 
 LIMIT_BYTES = 16 << 20  # as much as is fetched of one
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from fwbench.collection.files import COUNTS, LOG, exists, read_model_if_present
+from fwbench.agent.protocol import LATENCY_COUNTS, LOG_SUMMARY
+from fwbench.collection.files import exists, read_model_if_present
 from fwbench.collection.histogram import LatencyCounts
 from fwbench.errors import ParseError
 from fwbench.model.base import Frozen
@@ -44,12 +45,18 @@ def read_log(folder: Path) -> ReducedLog:
 
     Raises `ParseError` for one that is broken.
     """
-    told = read_model_if_present(AgentLogSummary, folder / LOG) or AgentLogSummary()
+    told = read_model_if_present(AgentLogSummary, folder / LOG_SUMMARY) or AgentLogSummary()
     if told.error is not None:
         raise ParseError(told.error)
-    counts = LatencyCounts.read(folder / COUNTS) if exists(folder / COUNTS) else LatencyCounts({})
+    counts = (
+        LatencyCounts.read(folder / LATENCY_COUNTS)
+        if exists(folder / LATENCY_COUNTS)
+        else LatencyCounts({})
+    )
     if counts.by_status() != told.rows_by_status:
-        raise ParseError(f"{COUNTS} has {counts.total()} rows, {LOG} tells of {told.rows}")
+        raise ParseError(
+            f"{LATENCY_COUNTS} has {counts.total()} rows, {LOG_SUMMARY} tells of {told.rows}"
+        )
     return ReducedLog(told, counts)
 
 

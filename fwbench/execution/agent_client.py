@@ -1,12 +1,18 @@
 """Asks the agents of a rig's hosts, over connections that may break."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from fwbench.agent import archive
+from fwbench.agent.protocol import (
+    LATENCY_COUNTS,
+    TELEMETRY_CLIENT,
+    TELEMETRY_TARGET,
+    Command,
+    command_line,
+)
 from fwbench.errors import LostError
 from fwbench.execution.rig_context import RigContext
 from fwbench.ssh.remote import FILE_LIMIT_BYTES, Remote
@@ -15,9 +21,9 @@ RECONNECT_TIMEOUT_S = 60.0
 RETRY_INTERVAL_S = 1.0
 # What is large after a load of a day; a host may claim any size.
 SIZE_LIMITS_BYTES = {
-    "counts.gz": 256 << 20,
-    "telemetry-client.json": 64 << 20,
-    "telemetry-target.json": 64 << 20,
+    LATENCY_COUNTS: 256 << 20,
+    TELEMETRY_CLIENT: 64 << 20,
+    TELEMETRY_TARGET: 64 << 20,
 }
 
 T = TypeVar("T")
@@ -39,15 +45,14 @@ class AgentClient:
     def call(
         self,
         host: Remote,
-        command: str,
-        *options: str,
-        argv: Sequence[str] = (),
+        command: Command,
+        *,
         limit_s: float = 30,
         sudo: bool = False,
     ) -> None:
         """Let a host's agent do something, once."""
-        agent = archive.command(command, *options, str(self.folder), *argv)
-        host.check(agent, timeout_s=limit_s, sudo=sudo, within=self.context.folder)
+        argv = command_line(command, self.folder)
+        host.check(argv, timeout_s=limit_s, sudo=sudo, within=self.context.folder)
 
     def retry_until_reachable(self, host: Remote, ask: Callable[[], T], until: float = 0.0) -> T:
         """Ask again and again while the host is lost; what is asked may happen more than once.

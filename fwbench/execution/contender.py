@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 
+from fwbench.agent.protocol import SESSION_LABEL
 from fwbench.errors import NotReadyError, RunError
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.setting import CpuMode, Network, Setting
@@ -37,7 +38,7 @@ def run_argv(
     """
     host = f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
     argv = ["docker", "run", "--detach", "--pull=never", f"--name={name}"]
-    argv += [f"--label=fwbench.session={session}"]
+    argv += [f"--label={SESSION_LABEL}={session}"]
     if setting.network is Network.HOST:
         argv += ["--network=host", f"--env=FWBENCH_BIND={host}"]
     else:

@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from fwbench.collection import artifacts
+from fwbench.agent import protocol
+from fwbench.collection import files
+from fwbench.collection.client_results import Clocks, Command, client_results, overlap_window
 from fwbench.collection.telemetry import ClockReading
 from fwbench.errors import HostError
 from fwbench.execution.agent_client import AgentClient, retry_once, run_parallel
@@ -36,7 +38,7 @@ def time_limit_s(load: Load) -> float:
     return lasts_s + (GRACE_S if load.rate is None else SLOW_SERVER_ALLOWANCE_S)
 
 
-def compare_clocks(agents: AgentClient, into: Path) -> artifacts.Clocks | None:
+def compare_clocks(agents: AgentClient, into: Path) -> Clocks | None:
     """Let each host tell its time, and keep what they say; None where one tells no number."""
     context = agents.context
     times = CLOCK_READINGS if len(context.clients) > 1 else 1
@@ -46,8 +48,8 @@ def compare_clocks(agents: AgentClient, into: Path) -> artifacts.Clocks | None:
         if not told:
             return None
         read.append(min(told, key=lambda reading: reading.round_trip_s))
-    clocks = artifacts.Clocks(target=read[0], clients=tuple(read[1:]))
-    (into / artifacts.CLOCKS).write_text(clocks.model_dump_json() + "\n")
+    clocks = Clocks(target=read[0], clients=tuple(read[1:]))
+    (into / files.CLOCKS).write_text(clocks.model_dump_json() + "\n")
     return clocks
 
 
@@ -85,14 +87,14 @@ class LoadPhase:
     def __init__(self, agents: AgentClient, load: Load, url: str, into: Path) -> None:
         self.agents, self.load, self.url, self.into = agents, load, url, into
         clients = agents.context.clients
-        log = agents.folder / "h2load.log"
+        log = agents.folder / protocol.REQUEST_LOG
         self.shares = tuple(
             _ClientLoad(
                 number,
                 client,
                 share,
                 h2load.argv(share, url, log),
-                into / artifacts.client_folder(number),
+                into / files.client_folder(number),
             )
             for number, (client, share) in enumerate(
                 zip(clients, divide_load(load, len(clients)), strict=True), start=1
@@ -102,13 +104,11 @@ class LoadPhase:
             share.into.mkdir()
 
     @property
-    def commands(self) -> tuple[artifacts.Command, ...]:
+    def commands(self) -> tuple[Command, ...]:
         """What each client is told to do."""
-        return tuple(
-            artifacts.Command(client=s.client.name, argv=tuple(s.argv)) for s in self.shares
-        )
+        return tuple(Command(client=s.client.name, argv=tuple(s.argv)) for s in self.shares)
 
-    def run(self, clocks: artifacts.Clocks | None, leaving: ExitStack) -> None:
+    def run(self, clocks: Clocks | None, leaving: ExitStack) -> None:
         """Start, await, reduce, fetch; `leaving` ends what still runs."""
         for share in self.shares:
             leaving.callback(retry_once, self._stop, share)
@@ -118,7 +118,7 @@ class LoadPhase:
             self._reduce(clocks)
         run_parallel(self._fetch, self.shares)
 
-    def _start(self, clocks: artifacts.Clocks | None) -> None:
+    def _start(self, clocks: Clocks | None) -> None:
         """Start each at once, or several at the same moment, which lies a little ahead."""
         if len(self.shares) == 1:
             self._start_one(self.shares[0], None)
@@ -137,12 +137,18 @@ class LoadPhase:
         run_parallel(lambda share: self._start_one(share, when[share.client.name]), self.shares)
 
     def _start_one(self, share: _ClientLoad, at: float | None) -> None:
-        options = [f"--url={self.url}", f"--for={time_limit_s(share.load)}"]
-        if at is not None:
-            options += [f"--at={at:.6f}", "--keep-log"]
-        elif window := h2load.measured_window_s(share.load):
-            options += [f"--skip-s={window[0]:g}", f"--for-s={window[1]:g}"]
-        self.agents.call(share.client, "load", *options, argv=share.argv)
+        window = h2load.measured_window_s(share.load) if at is None else None
+        skip_s, window_s = window or (None, None)
+        command = protocol.Load(
+            url=self.url,
+            time_limit_s=time_limit_s(share.load),
+            skip_s=skip_s,
+            window_s=window_s,
+            start_at_s=at,
+            keep_log=at is not None,
+            argv=share.argv,
+        )
+        self.agents.call(share.client, command)
 
     def _wait_for_end(self, share: _ClientLoad) -> None:
         """The log is read after the load, at the latest as quickly as it was written."""
@@ -150,29 +156,31 @@ class LoadPhase:
         due = context.clock() + share.duration_s
         deadline = due + time_limit_s(share.load) + GRACE_S
         context.pause(share.duration_s * 0.98)
-        while not self.agents.exists(share.client, artifacts.LOAD, until=due):
+        while not self.agents.exists(share.client, protocol.LOAD_EXIT, until=due):
             if context.clock() > deadline:
-                raise HostError(f"{share.client.name}: the load left no {artifacts.LOAD}")
+                raise HostError(f"{share.client.name}: the load left no {protocol.LOAD_EXIT}")
             context.pause(0.1)
-        self.agents.fetch(share.client, artifacts.LOAD, share.into)
+        self.agents.fetch(share.client, protocol.LOAD_EXIT, share.into)
 
-    def _reduce(self, clocks: artifacts.Clocks | None) -> None:
+    def _reduce(self, clocks: Clocks | None) -> None:
         """Let each of several clients reduce what it logged while all of them loaded."""
-        parts = artifacts.client_results(self.into, self.load, clocks)
-        window = artifacts.overlap_window(parts)
+        parts = client_results(self.into, self.load, clocks)
+        window = overlap_window(parts)
         if window is None:
             return
 
         def reduce(share: _ClientLoad) -> None:
             part = parts[share.number - 1]
-            options = [f"--from-us={window.begin_us}", f"--until-us={window.end_us}"]
-            options.append(f"--ahead-us={part.clock_ahead_us}")
-            if share.load.rate is None:
-                options.append("--whole")
+            command = protocol.Reduce(
+                from_us=window.begin_us,
+                until_us=window.end_us,
+                whole=share.load.rate is None,
+                ahead_us=part.clock_ahead_us,
+            )
             client = share.client
             limit_s = share.duration_s + time_limit_s(share.load)
             self.agents.retry_until_reachable(
-                client, lambda: self.agents.call(client, "reduce", *options, limit_s=limit_s)
+                client, lambda: self.agents.call(client, command, limit_s=limit_s)
             )
 
         run_parallel(
@@ -180,11 +188,11 @@ class LoadPhase:
         )
 
     def _fetch(self, share: _ClientLoad) -> None:
-        for name in (artifacts.OUTPUT, artifacts.ERRORS):
+        for name in (protocol.LOAD_OUTPUT, protocol.LOAD_ERRORS):
             self.agents.fetch(share.client, name, share.into)
-        for name in (artifacts.COUNTS, artifacts.LOG, artifacts.TELEMETRY_CLIENT):
+        for name in (protocol.LATENCY_COUNTS, protocol.LOG_SUMMARY, protocol.TELEMETRY_CLIENT):
             self.agents.fetch_if_there(share.client, name, share.into)
 
     def _stop(self, share: _ClientLoad) -> None:
-        if not (share.into / artifacts.LOAD).exists():
-            self.agents.call(share.client, "stop-load")
+        if not (share.into / protocol.LOAD_EXIT).exists():
+            self.agents.call(share.client, protocol.StopLoad())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fwbench.agent import archive
+from fwbench.agent.protocol import AGENT
 from fwbench.ssh.remote import Remote
 
 POLL_INTERVAL_S = 0.2
@@ -37,7 +37,7 @@ class RigContext:
     @property
     def agent(self) -> PurePosixPath:
         """Where the agent lies on every host."""
-        return self.folder / archive.NAME
+        return self.folder / AGENT
 
     def check_cancelled(self) -> None:
         """Raise `CancelledError` once somebody has asked to stop."""

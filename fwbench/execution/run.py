@@ -11,7 +11,9 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fwbench.collection import artifacts
+from fwbench.agent import protocol
+from fwbench.collection import artifacts, files
+from fwbench.collection.client_results import Commands
 from fwbench.errors import FwbenchError, HostError, LostError, SessionError
 from fwbench.execution import contender as containers
 from fwbench.execution.agent_client import AgentClient, retry_once, run_parallel
@@ -152,8 +154,8 @@ class _Execution:
         """Start, await, load, finish, fetch; `leaving` takes away what each step put there."""
         context = self.context
         loading = LoadPhase(self.agents, self.load, self.url, self.into)
-        commands = artifacts.Commands(contender=tuple(self.start_argv), load=loading.commands)
-        (self.into / artifacts.COMMANDS).write_text(commands.model_dump_json(indent=1) + "\n")
+        commands = Commands(contender=tuple(self.start_argv), load=loading.commands)
+        (self.into / files.COMMANDS).write_text(commands.model_dump_json(indent=1) + "\n")
         for host in context.hosts:
             leaving.callback(retry_once, self._remove_run_folder, host)
             self._acquire_lease(host)
@@ -200,14 +202,14 @@ class _Execution:
         self.answers[1:] = run_parallel(self._ask, others) if others else []
 
     def _ask(self, number: int) -> Answer:
-        client, into = self.context.clients[number], self.into / artifacts.client_folder(number + 1)
-        options = [f"--url={self.url}", f"--for={PROBE_TIMEOUT_S}"]
+        client, into = self.context.clients[number], self.into / files.client_folder(number + 1)
+        command = protocol.Probe(self.url, PROBE_TIMEOUT_S)
         self.agents.retry_until_reachable(
-            client, lambda: self.agents.call(client, "ask", *options, limit_s=4 * PROBE_TIMEOUT_S)
+            client, lambda: self.agents.call(client, command, limit_s=4 * PROBE_TIMEOUT_S)
         )
-        self.agents.fetch(client, "answer.json", into)
-        told = (into / "answer.json").rename(into / artifacts.ANSWER_BEFORE)
-        return artifacts.read_model(Answer, artifacts.read_text(told), told)
+        self.agents.fetch(client, protocol.ANSWER, into)
+        told = (into / protocol.ANSWER).rename(into / files.ANSWER_BEFORE)
+        return files.read_model(Answer, files.read_text(told), told)
 
     def _wait_until_idle(self) -> None:
         """Let the target watch until every worker is up, so that none starts under load."""
@@ -216,17 +218,18 @@ class _Execution:
         left = max(1.0, self.start_timeout_s - spent)
         self.agents.call(
             context.target,
-            "settle",
-            f"--for={left}",
-            f"--container={self.container}",
-            f"--processes={self.contender.expected_processes(self.trial.concurrency.workers)}",
-            f"--sample-for={time_limit_s(self.load) + 2 * GRACE_S:g}",
+            protocol.WaitIdle(
+                container=self.container,
+                processes=self.contender.expected_processes(self.trial.concurrency.workers),
+                for_s=left,
+                sample_for_s=time_limit_s(self.load) + 2 * GRACE_S,
+            ),
             limit_s=left + 15,
             sudo=True,
         )
-        told = self.agents.fetch(context.target, artifacts.CONTAINER_BEFORE, self.into)
-        self.container_before = artifacts.read_model(
-            ContainerState, told, self.into / artifacts.CONTAINER_BEFORE
+        told = self.agents.fetch(context.target, protocol.CONTAINER_BEFORE, self.into)
+        self.container_before = files.read_model(
+            ContainerState, told, self.into / protocol.CONTAINER_BEFORE
         )
         self.ready_s = spent + (self.container_before.idle_wait_s or 0)
         context.check_cancelled()
@@ -235,10 +238,10 @@ class _Execution:
         """Take the container's last state and its log; the agent removes it."""
         target = self.context.target
         self.agents.retry_until_reachable(target, self._finish_on_target)
-        told = self.agents.fetch(target, artifacts.CONTAINER_AFTER, self.into)
-        self.agents.fetch(target, artifacts.CONTAINER_LOG, self.into)
-        self.agents.fetch_if_there(target, artifacts.TELEMETRY_TARGET, self.into)
-        after = artifacts.read_model(ContainerState, told, self.into / artifacts.CONTAINER_AFTER)
+        told = self.agents.fetch(target, protocol.CONTAINER_AFTER, self.into)
+        self.agents.fetch(target, protocol.CONTAINER_LOG, self.into)
+        self.agents.fetch_if_there(target, protocol.TELEMETRY_TARGET, self.into)
+        after = files.read_model(ContainerState, told, self.into / protocol.CONTAINER_AFTER)
         if target.name in self.agents.unreachable_hosts and not after.running:
             raise LostError(
                 f"{target.name}: the container ended while the host was lost: it was started anew,"
@@ -249,17 +252,15 @@ class _Execution:
         """Where the connection broke before, the container may be gone because all is done."""
         target = self.context.target
         try:
-            self.agents.call(
-                target, "finish", f"--container={self.container}", limit_s=60, sudo=True
-            )
+            self.agents.call(target, protocol.Finish(self.container), limit_s=60, sudo=True)
         except LostError:
             raise
         except HostError:
             if target.name not in self.agents.unreachable_hosts or not self.agents.exists(
-                target, artifacts.CONTAINER_LOG
+                target, protocol.CONTAINER_LOG
             ):
                 raise
 
     def _remove(self, target: Remote) -> None:
-        if not (self.into / artifacts.CONTAINER_LOG).exists():
+        if not (self.into / protocol.CONTAINER_LOG).exists():
             containers.remove(target, self.container)

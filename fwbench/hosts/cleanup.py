@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from fwbench.agent.archive import command
+from fwbench.agent.protocol import CLEANUP, Cleanup, command_line
 from fwbench.errors import FwbenchError, HostError
 from fwbench.hosts import lease
 from fwbench.hosts.lease import Lease
@@ -69,11 +69,11 @@ def _run_cleanup(remote: Remote, *, force: bool) -> AgentCleanup:
     folder = lease.session_folder(f"clean-{uuid.uuid4().hex}")
     lease.make_folder(remote, folder)
     try:
-        argv = command("clean", *(["--force"] if force else []), str(folder))
+        argv = command_line(Cleanup(force), folder)
         remote.check(argv, timeout_s=TIMEOUT_S, sudo=True, within=folder)
         with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
-            to = Path(private) / "cleaned.json"
-            remote.get(str(folder / "cleaned.json"), to)
+            to = Path(private) / CLEANUP
+            remote.get(str(folder / CLEANUP), to)
             try:
                 return AgentCleanup.model_validate_json(to.read_bytes())
             except ValidationError as error:

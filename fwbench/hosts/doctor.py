@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
-from fwbench.agent.archive import NAME, archive
+from fwbench.agent.archive import archive
+from fwbench.agent.protocol import AGENT
 from fwbench.errors import FwbenchError, HostError, InventoryError
 from fwbench.hosts import preflight
 from fwbench.model.base import Frozen
@@ -60,7 +61,7 @@ def _facts(remote: Remote, host: Host, to: str | None) -> HostFacts:
     folder = PurePosixPath("/var/tmp") / f"fwbench-doctor-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
     remote.check(["mkdir", "-m", "700", str(folder)])
     try:
-        remote.put(archive(), str(folder / NAME))
+        remote.put(archive(), str(folder / AGENT))
         return preflight.read_facts(remote, host, folder, to)
     finally:
         remote.check(["rm", "-rf", str(folder)])

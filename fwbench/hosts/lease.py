@@ -13,13 +13,21 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fwbench import paths
-from fwbench.agent.archive import NAME, archive, command
+from fwbench.agent.archive import archive
+from fwbench.agent.protocol import (
+    AGENT,
+    HELD_BY_ANOTHER_SESSION,
+    HOLDER,
+    SESSION_PREFIX,
+    Acquire,
+    Release,
+    command_line,
+)
 from fwbench.errors import FwbenchError, HostError, NotReadyError
 from fwbench.ssh.remote import Completed, Remote
 
 ENTRY_LEASE_S = 180.0
 AGENT_TIMEOUT_S = 90.0
-_HELD_BY_ANOTHER_SESSION = 75  # as `fwbench.agent.commands` has it
 
 
 class Lease(BaseModel):
@@ -42,7 +50,7 @@ class Lease(BaseModel):
 
 def session_folder(session: str) -> PurePosixPath:
     """Where a session's files are on each of its hosts, with mode 0700."""
-    return PurePosixPath("/var/tmp") / f"fwbench-session-{session}"  # noqa: S108 - made with 0700
+    return PurePosixPath("/var/tmp") / f"{SESSION_PREFIX}{session}"  # noqa: S108 - made with 0700
 
 
 def owner() -> str:
@@ -60,7 +68,7 @@ def enter(
     """
     make_folder(remote, folder)
     if takeover_from is not None:
-        argv = command("leave", str(takeover_from))
+        argv = command_line(Release(), takeover_from)
         remote.check(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
     acquire(remote, folder, None, ENTRY_LEASE_S)
 
@@ -77,7 +85,7 @@ def make_folder(remote: Remote, folder: PurePosixPath) -> None:
             f"{remote.name}: {folder} cannot be made ({_words(made)}); if it is there already,"
             " another user of that host made it: remove it as root"
         )
-    remote.put(archive(), str(folder / NAME))
+    remote.put(archive(), str(folder / AGENT))
 
 
 def acquire(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float) -> None:
@@ -85,12 +93,9 @@ def acquire(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float
 
     Raises `NotReadyError` where another session has the host.
     """
-    options = [f"--owner={owner()}", f"--for={for_s:g}"]
-    if run is not None:
-        options.append(f"--run={run}")
-    argv = command("begin", *options, str(folder))
+    argv = command_line(Acquire(owner(), for_s, run), folder)
     done = remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
-    if done.exit_status == _HELD_BY_ANOTHER_SESSION:
+    if done.exit_status == HELD_BY_ANOTHER_SESSION:
         raise NotReadyError(
             f"{remote.name}: is in use by {_read_holder(remote, folder).description};"
             " wait for its end, or take it away with `fwbench clean --force`"
@@ -101,7 +106,7 @@ def acquire(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float
 
 def release(remote: Remote, folder: PurePosixPath) -> None:
     """Take the session off a host; from one that cannot be reached its warden does that, later."""
-    argv = command("leave", str(folder))
+    argv = command_line(Release(), folder)
     try:
         if remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder).exit_status:
             remote.check(["rm", "-rf", str(folder)])
@@ -114,7 +119,7 @@ def is_held(remote: Remote, folder: PurePosixPath) -> bool:
 
     Raises `LostError` where the host does not answer.
     """
-    return remote.execute(["test", "-f", NAME], within=folder).exit_status == 0
+    return remote.execute(["test", "-f", AGENT], within=folder).exit_status == 0
 
 
 def _words(done: Completed) -> str:
@@ -123,9 +128,9 @@ def _words(done: Completed) -> str:
 
 def _read_holder(remote: Remote, folder: PurePosixPath) -> Lease:
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
-        to = Path(private) / "held-by.json"
+        to = Path(private) / HOLDER
         try:
-            remote.get(str(folder / "held-by.json"), to)
+            remote.get(str(folder / HOLDER), to)
             return Lease.model_validate_json(to.read_bytes())
         except (HostError, ValidationError):
             return Lease()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from fwbench.agent import archive
+from fwbench.agent.protocol import FACTS, Facts, command_line
 from fwbench.errors import HostError, InventoryError, NotReadyError, ParseError
 from fwbench.loadgen.h2load import parse_version
 from fwbench.model.contender import Contender
@@ -50,12 +50,10 @@ def read_facts(
     before what the machine itself says.
     """
     root = isinstance(host, Target)  # the engine answers root alone
-    path = [] if to is None else [f"--to={to}"]
-    argv = archive.command("facts", *path, str(folder))
-    remote.check(argv, timeout_s=60, sudo=root, within=folder)
+    remote.check(command_line(Facts(to), folder), timeout_s=60, sudo=root, within=folder)
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
-        saved = Path(private) / "facts.json"
-        remote.get(str(folder / "facts.json"), saved)
+        saved = Path(private) / FACTS
+        remote.get(str(folder / FACTS), saved)
         try:
             if saved.stat().st_size > FACTS_LIMIT_BYTES:
                 raise ValueError(f"more than {FACTS_LIMIT_BYTES} bytes")

@@ -8,7 +8,7 @@ import pytest
 from fault_injection import Broken, Oracle, codes
 from oracle_server import quantile
 
-from fwbench.collection import artifacts
+from fwbench.agent import protocol
 from fwbench.model.load import Load
 from fwbench.model.record import Record
 
@@ -71,7 +71,7 @@ def test_percentiles_are_those_of_the_server(
 def told(broken: Broken, record: Record, what: str) -> Counter[int]:
     """How often it was how many µs, as the server says in its container's log."""
     counted: Counter[int] = Counter()
-    for line in (broken.left_by(record) / artifacts.CONTAINER_LOG).read_text().splitlines():
+    for line in (broken.left_by(record) / protocol.CONTAINER_LOG).read_text().splitlines():
         _at, said = line.split(" ", 1)
         for us, often in json.loads(said).get(what, {}).items():
             counted[int(us)] += often

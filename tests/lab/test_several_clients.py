@@ -7,8 +7,9 @@ import pytest
 import yaml
 from lab_program import OF_SHARED_CPUS, SOUND, Lab, Program
 
+from fwbench.agent import protocol
 from fwbench.checks.evaluate import evaluate_run
-from fwbench.collection import artifacts
+from fwbench.collection import artifacts, files
 from fwbench.collection.histogram import LatencyCounts
 from fwbench.model.record import Record
 from fwbench.model.verdict import Level
@@ -87,7 +88,9 @@ def test_the_whole_is_the_sum_of_what_the_clients_counted_in_their_common_time(
         assert seen.load.log.window_s is not None
         assert seen.load.log.window_s <= seen.overlap_s + (1 if record.load.rate else 0)
         folder = store.run_folder(record.run.id)
-        each = [LatencyCounts.read(folder / f"client-{n}" / artifacts.COUNTS) for n in (1, 2)]
+        each = [
+            LatencyCounts.read(folder / f"client-{n}" / protocol.LATENCY_COUNTS) for n in (1, 2)
+        ]
         assert each[0].merge(each[1]).percentiles() == seen.load.log.latency
 
 
@@ -95,7 +98,7 @@ def test_the_load_is_divided(records: tuple[SessionStore, Sequence[Record]]) -> 
     store, executed = records
     for record in executed:
         folder = store.run_folder(record.run.id)
-        first, second = json.loads((folder / artifacts.COMMANDS).read_text())["load"]
+        first, second = json.loads((folder / files.COMMANDS).read_text())["load"]
         assert (first["client"], second["client"]) == ("client-1", "client-2")
         assert "-c3" in first["argv"]
         assert "-c2" in second["argv"]

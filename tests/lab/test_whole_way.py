@@ -7,7 +7,7 @@ import pytest
 from lab_program import OF_SHARED_CPUS, SOUND, Lab, Program
 
 from fwbench.checks.evaluate import evaluate_run
-from fwbench.collection import artifacts
+from fwbench.collection import artifacts, files
 from fwbench.model.record import Record
 from fwbench.model.verdict import Level
 from fwbench.stats.summary import Summary
@@ -120,7 +120,7 @@ def test_every_figure_can_be_checked_from_the_folder(smoke: SessionStore) -> Non
         assert left.container_after == record.observation.container_after
         contender = contenders[record.run.trial.contender]
         assert evaluate_run(record.run, contender, record.observation) == record.verdict
-        commands = json.loads((smoke.run_folder(record.run.id) / artifacts.COMMANDS).read_text())
+        commands = json.loads((smoke.run_folder(record.run.id) / files.COMMANDS).read_text())
         assert "--memory=512m" in commands["contender"]
         assert commands["load"][0]["argv"][0] == "h2load"
 
@@ -148,9 +148,7 @@ def test_published_experiment_gets_no_ratio(program: Program, published: Session
 
 def test_published_experiment_is_loaded_as_published(published: SessionStore) -> None:
     for record in published.records():
-        commands = json.loads(
-            (published.run_folder(record.run.id) / artifacts.COMMANDS).read_text()
-        )
+        commands = json.loads((published.run_folder(record.run.id) / files.COMMANDS).read_text())
         assert commands["load"][0]["argv"][:4] == ["h2load", "--h1", "-n1000", "-c40"]
         assert {"--cpus=1", "--memory=100m"} <= set(commands["contender"])
 
@@ -189,9 +187,7 @@ def test_every_kind_of_load_and_setting_is_executed(every_kind: SessionStore) ->
     for record in records:
         searched = {"rate-not-reached", "loadgen-timeout"} if record.run.step else set()
         assert invalid_codes(record) <= OF_SHARED_CPUS | searched
-        commands = json.loads(
-            (every_kind.run_folder(record.run.id) / artifacts.COMMANDS).read_text()
-        )
+        commands = json.loads((every_kind.run_folder(record.run.id) / files.COMMANDS).read_text())
         words = commands["contender"]
         assert {"--env=FWBENCH_WORKERS=1", "--env=FWBENCH_THREADS=8", "--cpus=0.5"} <= set(words)
         assert ("--network=host" in words) is (record.run.trial.network == "host")

@@ -14,8 +14,32 @@ from typing import Any, NamedTuple, Self
 from builders import SAMPLES, answer, container
 from telemetry_builders import telemetry
 
-from fwbench.agent.archive import NAME
 from fwbench.agent.h2load_log import Window
+from fwbench.agent.protocol import (
+    AGENT,
+    ANSWER,
+    CONTAINER_AFTER,
+    CONTAINER_BEFORE,
+    CONTAINER_LOG,
+    FACTS,
+    HELD_BY_ANOTHER_SESSION,
+    HOLDER,
+    LOAD_ERRORS,
+    LOAD_EXIT,
+    LOAD_OUTPUT,
+    TELEMETRY_CLIENT,
+    TELEMETRY_TARGET,
+    Acquire,
+    Facts,
+    Finish,
+    Load,
+    Probe,
+    Reduce,
+    Release,
+    StopLoad,
+    WaitIdle,
+    parse,
+)
 from fwbench.agent.reduce import log_ends, reduce_log, reduce_window
 from fwbench.errors import HostError, LostError
 from fwbench.model.observation import Answer
@@ -57,7 +81,7 @@ class UnderWay(NamedTuple):
     """A load that a fake host has begun."""
 
     until: float
-    options: Mapping[str, str]
+    request: Load
 
 
 class Clock:
@@ -141,7 +165,7 @@ class FakeHost:
         sudo: bool = False,
         within: PurePosixPath | None = None,
     ) -> Completed:
-        argv = [f"{within}/{word}" if word == NAME else word for word in argv]
+        argv = [f"{within}/{word}" if word == AGENT else word for word in argv]
         self.within.append((shlex.join(argv), within))
         self._hear(shlex.join(argv))
         if within is not None and str(within) not in self.folders:
@@ -230,81 +254,75 @@ class FakeHost:
         return 0, ""
 
     def _agent(self, command: str, rest: list[str], sudo: bool) -> tuple[int, str]:
-        given = {}
-        while rest[0].startswith("--"):
-            key, _, value = rest.pop(0).partition("=")
-            given[key] = value
-        folder = PurePosixPath(rest.pop(0))
-        match command:
-            case "begin":
+        request, path = parse([command, *rest])
+        folder = PurePosixPath(path)
+        match request:
+            case Acquire():
                 assert sudo, "what was left may be root's"
                 if self.held_by is not None:
-                    self._write_json(folder / "held-by.json", self.held_by)
-                    return 75, ""
+                    self._write_json(folder / HOLDER, self.held_by)
+                    return HELD_BY_ANOTHER_SESSION, ""
                 self.containers.clear()
-                if "--run" in given:
-                    self.folders.add(str(folder / given["--run"]))
-            case "leave":
+                if request.run is not None:
+                    self.folders.add(str(folder / request.run))
+            case Release():
                 assert sudo, "what was left may be root's"
                 self.containers.clear()
                 return self._perform(["rm", "-rf", str(folder)], sudo=True)
-            case "facts":
-                self._write_json(folder / "facts.json", self.facts)
-            case "ask":
+            case Facts():
+                self._write_json(folder / FACTS, self.facts)
+            case Probe():
                 given_answer = self.answers[0] if self.answers else answer()
                 if len(self.answers) > 1:
                     self.answers.pop(0)
-                self._write_json(folder / "answer.json", given_answer.model_dump())
-            case "load":
-                assert rest[0] == "h2load", rest
+                self._write_json(folder / ANSWER, given_answer.model_dump())
+            case Load():
+                assert request.argv[0] == "h2load", request
                 takes = float("inf") if self.load_takes_s is None else self.load_takes_s
-                at = float(given.get("--at", 0)) - self.ahead_s
-                self.loads[str(folder)] = UnderWay(max(self.clock(), at) + takes, given)
-            case "reduce":
-                self._reduce(folder, given)
-            case "stop-load":
+                at = (request.start_at_s or 0) - self.ahead_s
+                self.loads[str(folder)] = UnderWay(max(self.clock(), at) + takes, request)
+            case Reduce():
+                window = Window(request.from_us, request.until_us, request.whole)
+                self._leave(folder, left_of(self._logged(), window, request.ahead_us))
+            case StopLoad():
                 self.loads.pop(str(folder), None)
-            case "settle" | "finish" if not sudo or given["--container"] not in self.containers:
+            case WaitIdle() | Finish() if not sudo or request.container not in self.containers:
                 return 1, "no such container, or not root"
-            case "settle":
+            case WaitIdle():
                 state = container(idle_wait_s=0.2, reached_idle=True)
-                self._write_json(folder / "container-before.json", state.model_dump())
-            case "finish":
-                running = given["--container"] not in self.ended
+                self._write_json(folder / CONTAINER_BEFORE, state.model_dump())
+            case Finish():
+                running = request.container not in self.ended
                 state = container(running=running, idle_wait_s=None, reached_idle=None)
-                self._write_json(folder / "container-after.json", state.model_dump())
-                self._write(str(folder / "container.log"), b"booted\n")
+                self._write_json(folder / CONTAINER_AFTER, state.model_dump())
+                self._write(str(folder / CONTAINER_LOG), b"booted\n")
                 if self.samples:
-                    self._write_json(folder / "telemetry-target.json", telemetry())
-                self.containers.discard(given["--container"])
+                    self._write_json(folder / TELEMETRY_TARGET, telemetry())
+                self.containers.discard(request.container)
             case _:
                 raise AssertionError(f"the agent does not know {command}")
         return 0, ""
 
     def _let_loads_end(self) -> None:
-        for name, (until, given) in list(self.loads.items()):
+        for name, (until, request) in list(self.loads.items()):
             if self.clock() >= until:
                 del self.loads[name]
                 folder = PurePosixPath(name)
-                self._write(str(folder / "h2load.out"), self.output.encode())
-                self._write(str(folder / "h2load.err"), b"")
+                self._write(str(folder / LOAD_OUTPUT), self.output.encode())
+                self._write(str(folder / LOAD_ERRORS), b"")
                 if self.samples:
-                    self._write_json(folder / "telemetry-client.json", telemetry())
+                    self._write_json(folder / TELEMETRY_CLIENT, telemetry())
                 ended = {
                     "started_at_s": 1.0,
                     "load_s": 3.5,
                     "answer_after": answer().model_dump(),
                     **self.load_ends,
                 }
-                if "--keep-log" in given:
+                if request.keep_log:
                     ended["first_start_us"], ended["last_end_us"] = ends_of(self._logged())
                 else:
                     self._leave(folder, left_of(self._logged()))
-                self._write_json(folder / "load.json", ended)
-
-    def _reduce(self, folder: PurePosixPath, given: Mapping[str, str]) -> None:
-        window = Window(int(given["--from-us"]), int(given["--until-us"]), "--whole" in given)
-        self._leave(folder, left_of(self._logged(), window, int(given["--ahead-us"])))
+                self._write_json(folder / LOAD_EXIT, ended)
 
     def _logged(self) -> str:
         if self.log is not None:

@@ -21,7 +21,7 @@ from repository import ROOT
 from rich.console import Console
 
 from fwbench.cli import progress
-from fwbench.collection import artifacts
+from fwbench.collection import files
 from fwbench.collection.telemetry import ClockReading
 from fwbench.config.suites import load_contenders, load_suite
 from fwbench.errors import HostError, InventoryError, RunError, SessionError, SuiteError
@@ -504,7 +504,7 @@ def test_a_number_that_could_not_be_kept_is_refused(kind: type[Frozen], number: 
     key = "idle_wait_s" if kind is ContainerState else "host_s"
     lying = json.dumps(json.loads(honest.model_dump_json()) | {key: "x"}).replace('"x"', number)
     with pytest.raises(RunError):
-        artifacts.read_model(kind, lying, Path("x.json"))
+        files.read_model(kind, lying, Path("x.json"))
 
 
 def test_the_log_and_the_processes_of_a_container_are_bounded() -> None:

@@ -17,7 +17,7 @@ from fwbench.agent import cleanup, lease, state
 
 HELD_BY_ANOTHER = 75
 LONG_S = 60.0
-BEGIN = ("--owner=me", f"--for={LONG_S}")
+BEGIN = ("--owner=me", f"--for-s={LONG_S}")
 
 
 class Host:
@@ -34,16 +34,16 @@ class Host:
     def begin(
         self, folder: Path, *, run: str | None = None, for_s: float = LONG_S, owner: str = "me"
     ) -> int:
-        options = [f"--owner={owner}", f"--for={for_s}", *([f"--run={run}"] if run else [])]
-        return self._ask("begin", *options, str(folder))
+        options = [f"--owner={owner}", f"--for-s={for_s}", *([f"--run={run}"] if run else [])]
+        return self._ask("acquire", *options, str(folder))
 
     def leave(self, folder: Path) -> int:
-        return self._ask("leave", str(folder))
+        return self._ask("release", str(folder))
 
     def clean(self, *options: str) -> dict[str, Any]:
         mine = self.folder("clean-1")
-        assert self._ask("clean", *options, str(mine)) == 0
-        told: dict[str, Any] = json.loads((mine / "cleaned.json").read_text())
+        assert self._ask("cleanup", *options, str(mine)) == 0
+        told: dict[str, Any] = json.loads((mine / "cleanup.json").read_text())
         return told
 
     def dead(self, session: str) -> Path:
@@ -78,12 +78,12 @@ def host(tmp_path: Path, kept: Path, agent: Agent) -> Iterator[Host]:
     )
     docker.chmod(0o755)
     yield Host(tmp_path, kept, agent, f"{programs}:{os.environ['PATH']}")
-    for pid in kept.glob("*/warden.pid"):
+    for pid in kept.glob("*/watchdog.pid"):
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def warden_of(folder: Path) -> int:
-    pid_file = state.session_state(folder) / "warden.pid"
+    pid_file = state.session_state(folder) / "watchdog.pid"
     await_file(pid_file)
     return int(pid_file.read_text())
 
@@ -357,11 +357,11 @@ class TestAnotherUserOfTheHost:
         assert (tmp_path / "precious").exists()
         assert not theirs.exists()
 
-    @pytest.mark.parametrize("command", ["begin", "clean"])
+    @pytest.mark.parametrize("command", ["acquire", "cleanup"])
     def test_cannot_offer_a_link_for_a_folder(self, host: Host, command: str) -> None:
         real, mine = host.folder("real"), host.place / "fwbench-session-a"
         mine.symlink_to(real)
-        done = host.ask(command, *(BEGIN if command == "begin" else ()), str(mine))
+        done = host.ask(command, *(BEGIN if command == "acquire" else ()), str(mine))
         assert done.returncode == 1
         assert done.stderr == f"{mine} is no folder; remove it\n"
         assert list(real.iterdir()) == []
@@ -370,7 +370,7 @@ class TestAnotherUserOfTheHost:
     def test_cannot_offer_a_folder_of_his(self, host: Host) -> None:
         his = host.folder("a")
         os.chown(his, 65534, 65534)
-        done = host.ask("begin", *BEGIN, str(his))
+        done = host.ask("acquire", *BEGIN, str(his))
         assert done.returncode == 1
         assert done.stderr.endswith(
             "belongs to user 65534 of this host, not to fwbench; remove it\n"
@@ -390,6 +390,6 @@ class TestAnotherUserOfTheHost:
     def test_may_have_made_the_place_of_leases_which_is_told(self, host: Host) -> None:
         host.kept.mkdir()
         host.kept.chmod(0o777)
-        done = host.ask("begin", *BEGIN, str(host.folder("a")))
+        done = host.ask("acquire", *BEGIN, str(host.folder("a")))
         assert done.returncode == 1
         assert done.stderr == f"{host.kept} has mode 0777 instead of 0700; remove it\n"

@@ -3,20 +3,29 @@ import json
 import os
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_environment import Agent, H2load, Sleeper, await_end, await_file, refused_url
 
 from fwbench.agent import load
+from fwbench.agent.protocol import Load
 
 WRITES_ALL = 'echo figures; echo warning >&2; printf "1\\t200\\t5\\n" >"${1#--log-file=}"; exit 3'
+
+
+def run_load(
+    folder: Path, url: str, time_limit_s: float, argv: Sequence[str], **options: Any
+) -> None:
+    load.load(folder, Load(url, time_limit_s, argv=argv, **options))
 
 
 def test_a_load_leaves_its_output_its_log_and_how_it_ended(
     folder: Path, h2load: H2load, contender: str
 ) -> None:
-    load.load(folder, f"{contender}/echo", 10, h2load(WRITES_ALL, folder))
+    run_load(folder, f"{contender}/echo", 10, h2load(WRITES_ALL, folder))
     assert (folder / "h2load.out").read_text() == "figures\n"
     assert (folder / "h2load.err").read_text() == "warning\n"
     assert gzip.decompress((folder / "counts.gz").read_bytes()) == (
@@ -39,14 +48,14 @@ def test_a_load_leaves_its_output_its_log_and_how_it_ended(
 
 
 def test_a_load_without_a_log_leaves_none(folder: Path, h2load: H2load) -> None:
-    load.load(folder, refused_url(), 10, h2load("exit 0", folder))
+    run_load(folder, refused_url(), 10, h2load("exit 0", folder))
     assert not (folder / "counts.gz").exists()
     assert not (folder / "log.json").exists()
     assert json.loads((folder / "load.json").read_text())["exit_status"] == 0
 
 
 def test_a_contender_that_is_gone_after_the_load_is_seen(folder: Path, h2load: H2load) -> None:
-    load.load(folder, refused_url(), 10, h2load("exit 0", folder))
+    run_load(folder, refused_url(), 10, h2load("exit 0", folder))
     ended = json.loads((folder / "load.json").read_text())
     assert ended["answer_after"]["error"].startswith("ConnectionRefusedError")
 
@@ -56,7 +65,7 @@ def test_a_load_over_its_time_is_killed_with_all_its_processes(
 ) -> None:
     child = folder / "child"
     argv = h2load(f"sleep 60 & echo $! >{child}.new; mv {child}.new {child}; wait", folder)
-    load.load(folder, refused_url(), 0.5, argv)
+    run_load(folder, refused_url(), 0.5, argv)
     ended = json.loads((folder / "load.json").read_text())
     assert (ended["exit_status"], ended["timed_out"]) == (None, True)
     await_end(int(child.read_text()))
@@ -70,7 +79,7 @@ def test_a_load_over_its_time_is_killed_with_all_its_processes(
 def test_a_load_generator_that_cannot_be_started_is_said_to(
     folder: Path, program: str, why: str
 ) -> None:
-    load.load(folder, refused_url(), 10, [program])
+    run_load(folder, refused_url(), 10, [program])
     ended = json.loads((folder / "load.json").read_text())
     assert ended["start_error"] == f"{program}: {why}"
     assert (ended["exit_status"], ended["timed_out"]) == (None, False)
@@ -78,7 +87,7 @@ def test_a_load_generator_that_cannot_be_started_is_said_to(
 
 def test_a_load_begins_when_it_is_to(folder: Path, h2load: H2load) -> None:
     at = time.time() + 0.3
-    load.load(folder, refused_url(), 10, h2load("exit 0", folder), at=at)
+    run_load(folder, refused_url(), 10, h2load("exit 0", folder), start_at_s=at)
     ended = json.loads((folder / "load.json").read_text())
     assert at <= ended["started_at_s"] < at + 0.2
     assert ended["load_s"] < 0.25
@@ -87,7 +96,7 @@ def test_a_load_begins_when_it_is_to(folder: Path, h2load: H2load) -> None:
 @pytest.mark.parametrize("at", [0.0, 1.0])
 def test_a_load_that_comes_too_late_begins_at_once(folder: Path, h2load: H2load, at: float) -> None:
     began = time.monotonic()
-    load.load(folder, refused_url(), 10, h2load("exit 0", folder), at=at)
+    run_load(folder, refused_url(), 10, h2load("exit 0", folder), start_at_s=at)
     assert time.monotonic() - began < 5
 
 
@@ -96,13 +105,13 @@ def test_a_load_waits_for_no_clock_that_went_wrong(
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    load.load(folder, refused_url(), 10, h2load("exit 0", folder), at=time.time() + 10**6)
-    assert max(slept) == load.LONGEST_WAIT_S
+    run_load(folder, refused_url(), 10, h2load("exit 0", folder), start_at_s=time.time() + 10**6)
+    assert max(slept) == load.MAX_START_DELAY_S
 
 
 def test_a_log_that_is_kept_is_not_reduced_but_for_its_ends(folder: Path, h2load: H2load) -> None:
     rows = 'printf "900\\t200\\t5\\n700\\t200\\t400\\n" >"${1#--log-file=}"'
-    load.load(folder, refused_url(), 10, h2load(rows, folder), keep_log=True)
+    run_load(folder, refused_url(), 10, h2load(rows, folder), keep_log=True)
     ended = json.loads((folder / "load.json").read_text())
     assert (ended["first_start_us"], ended["last_end_us"]) == (700, 1100)
     assert (folder / "h2load.log").exists()
@@ -112,7 +121,7 @@ def test_a_log_that_is_kept_is_not_reduced_but_for_its_ends(folder: Path, h2load
 @pytest.mark.parametrize("log", ["", "nonsense\\n"])
 def test_a_kept_log_without_rows_has_no_ends(folder: Path, h2load: H2load, log: str) -> None:
     body = f'printf "{log}" >"${{1#--log-file=}}"'
-    load.load(folder, refused_url(), 10, h2load(body, folder), keep_log=True)
+    run_load(folder, refused_url(), 10, h2load(body, folder), keep_log=True)
     ended = json.loads((folder / "load.json").read_text())
     assert ended.get("first_start_us") is None
     assert ended["exit_status"] == 0
@@ -123,7 +132,9 @@ def test_a_kept_log_is_reduced_to_a_window_of_another_clock(
 ) -> None:
     rows = "".join(f"{start}\\t200\\t5\\n" for start in (1000, 2000, 3000, 4000))
     argv = h2load(f'printf "{rows}" >"${{1#--log-file=}}"', folder)
-    begun = agent("load", f"--url={refused_url()}", "--for=9", "--keep-log", str(folder), *argv)
+    begun = agent(
+        "load", f"--url={refused_url()}", "--time-limit-s=9", "--keep-log", str(folder), *argv
+    )
     assert begun.returncode == 0
     await_file(folder / "load.json")
     window = ["--from-us=1500", "--until-us=3500", "--ahead-us=500", "--whole"]
@@ -145,7 +156,7 @@ def test_the_last_file_to_come_is_the_one_that_is_waited_for(
         there.extend(file.name for file in folder.iterdir())
 
     monkeypatch.setattr(load, "write", look)
-    load.load(folder, refused_url(), 10, h2load(WRITES_ALL, folder))
+    run_load(folder, refused_url(), 10, h2load(WRITES_ALL, folder))
     assert {"h2load.out", "h2load.err", "counts.gz", "log.json"} <= set(there)
 
 
@@ -157,7 +168,7 @@ def test_the_load_that_is_started_over_ssh_goes_on_without_it(
     argv = h2load(
         f"{WRITES_ALL.removesuffix('; exit 3')}; while [ ! -e {go} ]; do sleep 0.01; done", folder
     )
-    begun = agent("load", f"--url={refused_url()}", "--for=30", str(folder), *argv)
+    begun = agent("load", f"--url={refused_url()}", "--time-limit-s=30", str(folder), *argv)
     assert (begun.returncode, begun.stdout, begun.stderr) == (0, "", "")
     await_file(folder / "load.pid")
     assert not (folder / "load.json").exists()
@@ -168,7 +179,7 @@ def test_the_load_that_is_started_over_ssh_goes_on_without_it(
 
 def test_files_of_a_load_are_their_owners_alone(agent: Agent, folder: Path, h2load: H2load) -> None:
     argv = h2load(WRITES_ALL, folder)
-    agent("load", f"--url={refused_url()}", "--for=30", str(folder), *argv)
+    agent("load", f"--url={refused_url()}", "--time-limit-s=30", str(folder), *argv)
     await_file(folder / "load.json")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert modes == dict.fromkeys(

@@ -159,7 +159,7 @@ def test_a_flood_without_a_row_is_refused(text: str) -> None:
     assert summary(text)["error"].startswith("line 1 of h2load's log is no row")
 
 
-@pytest.mark.parametrize("window", [{}, {"skip_s": 1.0, "for_s": 2.0}])
+@pytest.mark.parametrize("window", [{}, {"skip_s": 1.0, "window_s": 2.0}])
 def test_a_log_of_days_is_refused_instead_of_filling_memory(window: dict[str, float]) -> None:
     rows = [(0, 200, 3), (-2 * 86_400_000_000, 200, 3)]
     assert "more than a day" in summary(written(rows), **window)["error"]
@@ -191,17 +191,17 @@ def test_of_a_window_only_the_requests_that_start_in_it_are_counted() -> None:
         (3_000_000, 200, 4),
         (0, 200, 3_500_000),
     ]
-    told = summary(written(rows), skip_s=1, for_s=2)
+    told = summary(written(rows), skip_s=1, window_s=2)
     assert (told["rows"], told["rows_outside_window"]) == (2, 3)
     assert told["rows_by_status"] == {"200": 1, "500": 1}
     assert told["first_start_us"] == START_US + 1_000_000
     assert told["last_end_us"] == START_US + 3_999_999
     assert sum(told["completions_per_100ms"]) == 2
-    assert counts(written(rows), skip_s=1, for_s=2).by_status() == {200: 1, 500: 1}
+    assert counts(written(rows), skip_s=1, window_s=2).by_status() == {200: 1, 500: 1}
 
 
 def test_a_window_without_a_row_is_empty() -> None:
-    told = summary(written([(0, 200, 3)]), skip_s=5, for_s=1)
+    told = summary(written([(0, 200, 3)]), skip_s=5, window_s=1)
     assert (told["rows"], told["rows_outside_window"], told["first_start_us"]) == (0, 1, None)
 
 
@@ -214,7 +214,7 @@ in_order = st.lists(row, min_size=1, max_size=200).map(
     lambda rows: sorted(rows, key=lambda row: row[0] + row[2])
 )
 window = st.just({}) | st.fixed_dictionaries(
-    {}, optional={"skip_s": st.floats(0, 3), "for_s": st.floats(0.1, 4)}
+    {}, optional={"skip_s": st.floats(0, 3), "window_s": st.floats(0.1, 4)}
 )
 
 
@@ -231,7 +231,7 @@ def test_a_reduction_agrees_with_the_plain_way_of_counting(
 
     begin = min(start for start, _, _ in rows)
     since = begin + round(window.get("skip_s", 0) * 1e6)
-    until = since + round(window["for_s"] * 1e6) if "for_s" in window else float("inf")
+    until = since + round(window["window_s"] * 1e6) if "window_s" in window else float("inf")
     inside = [row for row in rows if since <= row[0] < until] if window else rows
     expected: dict[tuple[int, int], Counter[int]] = {}
     for start, status, latency in inside:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from agent_environment import Agent, Docker, Kernel, Sleeper, await_end, await_file
 
-from fwbench.agent.target_sampler import TELEMETRY, start_sampling, stop_sampling
+from fwbench.agent.protocol import TELEMETRY_TARGET
+from fwbench.agent.target_sampler import start_sampling, stop_sampling
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def pid_file(kept: Path, tmp_path: Path) -> Path:
 
 
 def samples(folder: Path) -> int:
-    return len(json.loads((folder / TELEMETRY).read_text())["series"]["time_s"])
+    return len(json.loads((folder / TELEMETRY_TARGET).read_text())["series"]["time_s"])
 
 
 def test_a_sampler_ends_when_its_time_is_over(folder: Path, pid_file: Path) -> None:
@@ -103,15 +104,15 @@ def test_settling_leaves_a_sampler_behind_and_finishing_ends_it(
     """As the driver does it, but for the engine; the container's first process is a real one."""
     docker(Pid=sleeper())
     path = os.environ["PATH"]
-    options = ["--for=1", "--container=c", "--processes=1", "--sample-for=60"]
-    done = agent("settle", *options, str(folder), PATH=path)
+    options = ["--for-s=1", "--container=c", "--processes=1", "--sample-for-s=60"]
+    done = agent("wait-idle", *options, str(folder), PATH=path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (folder / "container-before.json").exists()
     await_file(pid_file)
     pid = int(pid_file.read_text())
     assert os.getsid(pid) != os.getsid(0)
     time.sleep(0.5)
-    assert not (folder / TELEMETRY).exists()
+    assert not (folder / TELEMETRY_TARGET).exists()
     done = agent("finish", "--container=c", str(folder), PATH=path)
     assert (done.returncode, done.stderr) == (0, "")
     await_end(pid)
@@ -125,7 +126,7 @@ def test_settling_leaves_no_sampler_unless_it_is_asked_for(
     kernel({})
     docker(Running=False, Pid=0)
     path = os.environ["PATH"]
-    done = agent("settle", "--for=1", "--container=c", "--processes=1", str(folder), PATH=path)
+    done = agent("wait-idle", "--for-s=1", "--container=c", "--processes=1", str(folder), PATH=path)
     assert done.returncode == 0
     time.sleep(0.3)
     assert not pid_file.exists()

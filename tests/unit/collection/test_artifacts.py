@@ -7,9 +7,10 @@ from builders import COUNTED, SAMPLES, answer, container, reduced
 from fakes import BEGAN_US
 from telemetry_builders import telemetry
 
+from fwbench.agent import protocol
 from fwbench.agent.h2load_log import Window
 from fwbench.agent.reduce import log_ends, reduce_window
-from fwbench.collection import artifacts
+from fwbench.collection import artifacts, files
 from fwbench.collection.histogram import LatencyCounts
 from fwbench.errors import RunError
 from fwbench.model.load import Load
@@ -29,14 +30,14 @@ def folder(tmp_path: Path) -> Path:
     """What a run leaves whose load ended well: 1000 requests and as many rows."""
     command = {"client": "one-client", "argv": ["h2load"]}
     commands = {"contender": ["docker"], "load": [command]}
-    (tmp_path / artifacts.COMMANDS).write_text(json.dumps(commands))
+    (tmp_path / files.COMMANDS).write_text(json.dumps(commands))
     mine = of(tmp_path)
     mine.mkdir()
-    (mine / artifacts.LOAD).write_text(json.dumps(ENDED))
-    (mine / artifacts.OUTPUT).write_text((SAMPLES / "1.52" / "ok-n.out").read_text())
-    (mine / artifacts.ERRORS).write_text("")
+    (mine / protocol.LOAD_EXIT).write_text(json.dumps(ENDED))
+    (mine / protocol.LOAD_OUTPUT).write_text((SAMPLES / "1.52" / "ok-n.out").read_text())
+    (mine / protocol.LOAD_ERRORS).write_text("")
     write_log(tmp_path, "".join(f"{10**15 + n * 1000}\t200\t2000\n" for n in range(1000)))
-    (tmp_path / artifacts.CONTAINER_AFTER).write_text(container().model_dump_json())
+    (tmp_path / protocol.CONTAINER_AFTER).write_text(container().model_dump_json())
     return tmp_path
 
 
@@ -51,7 +52,7 @@ def write_log(folder: Path, text: str) -> None:
 
 
 def change(folder: Path, **changes: Any) -> None:
-    (of(folder) / artifacts.LOAD).write_text(json.dumps(ENDED | changes))
+    (of(folder) / protocol.LOAD_EXIT).write_text(json.dumps(ENDED | changes))
 
 
 def side(left: artifacts.RunArtifacts) -> ClientObservation:
@@ -99,14 +100,14 @@ def test_an_empty_folder_has_nothing(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_load_has_its_container_alone(folder: Path) -> None:
-    (of(folder) / artifacts.LOAD).unlink()
+    (of(folder) / protocol.LOAD_EXIT).unlink()
     assert artifacts.read_artifacts(folder, COUNTED) == artifacts.RunArtifacts(
         container_after=container(), clients=(ClientObservation(host="one-client"),)
     )
 
 
 def test_output_that_no_version_prints_gives_no_figures_but_the_reason(folder: Path) -> None:
-    (of(folder) / artifacts.OUTPUT).write_text("Segmentation fault\n")
+    (of(folder) / protocol.LOAD_OUTPUT).write_text("Segmentation fault\n")
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.summary is None
@@ -123,7 +124,7 @@ def test_a_load_generator_that_could_not_be_started_is_the_reason(folder: Path) 
 
 def test_a_killed_load_generator_has_no_exit_status(folder: Path) -> None:
     change(folder, exit_status=None, timed_out=True)
-    (of(folder) / artifacts.OUTPUT).write_text("")
+    (of(folder) / protocol.LOAD_OUTPUT).write_text("")
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert (load.exit_status, load.timed_out, load.summary) == (None, True, None)
@@ -145,8 +146,8 @@ def test_at_a_fixed_rate_latencies_are_corrected_beside_those_measured(folder: P
 
 
 def test_a_missing_log_has_no_rows(folder: Path) -> None:
-    (of(folder) / artifacts.COUNTS).unlink()
-    (of(folder) / artifacts.LOG).unlink()
+    (of(folder) / protocol.LATENCY_COUNTS).unlink()
+    (of(folder) / protocol.LOG_SUMMARY).unlink()
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is not None
@@ -154,8 +155,8 @@ def test_a_missing_log_has_no_rows(folder: Path) -> None:
 
 
 def test_a_torn_log_gives_no_summary_but_the_reason(folder: Path) -> None:
-    packed = (of(folder) / artifacts.COUNTS).read_bytes()
-    (of(folder) / artifacts.COUNTS).write_bytes(packed[: len(packed) // 2])
+    packed = (of(folder) / protocol.LATENCY_COUNTS).read_bytes()
+    (of(folder) / protocol.LATENCY_COUNTS).write_bytes(packed[: len(packed) // 2])
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
@@ -164,7 +165,7 @@ def test_a_torn_log_gives_no_summary_but_the_reason(folder: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"plain text\n", b"\x1f\x8b\x08\x00garbage of all kinds"])
 def test_a_log_that_is_no_archive_gives_no_summary(folder: Path, content: bytes) -> None:
-    (of(folder) / artifacts.COUNTS).write_bytes(content)
+    (of(folder) / protocol.LATENCY_COUNTS).write_bytes(content)
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
@@ -172,7 +173,7 @@ def test_a_log_that_is_no_archive_gives_no_summary(folder: Path, content: bytes)
 
 
 def test_a_log_that_the_agent_could_not_read_gives_no_summary_but_the_reason(folder: Path) -> None:
-    (of(folder) / artifacts.COUNTS).unlink()
+    (of(folder) / protocol.LATENCY_COUNTS).unlink()
     write_log(folder, "nonsense\n1\t200\t5\n")
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
@@ -181,9 +182,9 @@ def test_a_log_that_the_agent_could_not_read_gives_no_summary_but_the_reason(fol
 
 
 def test_counts_and_log_that_disagree_are_not_believed(folder: Path) -> None:
-    counts = (of(folder) / artifacts.COUNTS).read_bytes()
+    counts = (of(folder) / protocol.LATENCY_COUNTS).read_bytes()
     write_log(folder, "1000\t200\t5\n")
-    (of(folder) / artifacts.COUNTS).write_bytes(counts)
+    (of(folder) / protocol.LATENCY_COUNTS).write_bytes(counts)
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
@@ -192,13 +193,13 @@ def test_counts_and_log_that_disagree_are_not_believed(folder: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"7", b'{"rows": -1}', b'{"surprise": 1}'])
 def test_a_log_file_that_the_agent_never_writes_is_an_error(folder: Path, content: bytes) -> None:
-    (of(folder) / artifacts.LOG).write_bytes(content)
-    with pytest.raises(RunError, match=str(of(folder) / artifacts.LOG)):
+    (of(folder) / protocol.LOG_SUMMARY).write_bytes(content)
+    with pytest.raises(RunError, match=str(of(folder) / protocol.LOG_SUMMARY)):
         artifacts.read_artifacts(folder, COUNTED)
 
 
 def test_only_the_end_of_a_flood_of_errors_is_kept(folder: Path) -> None:
-    (of(folder) / artifacts.ERRORS).write_text("x" * 100_000 + "end")
+    (of(folder) / protocol.LOAD_ERRORS).write_text("x" * 100_000 + "end")
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert len(load.stderr) == 4000
@@ -206,7 +207,7 @@ def test_only_the_end_of_a_flood_of_errors_is_kept(folder: Path) -> None:
 
 
 def test_bytes_that_are_no_text_are_shown(folder: Path) -> None:
-    (of(folder) / artifacts.ERRORS).write_bytes(b"\xff!")
+    (of(folder) / protocol.LOAD_ERRORS).write_bytes(b"\xff!")
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.stderr == "\\xff!"
@@ -217,8 +218,8 @@ def test_bytes_that_are_no_text_are_shown(folder: Path) -> None:
     [b"", b"{", b"[]", b"7", b"{}", b"\xff", json.dumps(ENDED | {"answer_after": 7}).encode()],
 )
 def test_a_load_file_that_the_agent_never_writes_is_an_error(folder: Path, content: bytes) -> None:
-    (of(folder) / artifacts.LOAD).write_bytes(content)
-    with pytest.raises(RunError, match=str(of(folder) / artifacts.LOAD)):
+    (of(folder) / protocol.LOAD_EXIT).write_bytes(content)
+    with pytest.raises(RunError, match=str(of(folder) / protocol.LOAD_EXIT)):
         artifacts.read_artifacts(folder, COUNTED)
 
 
@@ -226,20 +227,18 @@ def test_a_load_file_that_the_agent_never_writes_is_an_error(folder: Path, conte
 def test_a_container_file_that_the_agent_never_writes_is_an_error(
     folder: Path, content: bytes
 ) -> None:
-    (folder / artifacts.CONTAINER_AFTER).write_bytes(content)
-    with pytest.raises(RunError, match=str(folder / artifacts.CONTAINER_AFTER)):
+    (folder / protocol.CONTAINER_AFTER).write_bytes(content)
+    with pytest.raises(RunError, match=str(folder / protocol.CONTAINER_AFTER)):
         artifacts.read_artifacts(folder, COUNTED)
 
 
 def test_a_model_is_read_from_its_text() -> None:
-    assert artifacts.read_model(Answer, '{"status": 200}', Path("answer.json")) == Answer(
-        status=200
-    )
+    assert files.read_model(Answer, '{"status": 200}', Path("answer.json")) == Answer(status=200)
 
 
 def test_a_text_that_is_no_model_is_an_error_that_names_the_file() -> None:
     with pytest.raises(RunError, match=r"answer\.json: not what the agent writes"):
-        artifacts.read_model(Answer, '{"surprise": 1}', Path("answer.json"))
+        files.read_model(Answer, '{"surprise": 1}', Path("answer.json"))
 
 
 # Telemetry
@@ -247,11 +246,11 @@ def test_a_text_that_is_no_model_is_an_error_that_names_the_file() -> None:
 
 def leave_telemetry(folder: Path, *, ahead_s: float = 0.0) -> None:
     """Both hosts' samples from 1000 s to 1005 s of the client's clock, which may be ahead."""
-    (of(folder) / artifacts.TELEMETRY_CLIENT).write_text(json.dumps(telemetry()))
-    (folder / artifacts.TELEMETRY_TARGET).write_text(json.dumps(telemetry(began_s=1000 - ahead_s)))
+    (of(folder) / protocol.TELEMETRY_CLIENT).write_text(json.dumps(telemetry()))
+    (folder / protocol.TELEMETRY_TARGET).write_text(json.dumps(telemetry(began_s=1000 - ahead_s)))
     target = {"asked_s": 10.0, "host_s": 1000.01 - ahead_s, "answered_s": 10.02}
     client = {"asked_s": 11.0, "host_s": 1001.01, "answered_s": 11.02}
-    (folder / artifacts.CLOCKS).write_text(json.dumps({"target": target, "clients": [client]}))
+    (folder / files.CLOCKS).write_text(json.dumps({"target": target, "clients": [client]}))
     change(folder, started_at_s=1000.1, load_s=4.5)
 
 
@@ -284,7 +283,7 @@ def test_what_came_before_the_measured_part_does_not_count(folder: Path) -> None
     told = telemetry()
     for row in range(3, 26):
         told["series"]["host_cpu_ns"][row] += 10**9  # a second of CPU in the warm-up
-    (of(folder) / artifacts.TELEMETRY_CLIENT).write_text(json.dumps(told))
+    (of(folder) / protocol.TELEMETRY_CLIENT).write_text(json.dumps(told))
     client = side(
         artifacts.read_artifacts(folder, Load(connections=10, warm_up_s=2, duration_s=2))
     ).usage
@@ -303,7 +302,7 @@ def test_the_targets_samples_are_found_by_its_own_clock(folder: Path) -> None:
 
 def test_telemetry_that_the_agent_does_not_write_is_an_error(folder: Path) -> None:
     leave_telemetry(folder)
-    (folder / artifacts.TELEMETRY_TARGET).write_text("{}")
+    (folder / protocol.TELEMETRY_TARGET).write_text("{}")
     with pytest.raises(RunError, match=r"telemetry-target\.json"):
         artifacts.read_artifacts(folder, COUNTED)
 
@@ -313,7 +312,7 @@ def test_telemetry_that_the_agent_does_not_write_is_an_error(folder: Path) -> No
 
 def part(folder: Path, number: int, log: str, window: Window, ahead_us: int = 0) -> None:
     """What a client leaves that logged so, of which a window of the first one's clock counts."""
-    mine = folder / artifacts.client_folder(number)
+    mine = folder / files.client_folder(number)
     mine.mkdir()
     place = folder / "h2load.log"
     place.write_text(log)
@@ -321,9 +320,9 @@ def part(folder: Path, number: int, log: str, window: Window, ahead_us: int = 0)
     first_us, last_us = log_ends(place)
     place.unlink()
     told = ENDED | {"first_start_us": first_us, "last_end_us": last_us, "load_s": 4.0 + number}
-    (mine / artifacts.LOAD).write_text(json.dumps(told))
-    (mine / artifacts.OUTPUT).write_text((SAMPLES / "1.52" / "ok-n.out").read_text())
-    (mine / artifacts.ERRORS).write_text("")
+    (mine / protocol.LOAD_EXIT).write_text(json.dumps(told))
+    (mine / protocol.LOAD_OUTPUT).write_text((SAMPLES / "1.52" / "ok-n.out").read_text())
+    (mine / protocol.LOAD_ERRORS).write_text("")
 
 
 def clock(ahead_s: float, trip_s: float = 0.0) -> dict[str, float]:
@@ -332,10 +331,8 @@ def clock(ahead_s: float, trip_s: float = 0.0) -> dict[str, float]:
 
 def several(folder: Path, clients: int, clocks: list[dict[str, float]]) -> None:
     commands = [{"client": f"c{number}", "argv": ["h2load"]} for number in range(clients)]
-    (folder / artifacts.COMMANDS).write_text(
-        json.dumps({"contender": ["docker"], "load": commands})
-    )
-    (folder / artifacts.CLOCKS).write_text(json.dumps({"target": clock(0), "clients": clocks}))
+    (folder / files.COMMANDS).write_text(json.dumps({"contender": ["docker"], "load": commands}))
+    (folder / files.CLOCKS).write_text(json.dumps({"target": clock(0), "clients": clocks}))
 
 
 def rows(*starts_and_latencies: tuple[int, int], status: int = 200, ahead_us: int = 0) -> str:
@@ -391,7 +388,7 @@ def test_each_clients_samples_are_found_by_its_own_clock(tmp_path: Path) -> None
     part(tmp_path, 2, late, ALL, ahead_us=600_000_000)
     for number, began_s in ((1, 1000.0), (2, 1600.0)):
         told = telemetry(began_s=began_s)
-        (tmp_path / artifacts.client_folder(number) / artifacts.TELEMETRY_CLIENT).write_text(
+        (tmp_path / files.client_folder(number) / protocol.TELEMETRY_CLIENT).write_text(
             json.dumps(told)
         )
     left = artifacts.read_artifacts(tmp_path, TIMED)
@@ -414,10 +411,10 @@ def test_the_worst_of_the_clients_is_how_the_load_ended(tmp_path: Path) -> None:
     several(tmp_path, 2, [clock(0), clock(0)])
     for number in (1, 2):
         part(tmp_path, number, rows((0, 100), (900_000, 300)), ALL)
-    (tmp_path / "client-2" / artifacts.LOAD).write_text(
+    (tmp_path / "client-2" / protocol.LOAD_EXIT).write_text(
         json.dumps(ENDED | {"exit_status": None, "timed_out": True})
     )
-    (tmp_path / "client-2" / artifacts.OUTPUT).write_text("")
+    (tmp_path / "client-2" / protocol.LOAD_OUTPUT).write_text("")
     load = artifacts.read_artifacts(tmp_path, TIMED).load
     assert load is not None
     assert (load.exit_status, load.timed_out, load.summary, load.log) == (None, True, None, None)
@@ -461,5 +458,5 @@ def test_a_folder_without_counts_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("clients", ["../../etc", "/etc", ".", "a\x00b"])
 def test_a_clients_name_is_no_path(folder: Path, clients: str) -> None:
     told = {"contender": [], "load": [{"client": clients, "argv": []}]}
-    (folder / artifacts.COMMANDS).write_text(json.dumps(told))
+    (folder / files.COMMANDS).write_text(json.dumps(told))
     assert side(artifacts.read_artifacts(folder, COUNTED)).host == clients

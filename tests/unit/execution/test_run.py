@@ -6,8 +6,9 @@ import pytest
 from builders import COUNTED, FLASK, SAMPLES, TIMED, answer, container, run
 from fakes import BEGAN_US, NO_ANSWER, Clock, FakeHost, log_of
 
+from fwbench.agent import protocol
 from fwbench.checks.evaluate import evaluate_run
-from fwbench.collection import artifacts
+from fwbench.collection import artifacts, files
 from fwbench.errors import SessionError
 from fwbench.execution.agent_client import RECONNECT_TIMEOUT_S
 from fwbench.execution.load_phase import time_limit_s
@@ -114,7 +115,7 @@ def test_phases_tell_the_application_and_the_load_apart(tmp_path: Path) -> None:
     def take_time(_: FakeHost, what: str) -> None:
         if "docker run" in what:
             world.clock.sleep(0.5)
-        elif " ask " in what:
+        elif " probe " in what:
             world.clock.sleep(1.3)
 
     world = World(tmp_path, take_time)
@@ -130,16 +131,16 @@ def test_a_good_run_takes_its_steps_in_order(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.execute()
     assert steps(world) == [
-        "target begin",
-        "client begin",
+        "target acquire",
+        "client acquire",
         "target sh",
         "target get clock",
         "client sh",
         "client get clock",
         "target docker run",
-        "client ask",
+        "client probe",
         "client get answer.json",
-        "target settle",
+        "target wait-idle",
         "target get container-before.json",
         "client load",
         "client exists load.json",
@@ -166,21 +167,21 @@ def test_a_good_run_leaves_its_raw_files_and_hosts_that_are_clean(tmp_path: Path
     world = World(tmp_path)
     world.execute()
     of_the_run = [
-        artifacts.COMMANDS,
-        artifacts.CLOCKS,
-        artifacts.CONTAINER_BEFORE,
-        artifacts.CONTAINER_AFTER,
-        artifacts.CONTAINER_LOG,
-        artifacts.TELEMETRY_TARGET,
+        files.COMMANDS,
+        files.CLOCKS,
+        protocol.CONTAINER_BEFORE,
+        protocol.CONTAINER_AFTER,
+        protocol.CONTAINER_LOG,
+        protocol.TELEMETRY_TARGET,
     ]
     of_the_client = [
-        artifacts.ANSWER_BEFORE,
-        artifacts.LOAD,
-        artifacts.OUTPUT,
-        artifacts.ERRORS,
-        artifacts.COUNTS,
-        artifacts.LOG,
-        artifacts.TELEMETRY_CLIENT,
+        files.ANSWER_BEFORE,
+        protocol.LOAD_EXIT,
+        protocol.LOAD_OUTPUT,
+        protocol.LOAD_ERRORS,
+        protocol.LATENCY_COUNTS,
+        protocol.LOG_SUMMARY,
+        protocol.TELEMETRY_CLIENT,
     ]
     assert {str(path.relative_to(world.into)) for path in world.into.rglob("*.*")} == {
         *of_the_run,
@@ -201,7 +202,7 @@ def test_each_command_that_uses_the_sessions_folder_first_enters_it(tmp_path: Pa
 def test_the_commands_are_kept_as_they_were_given(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.execute()
-    commands = json.loads((world.into / artifacts.COMMANDS).read_text())
+    commands = json.loads((world.into / files.COMMANDS).read_text())
     assert commands["contender"][:2] == ["docker", "run"]
     assert commands["contender"][-1] == "sha256:0"
     (load,) = commands["load"]
@@ -232,7 +233,7 @@ def test_nothing_is_asked_of_the_hosts_while_a_timed_load_runs(tmp_path: Path) -
 
 def test_a_contender_that_never_answers_gets_no_load(tmp_path: Path) -> None:
     def take_time(_: FakeHost, what: str) -> None:
-        if " ask " in what:
+        if " probe " in what:
             world.clock.sleep(2)
 
     world = World(tmp_path, take_time)
@@ -245,7 +246,7 @@ def test_a_contender_that_never_answers_gets_no_load(tmp_path: Path) -> None:
     assert not [call for call in world.calls if " load " in call or "stop-load" in call]
     assert START_TIMEOUT_S < (seen.phases.ready_s or 0) <= START_TIMEOUT_S + 4
     assert seen.container_after is not None
-    assert (world.into / artifacts.CONTAINER_LOG).exists()
+    assert (world.into / protocol.CONTAINER_LOG).exists()
     world.assert_clean()
     assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "invalid"
 
@@ -260,7 +261,7 @@ def test_a_contender_that_answers_late_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_contender_that_has_ended_is_asked_no_more(tmp_path: Path) -> None:
     def take_time(_: FakeHost, what: str) -> None:
-        if " ask " in what:
+        if " probe " in what:
             world.clock.sleep(2)
             if world.clock.now - began > 5:
                 world.target.ended |= world.target.containers
@@ -269,9 +270,9 @@ def test_a_contender_that_has_ended_is_asked_no_more(tmp_path: Path) -> None:
     world.client.answers = [NO_ANSWER]
     began = world.clock.now
     seen = world.execute()
-    assert steps(world).count("client ask") == 3
+    assert steps(world).count("client probe") == 3
     assert (side(seen).answer_before, seen.load, seen.failure) == (NO_ANSWER, None, None)
-    assert (world.into / artifacts.CONTAINER_LOG).exists()
+    assert (world.into / protocol.CONTAINER_LOG).exists()
     world.assert_clean()
 
 
@@ -354,7 +355,7 @@ def lose(world: World, nth: int) -> OnCall:
 
 
 # These happen once, whether or not anybody hears that they did.
-ONCE = ("begin", "sh", "docker run", "settle", "load")
+ONCE = ("acquire", "sh", "docker run", "wait-idle", "load")
 
 
 @pytest.mark.parametrize("nth", range(1, LAST_CALL + 1))
@@ -563,10 +564,10 @@ def test_a_cancelled_load_is_stopped_long_before_its_end(tmp_path: Path) -> None
 
 def test_a_wait_for_an_answer_can_be_cancelled(tmp_path: Path) -> None:
     def cancel(_: FakeHost, what: str) -> None:
-        world.cancelled = world.cancelled or (" ask " in what and asked_before())
+        world.cancelled = world.cancelled or (" probe " in what and asked_before())
 
     def asked_before() -> bool:
-        return sum(" ask " in call for call in world.calls) > 1
+        return sum(" probe " in call for call in world.calls) > 1
 
     world = World(tmp_path, cancel)
     world.client.answers = [NO_ANSWER]
@@ -600,7 +601,7 @@ def test_the_agent_is_told_the_limit(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.client.load_takes_s = TIMED.nominal_duration_s
     world.execute(TIMED)
-    assert [call for call in world.calls if " load " in call and "--for=34.0" in call]
+    assert [call for call in world.calls if " load " in call and "--time-limit-s=34.0" in call]
 
 
 @pytest.mark.parametrize(("load", "lasts_s"), [(TIMED, 34 + 4), (COUNTED, 120)])
@@ -610,10 +611,10 @@ def test_the_lease_of_a_run_is_over_a_few_minutes_after_it(
     world = World(tmp_path)
     world.client.load_takes_s = load.nominal_duration_s
     world.execute(load)
-    begun = [call for call in world.calls if " begin " in call]
+    begun = [call for call in world.calls if " acquire " in call]
     assert len(begun) == 2
     for call in begun:
-        assert f"--for={2 * START_TIMEOUT_S + lasts_s + 180:g}" in call.split()
+        assert f"--for-s={2 * START_TIMEOUT_S + lasts_s + 180}" in call.split()
 
 
 class Huge(bytes):
@@ -698,8 +699,8 @@ def test_a_clock_that_cannot_be_read_is_no_failure(tmp_path: Path) -> None:
 def test_the_sampler_is_given_an_end_of_its_own(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.execute(TIMED)
-    settle = next(call for call in world.calls if " settle " in call)
-    assert f"--sample-for={time_limit_s(TIMED) + 60:g}" in settle
+    settle = next(call for call in world.calls if " wait-idle " in call)
+    assert f"--sample-for-s={time_limit_s(TIMED) + 60}" in settle
 
 
 # Several clients
@@ -728,11 +729,11 @@ def test_clients_share_one_load_and_their_counts_are_added(tmp_path: Path) -> No
     assert sum(second.completions for second in seen.load.log.per_second) == 2000
     assert seen.load.log.completions_per_100ms == (196, *[200] * 9, 4)
     assert seen.load.summary.requests_done == 2000
-    commands = json.loads((world.into / artifacts.COMMANDS).read_text())["load"]
+    commands = json.loads((world.into / files.COMMANDS).read_text())["load"]
     assert [command["client"] for command in commands] == list(PAIR)
     assert all("-c5" in command["argv"] for command in commands)
-    assert (world.into / "client-1" / artifacts.LOAD).exists()
-    assert (world.into / "client-2" / artifacts.LOAD).exists()
+    assert (world.into / "client-1" / protocol.LOAD_EXIT).exists()
+    assert (world.into / "client-2" / protocol.LOAD_EXIT).exists()
     assert list(tmp_path.rglob("*strange*")) == []
     world.assert_clean()
 
@@ -763,7 +764,7 @@ def test_clients_start_at_the_same_moment_each_by_its_own_clock(tmp_path: Path) 
     words = [call.split() for call in world.calls if " load " in call]
     at = {call[0].rstrip(":"): call for call in words}
     times = [
-        float(next(word for word in at[name.split()[0]] if word.startswith("--at="))[5:])
+        float(next(word for word in at[name.split()[0]] if word.startswith("--start-at-s="))[13:])
         for name in PAIR
     ]
     assert times[1] - times[0] == pytest.approx(740)
@@ -861,7 +862,7 @@ def test_any_broken_connection_of_several_clients_costs_time_or_the_run(tmp_path
     assert outcomes == {False, True}
 
 
-@pytest.mark.parametrize("what", [" reduce ", "exists ", "get ", " ask ", " finish "])
+@pytest.mark.parametrize("what", [" reduce ", "exists ", "get ", " probe ", " finish "])
 def test_what_several_clients_can_be_asked_again_costs_time_alone(
     tmp_path: Path, what: str
 ) -> None:

@@ -311,7 +311,7 @@ def test_a_rig_may_clean_up_before_its_hosts_are_left(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         world.run()
     asked = world.hosts["b-client"].asked
-    left = next(n for n, what in enumerate(asked) if " leave " in what)
+    left = next(n for n, what in enumerate(asked) if " release " in what)
     assert left == len(asked) - 1, "something was asked of a host after it was left"
     of_b = [each for each in world.store.records() if each.run.rig == "b"]
     assert len(of_b) < 4, "the other rig went on"
@@ -362,7 +362,7 @@ def test_a_record_that_cannot_be_written_ends_the_session(
 
 def test_a_host_that_is_lost_at_the_end_does_not_spoil_the_session(tmp_path: Path) -> None:
     def lose(host: FakeHost, what: str) -> None:
-        host.lost = " leave " in what
+        host.lost = " release " in what
 
     world = World(tmp_path, on_call=lose)
     assert len(world.run().records()) == 4
@@ -494,7 +494,7 @@ def test_the_rest_of_a_session_in_a_changed_world_is_a_new_session(tmp_path: Pat
     assert executed == list(world.store.plan().runs)
     for host in world.hosts.values():  # whose lease may run still
         assert any(
-            what.endswith(f"leave /var/tmp/fwbench-session-{world.store.folder.name}")
+            what.endswith(f"release /var/tmp/fwbench-session-{world.store.folder.name}")
             for what in host.asked
         )
 
