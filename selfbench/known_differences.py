@@ -19,14 +19,15 @@ from statistics import fmean
 from fwbench import paths
 from fwbench.cli.progress import SessionProgress
 from fwbench.config.suites import load_contenders
-from fwbench.execution.session import Session
+from fwbench.execution.session import Session, SessionOptions
 from fwbench.inventory.rigs import rigs
 from fwbench.model.contender import Contender
 from fwbench.model.host import Rig
 from fwbench.model.load import Load
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record
 from fwbench.model.setting import Limits
-from fwbench.model.suite import Preset, Suite
+from fwbench.model.suite import Suite
 from fwbench.providers.lab.hosts import Lab
 from fwbench.provisioning.playbook import list_inventory
 from fwbench.ssh.remote import SshRemote
@@ -97,7 +98,7 @@ def executed(rig: Rig, contenders: dict[str, Contender], blocks: int, place: Pat
         blocks=blocks,
     )
     with SessionProgress() as watcher:
-        return Session.new(suite, contenders, [rig], place, watcher).run()
+        return Session.new(suite, contenders, [rig], place, SessionOptions(watcher)).run()
 
 
 def called(store: SessionStore, records: Sequence[Record], first: int) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import click
 
 from fwbench.cli.options import inventory_option, keep_going_option, rigs_of
 from fwbench.errors import RigError
+from fwbench.model.preset import Preset
 
 NOT_ALL_VALID = 8
 
@@ -50,7 +51,7 @@ framework_share_option = click.option(
 )
 @click.option(
     "--preset",
-    type=click.Choice(["smoke", "standard", "publish"]),
+    type=click.Choice([preset.value for preset in Preset]),
     help="Instead of the suite's preset and its number of blocks: 1, 10 or 30.",
 )
 @click.option("--dry-run", is_flag=True, help="Only print the plan; nothing is connected to.")
@@ -80,13 +81,13 @@ def run(
     from fwbench import paths
     from fwbench.cli.progress import SessionProgress
     from fwbench.config.suites import load_contenders, load_suite
-    from fwbench.execution.session import Session
+    from fwbench.execution.session import Session, SessionOptions
 
     contenders = load_contenders(paths.data_folder() / "contenders")
     path = _suite_path(suite)
     asked = load_suite(path, contenders)
     if preset is not None:
-        asked = asked.with_preset(type(asked.preset)(preset))
+        asked = asked.with_preset(Preset(preset))
     rigs = rigs_of(inventory)
     if dry_run:
         from fwbench.plan import make_plan
@@ -100,12 +101,11 @@ def run(
             contenders,
             rigs,
             output,
-            watcher,
+            SessionOptions(watcher, keep_going=keep_going),
             suite_file=path,
-            keep_going=keep_going,
         )
         _execute(session, watcher)
-    _print_report(session.store.folder, framework_share, left_out=session.left_out)
+    _print_report(session.store.folder, framework_share, left_out=session.unfinished_rigs)
 
 
 @click.command()
@@ -134,15 +134,16 @@ def resume(session: Path, fork: bool, keep_going: bool, framework_share: Any, qu
     from fwbench import paths
     from fwbench.cli.progress import SessionProgress
     from fwbench.config.suites import load_contenders
-    from fwbench.execution.session import Session
+    from fwbench.execution.session import Session, SessionOptions
     from fwbench.storage.store import SessionStore
 
     contenders = load_contenders(paths.data_folder() / "contenders")
     with SessionProgress(quiet=quiet) as watcher:
         take_up = Session.fork_remaining if fork else Session.resume
-        going_on = take_up(SessionStore(session), contenders, watcher, keep_going=keep_going)
+        options = SessionOptions(watcher, keep_going=keep_going)
+        going_on = take_up(SessionStore(session), contenders, options)
         _execute(going_on, watcher)
-    _print_report(going_on.store.folder, framework_share, left_out=going_on.left_out)
+    _print_report(going_on.store.folder, framework_share, left_out=going_on.unfinished_rigs)
 
 
 def _execute(session: Any, watcher: Any) -> None:

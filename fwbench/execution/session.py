@@ -1,16 +1,16 @@
-"""The loop: rigs side by side, each with its own runs in order; begun, or gone on with."""
+"""Execute a plan: rigs side by side, the runs of each rig in order; new, resumed or forked."""
 
 import re
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import fwbench
 from fwbench.errors import SessionError, SuiteError
@@ -29,30 +29,34 @@ from fwbench.ssh.remote import SshRemote
 from fwbench.storage.store import SessionStore
 
 
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a session is executed, whatever its plan: who observes it, and how hosts are reached.
+
+    With `keep_going`, rigs that cannot be used from the start are excluded; otherwise the session
+    ends there.
+    """
+
+    observer: Observer
+    connect: Connect = SshRemote
+    keep_going: bool = False
+
+
 class Session:
     """One plan being executed. `cancel()` ends it soon and leaves nothing on the hosts.
 
-    `left_out` says of every rig that was not used to its end why; with `keep_going` also of those
-    that could not be used from the beginning, which end the session otherwise.
+    `unfinished_rigs` has the reason for each rig that was excluded or quarantined.
     """
 
     def __init__(
-        self,
-        header: SessionHeader,
-        plan: Plan,
-        store: SessionStore,
-        watcher: Observer,
-        *,
-        connect: Connect = SshRemote,
-        keep_going: bool = False,
+        self, header: SessionHeader, plan: Plan, store: SessionStore, options: SessionOptions
     ) -> None:
-        self.header, self.plan, self.store = header, plan, store
-        self.watcher, self.connect, self.keep_going = watcher, connect, keep_going
+        self.header, self.plan, self.store, self.options = header, plan, store, options
         self.id = _session_id(store)
-        self.left_out: dict[str, str] = {}
+        self.unfinished_rigs: dict[str, str] = {}
         self._contenders = {contender.name: contender for contender in header.contenders}
         self._cancelled = threading.Event()
-        self._begun = False
+        self._is_resumed = False
 
     @classmethod
     def new(
@@ -61,15 +65,13 @@ class Session:
         contenders: Mapping[str, Contender],
         rigs: Sequence[Rig],
         parent: Path,
-        watcher: Observer,
+        options: SessionOptions,
         *,
         suite_file: Path | None = None,
-        connect: Connect = SshRemote,
-        keep_going: bool = False,
     ) -> "Session":
-        """All of a suite, between these rigs, in a folder of its own below `parent`.
+        """Return a session of a whole suite on these rigs, in a new folder below `parent`.
 
-        Raises `SuiteError` where a load has too few connections for a rig's clients.
+        Raises `SuiteError` if a load has too few connections for a rig's clients.
         """
         for load, rig in product(suite.loads, rigs):
             divide_load(load, len(rig.clients))
@@ -84,41 +86,31 @@ class Session:
             facts=(),
         )
         store = SessionStore(parent / _new_session_id(suite, now))
-        plan = make_plan(suite, header.rigs)
-        return cls(header, plan, store, watcher, connect=connect, keep_going=keep_going)
+        return cls(header, make_plan(suite, header.rigs), store, options)
 
     @classmethod
     def resume(
-        cls,
-        store: SessionStore,
-        contenders: Mapping[str, Contender],
-        watcher: Observer,
-        *,
-        connect: Connect = SshRemote,
-        keep_going: bool = False,
+        cls, store: SessionStore, contenders: Mapping[str, Contender], options: SessionOptions
     ) -> "Session":
-        """What a session has not executed yet, in the same plan and folder.
+        """Return a session that executes its remaining runs, in the same plan and folder.
 
-        Raises `SessionError` where the suite, the contenders or fwbench have changed.
+        Raises `SessionError` if the suite, the contenders or fwbench have changed.
         """
         header, plan = store.load()
         if found := changes.config_changes(header, contenders):
             raise SessionError(changes.changed_message(store.folder, found))
-        session = cls(header, plan, store, watcher, connect=connect, keep_going=keep_going)
-        session._begun = True
+        session = cls(header, plan, store, options)
+        session._is_resumed = True
         return session
 
     @classmethod
     def fork_remaining(
-        cls,
-        store: SessionStore,
-        contenders: Mapping[str, Contender],
-        watcher: Observer,
-        *,
-        connect: Connect = SshRemote,
-        keep_going: bool = False,
+        cls, store: SessionStore, contenders: Mapping[str, Contender], options: SessionOptions
     ) -> "Session":
-        """What a session has not executed, as a new session beside it: for a changed world."""
+        """Return a new session for the runs that another one has not executed.
+
+        Its hosts, contenders and images may have changed. Raises `SessionError` if no run remains.
+        """
         (before, plan), done = store.load(), store.completed_run_ids()
         now = datetime.now(UTC)
         header = before.model_copy(
@@ -133,32 +125,26 @@ class Session:
                 "forked_from": store.folder.name,
             }
         )
-        rest = tuple(run for run in plan.runs if run.id not in done)
-        if not rest:
-            raise SessionError(f"{store.folder}: every run is executed; there is no rest")
-        return cls(
-            header,
-            Plan(seed=plan.seed, runs=rest),
-            SessionStore(store.folder.parent / _new_session_id(before.suite, now)),
-            watcher,
-            connect=connect,
-            keep_going=keep_going,
-        )
+        remaining = tuple(run for run in plan.runs if run.id not in done)
+        if not remaining:
+            raise SessionError(f"{store.folder}: every run has been executed; no run remains")
+        forked = SessionStore(store.folder.parent / _new_session_id(before.suite, now))
+        return cls(header, Plan(seed=plan.seed, runs=remaining), forked, options)
 
     def cancel(self) -> None:
-        """Let every rig stop what it is doing and clean up."""
+        """Have every rig stop and clean up."""
         self._cancelled.set()
 
     def run(self) -> SessionStore:
-        """Execute what is to be executed; the store has a record of every run that ended."""
-        with ExitStack() as leaving:
+        """Execute the runs; return the store, which has a record of each run that ended."""
+        with ExitStack() as cleanup:
             done: frozenset[str] = frozenset()
-            if self.header.forked_from is not None and not self._begun:
-                # Nobody may go on with that session meanwhile; its leases are taken over.
+            if self.header.forked_from is not None and not self._is_resumed:
+                # Nobody may resume that session meanwhile: its leases are taken over.
                 before = SessionStore(self.store.folder.with_name(self.header.forked_from))
-                leaving.enter_context(before.lock())
-            if self._begun:
-                leaving.enter_context(self.store.lock())
+                cleanup.enter_context(before.lock())
+            if self._is_resumed:
+                cleanup.enter_context(self.store.lock())
                 done = self._completed_runs()
             runs = {
                 rig.name: [run for run in self.plan.runs_of_rig(rig.name) if run.id not in done]
@@ -166,76 +152,73 @@ class Session:
             }
             rigs = [rig for rig in self.header.rigs if runs[rig.name]]
             if rigs:
-                addresses = {rig.name: preflight.load_address(rig.target) for rig in rigs}
-                threads = leaving.enter_context(ThreadPoolExecutor(sum(len(r.hosts) for r in rigs)))
-                self._rig_runners(rigs, runs, addresses, threads, leaving)
+                self._run_rigs(rigs, runs, cleanup)
         return self.store
 
-    def _rig_runners(
-        self,
-        rigs: Sequence[Rig],
-        runs: Mapping[str, Sequence[Run]],
-        addresses: Mapping[str, str],
-        threads: ThreadPoolExecutor,
-        leaving: ExitStack,
+    def _run_rigs(
+        self, rigs: Sequence[Rig], runs: Mapping[str, Sequence[Run]], cleanup: ExitStack
     ) -> None:
+        """Connect to all hosts, then work through the runs of each rig, all rigs side by side."""
+        observer = self.options.observer
+        addresses = {rig.name: preflight.load_address(rig.target) for rig in rigs}
+        threads = cleanup.enter_context(ThreadPoolExecutor(sum(len(r.hosts) for r in rigs)))
         busy: list[Future[Any]] = []
-        self.watcher.say(f"connecting to {', '.join(host.name for r in rigs for host in r.hosts)}")
-        visit = HostConnector(self.header, self.store.folder, addresses)
-        arrived = visit.connect(rigs, self.connect, threads, busy, leaving)
-        usable = [rig for rig in rigs if rig.name not in arrived.errors]
-        if arrived.errors and not (self.keep_going and usable):
-            trouble = merge_errors(arrived.errors.values())
-            if isinstance(trouble, SessionError):
-                raise SessionError(changes.changed_message(self.store.folder, [str(trouble)]))
-            raise trouble
-        self._write_header(arrived, leaving)
-        visit = replace(visit, header=self.header)  # which knows the hosts now
-        log = SessionLog(self.store, self.watcher)
-        for name, trouble in arrived.errors.items():
-            self._exclude_rig(log, "excluded", name, str(trouble))
-        executed = len(self.plan.runs) - sum(map(len, runs.values()))
-        self.watcher.planned(self.plan, executed)
-        before = self._earlier_records()
-        running = [
-            threads.submit(
-                self._execute,
-                RigRunner(
-                    rig=rig.name,
-                    suite=self.header.suite,
-                    plan=self.plan,
-                    runs=runs[rig.name],
-                    earlier_records=[record for record in before if record.run.rig == rig.name],
-                    contenders=self._contenders,
-                    images=arrived.image_ids_of(rig.target),
-                    context=self._rig_context(rig, arrived, addresses[rig.name]),
-                    log=log,
-                    reconnect=partial(visit.reconnect, rig, arrived.remotes),
-                ),
+        observer.say(f"connecting to {', '.join(host.name for r in rigs for host in r.hosts)}")
+        connector = HostConnector(self.header, self.store.folder, addresses)
+        hosts = connector.connect(rigs, self.options.connect, threads, busy, cleanup)
+        usable = [rig for rig in rigs if rig.name not in hosts.errors]
+        if hosts.errors and not (self.options.keep_going and usable):
+            self._raise(hosts)
+        self._write_header(hosts, cleanup)
+        connector = replace(connector, header=self.header)  # which has the hosts' facts now
+        log = SessionLog(self.store, observer)
+        for name, error in hosts.errors.items():
+            self._note_unfinished(log, "excluded", name, str(error))
+        observer.planned(self.plan, len(self.plan.runs) - sum(map(len, runs.values())))
+        earlier = self._earlier_records()
+        runners = [
+            RigRunner(
+                rig=rig.name,
+                suite=self.header.suite,
+                plan=self.plan,
+                runs=runs[rig.name],
+                earlier_records=[record for record in earlier if record.run.rig == rig.name],
+                contenders=self._contenders,
+                images=hosts.image_ids_of(rig.target),
+                context=self._rig_context(rig, hosts, addresses[rig.name]),
+                log=log,
+                reconnect=partial(connector.reconnect, rig, hosts.remotes),
             )
             for rig in usable
         ]
+        running = [threads.submit(self._run_rig, runner) for runner in runners]
         busy += running
         try:
             wait(running, return_when=FIRST_EXCEPTION)
             for future in running:
                 if future.done():
                     future.result()
-        except BaseException:  # Ctrl-C too: the other rigs stop and clean up before it goes on
+        except BaseException:  # Ctrl-C too: the other rigs stop and clean up first
             self.cancel()
             raise
 
-    def _execute(self, rounds: RigRunner) -> None:
-        """Execute one rig's runs, and say at once where it was set aside."""
-        if (why := rounds.run()) is not None:
-            self._exclude_rig(rounds.log, "quarantined", rounds.rig, why)
+    def _raise(self, hosts: ConnectedHosts) -> NoReturn:
+        error = merge_errors(hosts.errors.values())
+        if isinstance(error, SessionError):
+            raise SessionError(changes.changed_message(self.store.folder, [str(error)]))
+        raise error
 
-    def _write_header(self, arrived: ConnectedHosts, leaving: ExitStack) -> None:
-        """Write down what is known now; of a session that goes on, the hosts it had not met."""
+    def _run_rig(self, runner: RigRunner) -> None:
+        """Execute the runs of one rig; note at once if it was quarantined."""
+        if (reason := runner.run()) is not None:
+            self._note_unfinished(runner.log, "quarantined", runner.rig, reason)
+
+    def _write_header(self, hosts: ConnectedHosts, cleanup: ExitStack) -> None:
+        """Write the header; of a resumed session, add the hosts that were not reached before."""
         known = {facts.host for facts in self.header.facts}
-        new = [facts for facts in arrived.facts.values() if facts.host not in known]
+        new = [facts for facts in hosts.facts.values() if facts.host not in known]
         self.header = self.header.model_copy(update={"facts": (*self.header.facts, *new)})
-        if self._begun:
+        if self._is_resumed:
             if new:
                 self.store.write_header(self.header)
             self.store.append_event(
@@ -244,54 +227,54 @@ class Session:
             return
         SessionStore.create(self.store.folder)
         self.store.initialise(self.header, self.plan)
-        leaving.enter_context(self.store.lock())
+        cleanup.enter_context(self.store.lock())
 
     def _completed_runs(self) -> frozenset[str]:
-        """The runs that are over, once what an end at a bad moment left is whole and noted."""
-        if (repaired := self.store.repair()) is not None:
-            why = f"{repaired.torn_bytes} bytes of a record that was not whole were taken off"
-            self.store.append_event(make_event("repaired", why))
+        """Return the ids of completed runs; repair and note what an interruption left."""
+        if (repair := self.store.repair()) is not None:
+            reason = f"an incomplete record of {repair.torn_bytes} bytes was removed"
+            self.store.append_event(make_event("repaired", reason))
         done = self.store.completed_run_ids()
         for run in self.plan.runs:
             if run.id not in done and self.store.run_folder(run.id).exists():
                 kept = self.store.attempt_folder(run.id, self.store.next_attempt(run.id) - 1)
-                why = f"run {run.id} was interrupted; what it left is kept in runs/{kept.name}"
-                self.store.append_event(make_event("interrupted", why, run.rig))
+                reason = f"run {run.id} was interrupted; its artifacts are kept in runs/{kept.name}"
+                self.store.append_event(make_event("interrupted", reason, run.rig))
         return done
 
     def _earlier_records(self) -> Sequence[Record]:
-        """The records that decide what is still to be done: those of a rule, or of a search."""
+        """Return the records that decide what remains: a stopping rule and a search need them."""
         suite = self.header.suite
-        matter = suite.stop is not None or any(load.search is not None for load in suite.loads)
-        return self.store.records() if self._begun and matter else ()
+        needed = suite.stop is not None or any(load.search is not None for load in suite.loads)
+        return self.store.records() if self._is_resumed and needed else ()
 
-    def _rig_context(self, rig: Rig, arrived: ConnectedHosts, address: str) -> RigContext:
+    def _rig_context(self, rig: Rig, hosts: ConnectedHosts, address: str) -> RigContext:
         return RigContext(
             session=self.id,
-            target=arrived.remotes[rig.target.name],
-            clients=tuple(arrived.remotes[client.name] for client in rig.clients),
+            target=hosts.remotes[rig.target.name],
+            clients=tuple(hosts.remotes[client.name] for client in rig.clients),
             address=address,
-            cpus=arrived.facts[rig.target.name].cpu_numbers,
+            cpus=hosts.facts[rig.target.name].cpu_numbers,
             folder=lease.session_folder(self.id),
             cancelled=self._cancelled.is_set,
         )
 
-    def _exclude_rig(self, log: SessionLog, kind: str, rig: str, why: str) -> None:
-        self.left_out[rig] = why
-        log.append_event(make_event(kind, why, rig))
+    def _note_unfinished(self, log: SessionLog, kind: str, rig: str, reason: str) -> None:
+        self.unfinished_rigs[rig] = reason
+        log.append_event(make_event(kind, reason, rig))
 
 
 def _contender_named(contenders: Mapping[str, Contender], name: str) -> Contender:
     if name not in contenders:
-        raise SuiteError(f"there is no contender {name} any more")
+        raise SuiteError(f"contender {name} is missing: restore contenders/{name}/contender.yml")
     return contenders[name]
 
 
 def _session_id(store: SessionStore) -> str:
-    """A session is called as its folder is: on hosts its name is part of paths and options."""
+    """Return the folder's name, which is part of paths and options on hosts."""
     name = store.folder.resolve().name
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", name):
-        raise SessionError(f"{store.folder}: is no name of a session; call the folder as it was")
+        raise SessionError(f"{store.folder}: is not the name of a session; rename the folder back")
     return name
 
 

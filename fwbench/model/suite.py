@@ -1,4 +1,3 @@
-from enum import StrEnum
 from itertools import product
 from math import prod
 from typing import Self
@@ -9,30 +8,13 @@ from fwbench.errors import SuiteError
 from fwbench.model.base import Frozen
 from fwbench.model.load import Load
 from fwbench.model.names import Name, aa_control_name
+from fwbench.model.preset import Preset
 from fwbench.model.setting import Concurrency, Limits, Network, Setting
 from fwbench.model.thresholds import Thresholds
 
 # No file may ask for more than a machine can plan. At ten seconds a run, this is twelve days.
 MAX_ENTRIES = 1000
 MAX_RUNS = 100_000
-
-
-class Preset(StrEnum):
-    """How much is to be claimed, and so how often everything is repeated."""
-
-    SMOKE = "smoke"
-    STANDARD = "standard"
-    PUBLISH = "publish"
-
-    @property
-    def blocks(self) -> int:
-        """Passes over everything."""
-        return {Preset.SMOKE: 1, Preset.STANDARD: 10, Preset.PUBLISH: 30}[self]
-
-    @property
-    def min_rigs(self) -> int:
-        """Twenty runs on one machine are not twenty machines."""
-        return 5 if self is Preset.PUBLISH else 1
 
 
 class StoppingRule(Frozen):

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from fwbench.model.suite import Preset, Suite
+from fwbench.model.preset import Preset
+from fwbench.model.suite import Suite
 from fwbench.report.formatting import counted, wrap
 from fwbench.stats.application import FrameworkPart, FrameworkTime, request_saving, request_speedup
 from fwbench.stats.compare import Comparison, NoComparison, Outcome, RatioEstimate, Replicate
@@ -37,7 +38,7 @@ def _pair(one: ContenderComparison) -> str:
 
 def _said(one: ContenderComparison) -> str:
     left_out = (
-        f"; {counted(one.excluded_rigs, 'invalid run')} left out" if one.excluded_rigs else ""
+        f"; {counted(one.excluded_runs, 'invalid run')} left out" if one.excluded_runs else ""
     )
     left_out += _without(one)
     if isinstance(one.result, NoComparison):
@@ -51,7 +52,7 @@ def _said(one: ContenderComparison) -> str:
 
 
 def _without(one: ContenderComparison) -> str:
-    return "".join(f"; without rig {rig}" for rig in one.excluded_reason)
+    return "".join(f"; without rig {rig}" for rig in one.excluded_rigs)
 
 
 def _word(comparison: Comparison) -> str:

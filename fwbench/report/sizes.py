@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from fwbench.model.fingerprint import Difference
-from fwbench.model.suite import Preset
+from fwbench.model.preset import Preset
 from fwbench.report.formatting import (
     NO_VALUE,
     WIDTH,

@@ -24,12 +24,12 @@ def trial_table(group: ComparisonGroup, *, given_up: bool) -> str:
         LoadKind.CLOSED: (["throughput per s", "cv", "p50 *", "p99 *"], "lrrr"),
         LoadKind.FIXED_RATE: (["answers per s", "p50", "p99", "p99.9", "max"], "lrlrr"),
         LoadKind.SEARCH: (["highest rate per s"], "l"),
-    }[group.hardware_group]
+    }[group.load_kind]
     rows = [
         [
             fit_name(trial.label),
             f"{trial.used} of {trial.executed}",
-            *_figures(group.hardware_group, trial),
+            *_figures(group.load_kind, trial),
             _verdict(trial, given_up=given_up),
         ]
         for trial in group.trials

@@ -155,7 +155,7 @@ _LATENCIES = {
 
 
 def _legend(summary: Summary) -> str:
-    kinds = dict.fromkeys(group.hardware_group for group in summary.groups)
+    kinds = dict.fromkeys(group.load_kind for group in summary.groups)
     lines = ["How to read this", "  invalid     its numbers may not be believed: shown, never used"]
     lines.append("  suspect     there is a reason for doubt; the numbers are used")
     if LoadKind.CLOSED in kinds:

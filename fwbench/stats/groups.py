@@ -44,7 +44,7 @@ def groups(
             rigs=rigs,
             label=setting.label,
             setting=setting,
-            hardware_group=setting.load.kind,
+            load_kind=setting.load.kind,
             trials=tuple(
                 _trial(trial, by_trial[trial])
                 for trial in trials
@@ -106,10 +106,10 @@ def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> ContenderComp
         baseline=baseline[0].label,
         metric=metric,
         result=result,
-        excluded_rigs=sum(
+        excluded_runs=sum(
             not samples.has_answer(record) for _, records in sides for record in records
         ),
-        excluded_reason=tuple(f"{rig}, where {why}" for rig, why in lacking.items())
+        excluded_rigs=tuple(f"{rig}, where {why}" for rig, why in lacking.items())
         if used
         else (),
     )

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from fwbench.model.base import Frozen
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record
 from fwbench.model.run import Trial
 from fwbench.model.setting import Setting
-from fwbench.model.suite import Preset, Suite
+from fwbench.model.suite import Suite
 from fwbench.stats import samples
 from fwbench.stats.cells import SizeCell, size_cells
 from fwbench.stats.compare import NoComparison

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from fwbench.model.event import Event
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record, SessionHeader
 from fwbench.model.run import Plan
-from fwbench.model.suite import Preset, Suite
+from fwbench.model.suite import Suite
 from fwbench.stats import hardware_groups as kinds_of_rigs
 from fwbench.stats import samples
 from fwbench.stats.compare import NoComparison

@@ -77,8 +77,8 @@ class ContenderComparison(Frozen):
     baseline: str
     metric: Metric
     result: Comparison | RatioEstimate | NoComparison
-    excluded_rigs: int = Field(description="invalid runs of both")
-    excluded_reason: tuple[str, ...]
+    excluded_runs: int = Field(description="invalid runs of both")
+    excluded_rigs: tuple[str, ...]
     no_claim_reason: str | None = None
 
 
@@ -92,7 +92,7 @@ class ComparisonGroup(Frozen):
     rigs: tuple[str, ...]
     label: str
     setting: Setting
-    hardware_group: LoadKind
+    load_kind: LoadKind
     trials: tuple[TrialSummary, ...]
     noise_floor: ContenderComparison | None
     comparisons: tuple[ContenderComparison, ...]

@@ -12,15 +12,16 @@ import pytest
 import yaml
 from lab_program import SOUND, Lab, Program
 
-from fwbench.execution.session import Session
+from fwbench.execution.session import Session, SessionOptions
 from fwbench.inventory.rigs import rigs
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.host import Rig
 from fwbench.model.load import Load
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.model.setting import Limits
-from fwbench.model.suite import Preset, Suite
+from fwbench.model.suite import Suite
 from fwbench.provisioning.playbook import list_inventory
 
 
@@ -182,7 +183,9 @@ def only_record(contender: Contender, rig: Rig, into: Path) -> Record:
         preset=Preset.SMOKE,
         start_timeout_s=4,
     )
-    store = Session.new(suite, {contender.name: contender}, [rig], into, Silent()).run()
+    store = Session.new(
+        suite, {contender.name: contender}, [rig], into, SessionOptions(Silent())
+    ).run()
     (record,) = store.records()
     return record
 

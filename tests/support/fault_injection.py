@@ -11,7 +11,7 @@ from lab_program import Lab
 from repository import ROOT
 
 from fwbench.config.suites import load_contenders
-from fwbench.execution.session import Session
+from fwbench.execution.session import Session, SessionOptions
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.host import Rig
 from fwbench.model.load import Load
@@ -113,7 +113,9 @@ class Broken:
             blocks=blocks,
             start_timeout_s=6,
         )
-        self.store = Session.new(suite, contenders, [self.rig], self.into, Silent()).run()
+        self.store = Session.new(
+            suite, contenders, [self.rig], self.into, SessionOptions(Silent())
+        ).run()
         return self.store.records()
 
     def record(

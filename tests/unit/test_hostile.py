@@ -26,7 +26,7 @@ from fwbench.collection.telemetry import ClockReading
 from fwbench.config.suites import load_contenders, load_suite
 from fwbench.errors import HostError, InventoryError, RunError, SessionError, SuiteError
 from fwbench.execution.contender import run_argv, url
-from fwbench.execution.session import Session
+from fwbench.execution.session import Session, SessionOptions
 from fwbench.hosts import preflight
 from fwbench.hosts.doctor import HostCheck
 from fwbench.inventory.rigs import rigs
@@ -604,5 +604,10 @@ def test_a_rate_that_no_clock_could_keep_is_refused(tmp_path: Path) -> None:
 def test_a_session_is_called_as_nothing_that_hosts_would_misread(tmp_path: Path) -> None:
     for name in ("a b", "$(id)", "-x", "A", "a=b", "x" * 101):
         store = SessionStore.create(tmp_path / name)
-        with pytest.raises(SessionError, match="is no name of a session"):
-            Session(header(), make_plan(suite(), header().rigs), store, progress.SessionProgress())
+        with pytest.raises(SessionError, match="is not the name of a session"):
+            Session(
+                header(),
+                make_plan(suite(), header().rigs),
+                store,
+                SessionOptions(progress.SessionProgress()),
+            )

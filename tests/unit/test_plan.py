@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from fwbench.errors import InventoryError
 from fwbench.model.host import Rig
 from fwbench.model.load import Load, Search
+from fwbench.model.preset import Preset
 from fwbench.model.run import Plan
 from fwbench.model.setting import Concurrency, CpuMode, Limits, Network
-from fwbench.model.suite import Preset, Suite
+from fwbench.model.suite import Suite
 from fwbench.plan import estimated_s, make_plan, trials
 
 SUITES = st.builds(

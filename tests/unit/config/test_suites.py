@@ -10,8 +10,9 @@ from fwbench.config.suites import load_contenders, load_suite
 from fwbench.errors import SuiteError
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.load import Load
+from fwbench.model.preset import Preset
 from fwbench.model.setting import CpuMode, Limits
-from fwbench.model.suite import Preset, Suite
+from fwbench.model.suite import Suite
 
 READY_MADE = sorted((ROOT / "suites").glob("*.yml"))
 

@@ -16,12 +16,13 @@ from fwbench.errors import (
     SessionError,
     SuiteError,
 )
-from fwbench.execution.session import Session
+from fwbench.execution.session import Session, SessionOptions
 from fwbench.model.host import Client, Host, Rig
 from fwbench.model.load import Load, Search
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
-from fwbench.model.suite import Preset, StoppingRule
+from fwbench.model.suite import StoppingRule
 from fwbench.plan import make_plan
 from fwbench.storage.store import SessionStore
 
@@ -95,9 +96,7 @@ class World:
             CONTENDERS,
             self.rigs,
             parent,
-            self.watcher,
-            connect=self._connect,
-            keep_going=keep_going,
+            SessionOptions(self.watcher, self._connect, keep_going),
         )
         self.store = self.session.store
 
@@ -109,9 +108,8 @@ class World:
         self.watcher.on_end = lambda _: None
         self.on_call = lambda *_: None
         take_up = Session.fork_remaining if new else Session.resume
-        self.session = take_up(
-            self.store, CONTENDERS, self.watcher, connect=self._connect, keep_going=keep_going
-        )
+        options = SessionOptions(self.watcher, self._connect, keep_going)
+        self.session = take_up(self.store, CONTENDERS, options)
         return self.session.run()
 
     def assert_clean(self) -> None:
@@ -502,7 +500,7 @@ def test_the_rest_of_a_session_in_a_changed_world_is_a_new_session(tmp_path: Pat
 def test_there_is_no_rest_of_a_session_that_is_over(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.run()
-    with pytest.raises(SessionError, match="every run is executed"):
+    with pytest.raises(SessionError, match="every run has been executed"):
         world.resume(new=True)
 
 
@@ -543,7 +541,7 @@ def test_a_rig_that_cannot_be_used_is_left_out_if_asked_for(tmp_path: Path) -> N
     store = world.run()
     assert {record.run.rig for record in store.records()} == {"b"}
     assert len(store.records()) == 4
-    assert list(world.session.left_out) == ["a"]
+    assert list(world.session.unfinished_rigs) == ["a"]
     (event,) = store.events()
     assert (event.kind, event.rig) == ("excluded", "a")
     assert "a-target: the connection was lost" in event.reason
@@ -560,7 +558,7 @@ def test_a_rig_that_was_left_out_is_taken_up_once_it_is_healed(tmp_path: Path) -
         "b-target",
         "b-client",
     }
-    assert world.session.left_out == {}
+    assert world.session.unfinished_rigs == {}
 
 
 def test_no_rig_at_all_ends_the_session_even_so(tmp_path: Path) -> None:
@@ -582,7 +580,7 @@ def test_a_rig_that_fails_again_and_again_is_set_aside_and_the_other_goes_on(
     store = world.run()
     of = [record.run.rig for record in store.records()]
     assert (of.count("a"), of.count("b")) == (3, 4)
-    assert "failed 3 times in a row" in world.session.left_out["a"]
+    assert "failed 3 times in a row" in world.session.unfinished_rigs["a"]
     assert [(each.kind, each.rig) for each in store.events()] == [("quarantined", "a")]
     world.assert_clean()
 

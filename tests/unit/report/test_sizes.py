@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fwbench.model.event import Event
 from fwbench.model.load import Load
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record, SessionHeader
-from fwbench.model.suite import Preset
 from fwbench.plan import make_plan
 from fwbench.report.text import render_session
 from fwbench.stats.summarise import summarise

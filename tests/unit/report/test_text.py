@@ -31,9 +31,10 @@ from fwbench.model.contender import Contender
 from fwbench.model.host import Client
 from fwbench.model.load import Load, Search
 from fwbench.model.observation import ClientOverlap
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record
 from fwbench.model.setting import CpuMode, Limits
-from fwbench.model.suite import Preset, StoppingRule
+from fwbench.model.suite import StoppingRule
 from fwbench.model.telemetry import LoadThread
 from fwbench.model.verdict import Level, Verdict
 from fwbench.plan import make_plan

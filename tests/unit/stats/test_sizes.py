@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwbench.model.load import Load, Search
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record, SessionHeader
-from fwbench.model.suite import Preset
 from fwbench.plan import make_plan
 from fwbench.stats.cells import CensoredBound, SizeCell, ValueWithInterval, cost_per_million
 from fwbench.stats.compare import NoComparison, Outcome, Replicate

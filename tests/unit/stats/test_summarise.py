@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from fwbench.model.event import Event
 from fwbench.model.load import Load, LoadKind, Search
+from fwbench.model.preset import Preset
 from fwbench.model.record import Record
-from fwbench.model.suite import Preset, StoppingRule, Suite
+from fwbench.model.suite import StoppingRule, Suite
 from fwbench.model.verdict import Level
 from fwbench.plan import make_plan
 from fwbench.stats.compare import Comparison, NoComparison, Outcome, RatioEstimate, Replicate
@@ -125,7 +126,7 @@ def test_invalid_runs_are_counted_and_never_used() -> None:
     assert (fastapi.executed, fastapi.used, fastapi.invalid) == (10, 9, 1)
     assert fastapi.throughput is not None
     assert max(fastapi.throughput.values) < 2100
-    assert group.comparisons[0].excluded_rigs == 1
+    assert group.comparisons[0].excluded_runs == 1
     run = summary(records).runs[-1]
     assert (run.verdict, run.throughput, run.p99_us) == ("invalid", None, None)
 
@@ -161,7 +162,7 @@ def test_what_is_too_little_for_an_estimate_is_too_little_for_a_comparison(name:
     assert trial.withheld == "4 valid runs of 10 and needs 5"
     (compared,) = group.comparisons
     assert compared.result == NoComparison(reason=f"{name} has 4 valid runs of 10 and needs 5")
-    assert compared.excluded_rigs == 6
+    assert compared.excluded_runs == 6
 
 
 def test_half_of_the_runs_are_enough_for_an_estimate_and_a_comparison() -> None:
@@ -198,9 +199,9 @@ def test_a_rig_with_too_few_valid_runs_is_no_part_of_a_comparison_and_named() ->
     (compared,) = overlap.comparisons
     assert isinstance(compared.result, Comparison)
     assert (compared.result.unit, compared.result.n) == (Replicate.RIG, 3)
-    assert compared.excluded_reason == ("two, where fastapi has 4 valid runs of 10 and needs 5",)
+    assert compared.excluded_rigs == ("two, where fastapi has 4 valid runs of 10 and needs 5",)
     assert overlap.noise_floor is not None
-    assert overlap.noise_floor.excluded_reason == ()
+    assert overlap.noise_floor.excluded_rigs == ()
 
 
 def test_the_only_rig_with_enough_valid_runs_does_not_speak_for_several() -> None:
@@ -297,7 +298,7 @@ def test_a_fixed_rate_is_compared_by_its_corrected_p99_where_less_is_better() ->
         for made in blocks(name, STEADY, aa_control=aa_control)
     ]
     group = only(summary(records, loads=(load,)).groups)
-    assert group.hardware_group is LoadKind.FIXED_RATE
+    assert group.load_kind is LoadKind.FIXED_RATE
     assert group.trials[0].latency["p99"].median == 20_005.5
     assert group.trials[0].uncorrected_latency["p99"].median == 3000
     (compared,) = group.comparisons
