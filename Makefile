@@ -22,6 +22,7 @@ lint: $(VENV)/developer ## ruff, yamllint, ansible-lint at its production profil
 
 types: $(VENV)/developer ## mypy --strict
 	$(BIN)/mypy
+	$(BIN)/mypy roles/*/filter_plugins
 
 layers: $(VENV)/developer ## data flows one way
 	$(BIN)/lint-imports

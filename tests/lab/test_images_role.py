@@ -161,7 +161,7 @@ def test_where_two_cannot_build_the_others_name_them_and_their_reason(outcome: O
     for host in ("c1", "c2"):
         assert "no luck with build" in (outcome.trouble[host] or "")
     trouble = outcome.trouble["c3"] or ""
-    assert "c3 lacks flask, since no other target could give it" in trouble
+    assert "c3 lacks flask, and no other target could provide the images" in trouble
     assert "c1 could not build" in trouble
     assert "c2 could not build" in trouble
     assert outcome.asked("c3", "build") == 0

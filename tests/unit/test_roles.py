@@ -149,7 +149,7 @@ def test_a_folder_without_a_dockerfile_is_not_sent(tmp_path: Path) -> None:
     (tmp_path / ".ssh" / "id_ed25519").write_text(KEY)
     variables = {"contender_images_dir": str(tmp_path), "contender_images_names": [".ssh"]}
     trouble = refused(tmp_path, "contender_images", "wanted", variables)
-    assert "holds no folder with a Dockerfile for .ssh" in trouble
+    assert "has no folder with a Dockerfile for .ssh" in trouble
 
 
 def test_the_settings_of_an_index_are_private_and_stay_in_the_first_stage() -> None:
