@@ -1,4 +1,4 @@
-"""From an observation to a verdict: may the numbers of this run be believed?
+"""Decides whether the numbers of a run can be trusted.
 
 In: a run, its contender and its observation. Out: findings, and the verdict that follows from
 them. Pure; no check changes a figure. `docs/findings.md` explains every code.

@@ -1,4 +1,4 @@
-"""Findings about how far a run came, and whether the contender gave the answer that it must."""
+"""Checks of the run as a whole, and of the contender's answers before and after the load."""
 
 from fwbench.checks.context import Check, CheckContext, ClientContext
 from fwbench.model.contender import Contract
@@ -8,22 +8,22 @@ from fwbench.model.verdict import Level
 
 def _run_failed(context: CheckContext) -> str | None:
     failure = context.observation.failure
-    return None if failure is None else f"the run could not be executed to its end: {failure}"
+    return None if failure is None else f"the run ended early: {failure}"
 
 
 def _never_ready(context: CheckContext) -> str | None:
     state = context.observation.container_before
-    waited = _in(context.observation.phases.ready_s)
     if not _answers_before(context):
         if state is None or state.reached_idle is not False:
             return None
-        return f"the application did not come to rest{_in(state.idle_wait_s)}, and gave no answer"
+        return f"the application neither became idle nor answered{_waited(state.idle_wait_s, 'in')}"
+    waited = _waited(context.observation.phases.ready_s, "within")
 
-    def describe(share: ClientContext) -> str | None:
-        answer = share.observation.answer_before
+    def describe(client: ClientContext) -> str | None:
+        answer = client.observation.answer_before
         if answer is None or answer.error is None:
             return None
-        return f"no answer before the load{waited}: {answer.error}"
+        return f"the application did not answer{waited} before the load: {answer.error}"
 
     return context.on_each_client(describe)
 
@@ -35,26 +35,26 @@ def _never_idle(context: CheckContext) -> str | None:
     if state is None or state.reached_idle is not False:
         return None
     return (
-        f"the application answered, but its {context.contender.processes} processes did not come to"
-        f" rest{_in(state.idle_wait_s)}; the load began all the same"
+        f"the application answered, but its {context.contender.processes} processes did not become"
+        f" idle{_waited(state.idle_wait_s, 'within')}; fwbench started the load anyway"
     )
 
 
 def _answers_before(context: CheckContext) -> list[Answer]:
-    """What the clients got; those that were not to ask any more have nothing."""
-    answers = (share.observation.answer_before for share in context.clients)
+    """Return the answers of the clients that sent a request before the load."""
+    answers = (client.observation.answer_before for client in context.clients)
     return [answer for answer in answers if answer is not None]
 
 
-def _in(waited_s: float | None) -> str:
-    return "" if waited_s is None else f" in {waited_s:.1f} s"
+def _waited(seconds: float | None, preposition: str) -> str:
+    return "" if seconds is None else f" {preposition} {seconds:.1f} s"
 
 
 def _contract_broken(context: CheckContext) -> str | None:
-    """No answer before the load is `never-ready`; none after it is a broken contract."""
+    """No answer before the load is `never-ready`; no answer after it is a broken contract."""
 
-    def describe(share: ClientContext) -> str | None:
-        before, after = share.observation.answer_before, share.observation.answer_after
+    def describe(client: ClientContext) -> str | None:
+        before, after = client.observation.answer_before, client.observation.answer_after
         if before is not None and before.error is None:
             difference = _difference(context.contract, before)
             if difference is not None:
@@ -69,16 +69,16 @@ def _contract_broken(context: CheckContext) -> str | None:
 
 
 def _not_observed(context: CheckContext) -> str | None:
-    """Unknown is not well: what was not looked at may have gone wrong unseen."""
-    seen = context.observation
-    if seen.failure is not None or seen.load is None:
+    """A value that is missing could have shown a failure, so the run is not simply valid."""
+    observation = context.observation
+    if observation.failure is not None or observation.load is None:
         return None
-    sides = [share.observation for share in context.clients]
+    clients = [client.observation for client in context.clients]
     observed: dict[str, list[object]] = {
-        "the answer before the load": [side.answer_before for side in sides],
-        "the answer after the load": [side.answer_after for side in sides],
-        "the container before the load": [seen.container_before],
-        "the container after the load": [seen.container_after],
+        "the answer before the load": [client.answer_before for client in clients],
+        "the answer after the load": [client.answer_after for client in clients],
+        "the container before the load": [observation.container_before],
+        "the container after the load": [observation.container_after],
     }
     missing = [name for name, values in observed.items() if None in values]
     if context.same_container and any(state.oom_kills is None for state in context.same_container):
@@ -89,30 +89,33 @@ def _not_observed(context: CheckContext) -> str | None:
 def _difference(contract: Contract, answer: Answer) -> str | None:
     if answer.error is not None:
         return f"GET {contract.path} got no answer: {answer.error}"
-    wanted_and_got = (
+    fields = (
         ("status", contract.status, answer.status),
         ("content type", contract.content_type, answer.content_type),
     )
-    for what, wanted, got in wanted_and_got:
-        if wanted != got:
-            return f"GET {contract.path} gave the {what} {got!r:.80}, not {wanted!r:.80}"
+    for field, expected, actual in fields:
+        if expected != actual:
+            return (
+                f"GET {contract.path} returned {field} {actual!r:.80} instead of {expected!r:.80}"
+            )
     if contract.body != answer.body:
-        return f"GET {contract.path} gave {_bodies(contract.body, answer.body)}"
+        return f"GET {contract.path} returned {_body_difference(contract.body, answer.body)}"
     return None
 
 
-def _bodies(wanted: str, got: str | None) -> str:
-    """Both bodies, from shortly before their first difference if that is far from the start."""
-    if got is None:
-        return f"no body, not {_shortened(wanted, 0)}"
-    pairs = enumerate(zip(wanted, got, strict=False))
-    differs = next((at for at, (a, b) in pairs if a != b), min(len(wanted), len(got)))
+def _body_difference(expected: str, actual: str | None) -> str:
+    """Return both bodies; long ones from shortly before their first difference on."""
+    if actual is None:
+        return f"no body instead of {_excerpt(expected, 0)}"
+    pairs = enumerate(zip(expected, actual, strict=False))
+    shorter = min(len(expected), len(actual))
+    differs = next((position for position, (a, b) in pairs if a != b), shorter)
     start = differs - 10 if differs > 30 else 0
-    where = f" from character {start + 1} on" if start else ""
-    return f"the body {_shortened(got, start)}, not {_shortened(wanted, start)}{where}"
+    where = f" (from character {start + 1} on)" if start else ""
+    return f"the body {_excerpt(actual, start)} instead of {_excerpt(expected, start)}{where}"
 
 
-def _shortened(body: str, start: int) -> str:
+def _excerpt(body: str, start: int) -> str:
     text = repr(body[start : start + 40])
     return f"{text}… ({len(body)} characters)" if start + 40 < len(body) else text
 
@@ -122,33 +125,33 @@ CHECKS = (
         "run-failed",
         Level.INVALID,
         _run_failed,
-        "Put right what the sentence above names, and look into the run's files, which are kept.",
+        "Fix the error named above. The run's files contain what the run produced until then.",
     ),
     Check(
         "never-ready",
         Level.INVALID,
         _never_ready,
-        "Read the container's log among the run's files. If the application only needs longer,"
-        " raise start_timeout_s in the suite; if its workers are being killed, the memory limit.",
+        "Read container.log in the run's files. If the application only needs more time, raise"
+        " start_timeout_s in the suite. If the kernel kills its workers, raise the memory limit.",
     ),
     Check(
         "contract-broken",
         Level.INVALID,
         _contract_broken,
-        "Correct the application, or the contract in its contender.yml: contenders that answer"
-        " something else cannot be compared.",
+        "Correct the application, or the contract in its contender.yml. Contenders that do"
+        " different work cannot be compared.",
     ),
     Check(
         "never-idle",
         Level.SUSPECT,
         _never_idle,
-        "Raise start_timeout_s in the suite: the start of workers may have been measured.",
+        "Raise start_timeout_s in the suite. The load may have measured workers that were still"
+        " starting.",
     ),
     Check(
         "not-observed",
         Level.SUSPECT,
         _not_observed,
-        "Find out why this could not be read on the host; until then nobody knows whether the run"
-        " was sound.",
+        "Find out why the host did not provide this. Without it, a failure can go unnoticed.",
     ),
 )

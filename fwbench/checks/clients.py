@@ -1,50 +1,62 @@
-"""Findings about several clients of one rig: did they load at the same time?"""
+"""Checks of rigs with several clients: did all clients load at the same time?"""
 
-from fwbench.checks.context import Check, CheckContext
+from fwbench.checks.context import Check, CheckContext, threshold_percent
 from fwbench.model.verdict import Level
 
 
 def _client_skew(context: CheckContext) -> str | None:
-    together = context.observation.overlap
-    if together is None or together.skew_s is None:
+    overlap, threshold_s = context.observation.overlap, context.thresholds.client_skew_s
+    if overlap is None or overlap.skew_s is None or overlap.skew_s <= threshold_s:
         return None
-    if together.skew_s <= context.thresholds.client_skew_s:
-        return None
-    sides = [side for side in context.observation.clients if side.began_s is not None]
-    first = min(sides, key=lambda side: side.began_s or 0, default=None)
-    last = max(sides, key=lambda side: side.began_s or 0, default=None)
-    who = f"{last.host} began after {first.host}" if first and last else "the clients began apart"
-    return f"{who}: by {together.skew_s * 1e3:.0f} ms{_give_or_take(together.uncertainty_s)}"
+    clients = [client for client in context.observation.clients if client.began_s is not None]
+    first = min(clients, key=lambda client: client.began_s or 0, default=None)
+    last = max(clients, key=lambda client: client.began_s or 0, default=None)
+    skew = _milliseconds(overlap.skew_s)
+    uncertainty = (
+        "" if overlap.uncertainty_s is None else f"± {_milliseconds(overlap.uncertainty_s)}; "
+    )
+    limits = f"({uncertainty}threshold: {_milliseconds(threshold_s)})"
+    if first is None or last is None:
+        return f"the clients began {skew} apart {limits}"
+    return f"{last.host} began {skew} after {first.host} {limits}"
 
 
 def _client_skew_uncertain(context: CheckContext) -> str | None:
-    """What is far apart beyond doubt is `client-skew`."""
-    together, limit_s = context.observation.overlap, context.thresholds.client_skew_s
-    if together is None or together.skew_s is None or together.skew_s > limit_s:
+    """A skew that certainly exceeds the threshold is `client-skew` instead."""
+    overlap, threshold_s = context.observation.overlap, context.thresholds.client_skew_s
+    if overlap is None or overlap.skew_s is None or overlap.skew_s > threshold_s:
         return None
-    unsure_s = together.uncertainty_s
-    if unsure_s is not None and together.skew_s + unsure_s <= limit_s:
+    if overlap.uncertainty_s is None:
+        return "how far apart the clients began is unknown: the offset of their clocks is unknown"
+    if overlap.skew_s + overlap.uncertainty_s <= threshold_s:
         return None
-    known = "is not known" if unsure_s is None else f"is known to {unsure_s * 1e3:.0f} ms only"
-    return f"how far apart the clients began {known}"
+    return (
+        f"the clients began {_milliseconds(overlap.skew_s)} apart"
+        f" (± {_milliseconds(overlap.uncertainty_s)}), which may exceed the threshold of"
+        f" {_milliseconds(threshold_s)}"
+    )
 
 
 def _short_overlap(context: CheckContext) -> str | None:
-    together, sides = context.observation.overlap, context.observation.clients
-    if together is None or together.overlap_s is None:
+    overlap, clients = context.observation.overlap, context.observation.clients
+    if overlap is None or overlap.overlap_s is None:
         return None
     planned_s: float | None = context.load.duration_s
     if planned_s is None:
-        began = [side.began_s for side in sides if side.began_s is not None]
-        ended = [side.ended_s for side in sides if side.ended_s is not None]
+        began = [client.began_s for client in clients if client.began_s is not None]
+        ended = [client.ended_s for client in clients if client.ended_s is not None]
         planned_s = max(ended, default=0.0) - min(began, default=0.0)
-    if together.overlap_s >= context.thresholds.overlap_share * planned_s:
+    threshold = context.thresholds.overlap_share
+    if overlap.overlap_s >= threshold * planned_s:
         return None
-    return f"all clients loaded at the same time for {together.overlap_s:.2f} of {planned_s:.2f} s"
+    return (
+        f"all clients loaded at the same time for {overlap.overlap_s:.2f} s of {planned_s:.2f} s"
+        f" ({threshold_percent(threshold)})"
+    )
 
 
-def _give_or_take(uncertainty_s: float | None) -> str:
-    return "" if uncertainty_s is None else f" (give or take {uncertainty_s * 1e3:.0f} ms)"
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.0f} ms"
 
 
 CHECKS = (
@@ -52,21 +64,21 @@ CHECKS = (
         "client-skew",
         Level.INVALID,
         _client_skew,
-        "Find out what kept the last client: a host that was busy, or a connection that took longer"
+        "Find out what delayed the last client: a busy host, or an SSH connection that took longer"
         " than fwbench allows for.",
     ),
     Check(
         "short-overlap",
         Level.INVALID,
         _short_overlap,
-        "Look at the findings of the client that ended early, or give the load a duration_s instead"
-        " of a number of requests: it ends at the same time everywhere.",
+        "Read the findings about the client that ended early. If the load has a number of requests,"
+        " set duration_s instead: all clients then end at the same time.",
     ),
     Check(
         "client-skew-uncertain",
         Level.SUSPECT,
         _client_skew_uncertain,
-        "Execute the session from a machine that is nearer to the clients: their clocks are read"
-        " over SSH, and are known to half of the time that this takes.",
+        "Start fwbench on a machine that is nearer to the clients. It reads their clocks over SSH,"
+        " and the error is up to half of the round-trip time.",
     ),
 )

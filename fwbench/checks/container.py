@@ -1,4 +1,4 @@
-"""Findings about the contender's container: did what was measured live through the run?"""
+"""Checks of the contender's container: did the same processes serve for the whole run?"""
 
 from fwbench.checks.context import Check, CheckContext, counted
 from fwbench.model.observation import ContainerState
@@ -12,8 +12,8 @@ def _container_stopped(context: CheckContext) -> str | None:
     )
     for moment, state in moments:
         if state is not None and not state.running:
-            how = "unknown" if state.exit_code is None else str(state.exit_code)
-            return f"the container was not running {moment} the load; its exit code: {how}"
+            code = "unknown" if state.exit_code is None else str(state.exit_code)
+            return f"the container was not running {moment} the load (exit code: {code})"
     return None
 
 
@@ -22,14 +22,14 @@ def _container_restarted(context: CheckContext) -> str | None:
     if before is None or after is None:
         return None
     if before.restarts != after.restarts:
-        return f"the engine's count of restarts went from {before.restarts} to {after.restarts}"
+        return f"the engine's restart count went from {before.restarts} to {after.restarts}"
     if before.started_at != after.started_at:
         return f"the container started at {before.started_at}, and again at {after.started_at}"
     return None
 
 
 def _oom_kill(context: CheckContext) -> str | None:
-    """The kernel's count, which alone knows of workers; the engine's word where that is gone."""
+    """Only the kernel counts killed workers; the engine's flag is used where the count is gone."""
     states = [
         state
         for state in (context.observation.container_before, context.observation.container_after)
@@ -38,9 +38,9 @@ def _oom_kill(context: CheckContext) -> str | None:
     kills = max((state.oom_kills for state in states if state.oom_kills is not None), default=0)
     if not kills and not any(state.oom_killed for state in states):
         return None
-    killed = counted(kills, "time") if kills else "at least once"
+    times = counted(kills, "time") if kills else "at least once"
     during = _during_the_load(context)
-    return f"the kernel killed a process for lack of memory {killed}{during}{_memory(states)}"
+    return f"the kernel's OOM killer killed a process {times}{during}{_memory(states)}"
 
 
 def _worker_replaced(context: CheckContext) -> str | None:
@@ -57,7 +57,7 @@ def _worker_replaced(context: CheckContext) -> str | None:
         return None
     return (
         f"{len(gone)} of the container's {len(before.processes)} processes ended during the load"
-        f" (the first: pid {gone[0].pid}, {gone[0].command!r:.60})"
+        f" (first: pid {gone[0].pid}, {gone[0].command!r:.60})"
     )
 
 
@@ -67,15 +67,15 @@ def _during_the_load(context: CheckContext) -> str:
     before, after = context.same_container
     if before.oom_kills is None or after.oom_kills is None:
         return ""
-    return f", {after.oom_kills - before.oom_kills} of these during the load"
+    return f", {after.oom_kills - before.oom_kills} of them during the load"
 
 
 def _memory(states: list[ContainerState]) -> str:
-    """The last state that knows has the last word: a container that ended has no counters."""
+    """Return peak and limit from the last state that has them; an ended container has none."""
     for state in reversed(states):
         if state.memory_peak_bytes is not None and state.memory_limit_bytes is not None:
             peak, limit = _mebibytes(state.memory_peak_bytes), _mebibytes(state.memory_limit_bytes)
-            return f"; memory went up to {peak} of {limit}"
+            return f"; peak memory {peak}, limit {limit}"
     return ""
 
 
@@ -88,27 +88,27 @@ CHECKS = (
         "container-stopped",
         Level.INVALID,
         _container_stopped,
-        "Read the container's log among the run's files: it says why the application ended.",
+        "Read container.log in the run's files for the reason why the application ended.",
     ),
     Check(
         "container-restarted",
         Level.INVALID,
         _container_restarted,
-        "Read the container's log among the run's files, and keep restart policies off it.",
+        "Read container.log in the run's files, and disable whatever restarts the container.",
     ),
     Check(
         "oom-kill",
         Level.INVALID,
         _oom_kill,
         "Raise the memory limit in the suite, or start fewer workers. Neither h2load nor"
-        " `docker inspect` tells of a killed worker: the rest answers on, and the figures look"
-        " whole.",
+        " `docker inspect` reports a killed worker: the other workers keep answering, and the"
+        " figures look normal.",
     ),
     Check(
         "worker-replaced",
         Level.INVALID,
         _worker_replaced,
-        "Find out in the container's log why workers end: too little memory, a worker timeout, or"
-        " a maximum of requests per worker.",
+        "Read container.log in the run's files for the reason: too little memory, a worker"
+        " timeout, or a maximum number of requests per worker.",
     ),
 )

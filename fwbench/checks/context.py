@@ -1,3 +1,5 @@
+"""What a check can use, and how it phrases its evidence."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +16,7 @@ from fwbench.model.verdict import Finding, Level
 
 @dataclass(frozen=True)
 class ClientContext:
-    """One client's share of a run; `name` is what to call it among the hosts of the rig."""
+    """One client's share of a run; `name` is how evidence refers to the client."""
 
     name: str
     load: Load
@@ -23,13 +25,13 @@ class ClientContext:
 
     @property
     def summary(self) -> LoadSummary | None:
-        """What its load generator said, if it came to that and could be read."""
+        """Return the figures that its load generator printed, or None if there are none."""
         return self.result.summary if self.result else None
 
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What the judge knows about one run."""
+    """Everything that a check can use: the run, its contender, its observation, the thresholds."""
 
     run: Run
     contender: Contender
@@ -38,67 +40,66 @@ class CheckContext:
 
     @property
     def contract(self) -> Contract:
-        """What the contender must answer at the run's endpoint."""
+        """Return the answer that the contender must give at the run's endpoint."""
         return self.contender.endpoints[self.run.trial.endpoint]
 
     @property
     def load(self) -> Load:
-        """What was asked of the server: of a search, what this step offered."""
+        """Return the load of the run; for a step of a search, at the rate of that step."""
         planned, rate = self.run.trial.load, self.observation.offered_rate
         return planned if rate is None else planned.at_rate(rate)
 
     @property
     def log(self) -> RequestLogSummary | None:
-        """What the load's log adds up to, over all clients, if they left one."""
+        """Return the summary of all clients' request logs, or None if there is no log."""
         return self.observation.load.log if self.observation.load else None
 
     @property
     def window_s(self) -> float | None:
-        """How long was measured: the load's duration, and of several clients what all had of it."""
-        common_s = self.observation.overlap_s
-        return self.load.duration_s if common_s is None else common_s
+        """Return how long was measured: with several clients, the time in which all loaded."""
+        overlap_s = self.observation.overlap_s
+        return self.load.duration_s if overlap_s is None else overlap_s
 
     @property
     def clients(self) -> tuple[ClientContext, ...]:
-        """What each client did. The only one is `the client`, and its load the whole.
+        """Return each client with its share. An only client is called `the client`.
 
-        More clients than connections have no shares: such a run fails before its load.
+        A load with fewer connections than clients cannot be divided: its run fails before the load.
         """
-        seen = self.observation
-        if len(seen.clients) == 1:
-            return (ClientContext("the client", self.load, seen.clients[0], seen.load),)
-        number = len(seen.clients)
-        if not 1 < number <= self.load.connections:
+        clients = self.observation.clients
+        if len(clients) == 1:
+            return (ClientContext("the client", self.load, clients[0], self.observation.load),)
+        if not 1 < len(clients) <= self.load.connections:
             return tuple(
-                ClientContext(side.host, self.load, side, side.load) for side in seen.clients
+                ClientContext(client.host, self.load, client, client.load) for client in clients
             )
         return tuple(
-            ClientContext(side.host, load, side, side.load)
-            for side, load in zip(seen.clients, divide_load(self.load, number), strict=True)
+            ClientContext(client.host, load, client, client.load)
+            for client, load in zip(clients, divide_load(self.load, len(clients)), strict=True)
         )
 
     @property
     def hosts(self) -> tuple[tuple[str, HostUsage | None], ...]:
-        """What each host of the rig did, under its name."""
-        of_clients = ((share.name, share.observation.usage) for share in self.clients)
-        return (("the target", self.observation.target), *of_clients)
+        """Return the name and the telemetry of each host of the rig, the target first."""
+        clients = ((client.name, client.observation.usage) for client in self.clients)
+        return (("the target", self.observation.target), *clients)
 
     def on_each_client(self, describe: Callable[[ClientContext], str | None]) -> str | None:
-        """What is seen of each client, with its name where there are several."""
-        seen = ((share.name, describe(share)) for share in self.clients)
-        found = [(name, said) for name, said in seen if said is not None]
+        """Return the evidence of every client that has some, with names if there are several."""
+        described = ((client.name, describe(client)) for client in self.clients)
+        evidence = [(name, text) for name, text in described if text is not None]
         if len(self.clients) == 1:
-            return found[0][1] if found else None
-        return "; ".join(f"on {name}, {said}" for name, said in found) or None
+            return evidence[0][1] if evidence else None
+        return "; ".join(f"on {name}, {text}" for name, text in evidence) or None
 
     def on_each_host(self, describe: Callable[[HostUsage], str | None]) -> str | None:
-        """What is seen on each host, with its name."""
-        seen = ((name, describe(usage)) for name, usage in self.hosts if usage is not None)
-        return "; ".join(f"on {name}, {said}" for name, said in seen if said is not None) or None
+        """Return the evidence of every host that has some, with the names of the hosts."""
+        described = ((name, describe(usage)) for name, usage in self.hosts if usage is not None)
+        return "; ".join(f"on {name}, {text}" for name, text in described if text) or None
 
     @property
     def same_container(self) -> tuple[ContainerState, ContainerState] | None:
-        """The container before and after the load if it ran all the while, else None."""
+        """Return the container's states before and after the load, None if it did not run on."""
         before, after = self.observation.container_before, self.observation.container_after
         if before is None or after is None or not (before.running and after.running):
             return None
@@ -107,7 +108,7 @@ class CheckContext:
 
 @dataclass(frozen=True)
 class Check:
-    """One possible finding: `look` returns its evidence, or None where there is none."""
+    """One possible finding: `evaluate` returns its evidence, or None if all is well."""
 
     code: str
     level: Level
@@ -115,7 +116,7 @@ class Check:
     advice: str
 
     def finding(self, context: CheckContext) -> Finding | None:
-        """What the check has to say about the run, if anything."""
+        """Return the finding if the check has evidence, else None."""
         evidence = self.evaluate(context)
         if evidence is None:
             return None
@@ -123,5 +124,15 @@ class Check:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 request`, `2 requests`."""
+    """Return `1 request` or `2 requests`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share as `4.2 %`, with that many digits after the point."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def threshold_percent(share: float) -> str:
+    """Return a threshold as `threshold: 0.5 %`, with as many digits as it has."""
+    return f"threshold: {100 * share:g} %"

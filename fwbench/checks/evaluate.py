@@ -1,6 +1,6 @@
-"""From an observation to a verdict: may this run's numbers be believed?
+"""From an observation to a verdict: can this run's numbers be trusted?
 
-Each finding has one function, which looks and says what it saw; none changes a figure.
+Each finding has one function, which returns evidence; none changes a figure.
 `docs/findings.md` explains every code.
 """
 
@@ -44,7 +44,7 @@ def evaluate_run(
     observation: Observation,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Verdict:
-    """Whether the run may be believed, with every finding that there is."""
+    """Return the verdict on a run, with the findings of all checks."""
     context = CheckContext(run, contender, observation, thresholds)
     findings = (check.finding(context) for check in CHECKS)
     return Verdict(findings=tuple(finding for finding in findings if finding is not None))

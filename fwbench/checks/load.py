@@ -1,22 +1,21 @@
-"""Findings about the load: each exposes something that h2load hides behind exit status 0."""
+"""Checks of the load: failures that h2load hides behind exit status 0."""
 
-from fwbench.checks.context import Check, CheckContext, ClientContext, counted
+from fwbench.checks.context import Check, CheckContext, ClientContext, counted, threshold_percent
 from fwbench.loadgen.h2load import connection_rate_ratio
 from fwbench.model.verdict import Level
 
 
 def _requests_failed(context: CheckContext) -> str | None:
-    def describe(share: ClientContext) -> str | None:
-        figures = share.summary
-        if figures is None:
+    def describe(client: ClientContext) -> str | None:
+        summary = client.summary
+        if summary is None:
             return None
-        failed, errored = figures.requests_failed, figures.requests_errored
-        timed_out = figures.requests_timed_out
-        lost = max(failed, errored, timed_out)
-        if lost <= context.thresholds.failed_requests * figures.requests_total:
+        errored, timed_out = summary.requests_errored, summary.requests_timed_out
+        failed = max(summary.requests_failed, errored, timed_out)
+        if failed <= context.thresholds.failed_requests * summary.requests_total:
             return None
         return (
-            f"{lost} of {counted(figures.requests_total, 'request')} failed"
+            f"{failed} of {counted(summary.requests_total, 'request')} failed"
             f" ({errored} without an answer, {timed_out} timed out)"
         )
 
@@ -24,19 +23,23 @@ def _requests_failed(context: CheckContext) -> str | None:
 
 
 def _responses_not_2xx(context: CheckContext) -> str | None:
-    def describe(share: ClientContext) -> str | None:
-        figures = share.summary
-        if figures is None:
+    def describe(client: ClientContext) -> str | None:
+        summary = client.summary
+        if summary is None:
             return None
         by_class = {
-            "3xx": figures.status_3xx,
-            "4xx": figures.status_4xx,
-            "5xx": figures.status_5xx,
+            "3xx": summary.status_3xx,
+            "4xx": summary.status_4xx,
+            "5xx": summary.status_5xx,
         }
-        others = [f"{number} {name}" for name, number in by_class.items() if number]
-        if sum(by_class.values()) <= context.thresholds.failed_requests * figures.requests_done:
+        not_2xx = sum(by_class.values())
+        if not_2xx <= context.thresholds.failed_requests * summary.requests_done:
             return None
-        return f"of {counted(figures.requests_done, 'response')}, {', '.join(others)}"
+        each = ", ".join(f"{name}: {number}" for name, number in by_class.items() if number)
+        return (
+            f"{not_2xx} of {counted(summary.requests_done, 'response')} did not have a 2xx status"
+            f" ({each})"
+        )
 
     return context.on_each_client(describe)
 
@@ -45,130 +48,142 @@ def _nothing_done(context: CheckContext) -> str | None:
     if context.observation.load is None and context.observation.failure is None:
         return "no load was executed"
 
-    def describe(share: ClientContext) -> str | None:
-        if share.summary is None or share.summary.requests_done:
+    def describe(client: ClientContext) -> str | None:
+        if client.summary is None or client.summary.requests_done:
             return None
-        return "not one request was answered"
+        return "no request was answered"
 
     return context.on_each_client(describe)
 
 
 def _log_mismatch(context: CheckContext) -> str | None:
-    def describe(share: ClientContext) -> str | None:
-        figures, log = share.summary, share.result.log if share.result else None
-        if figures is None:
+    def describe(client: ClientContext) -> str | None:
+        summary, log = client.summary, client.result.log if client.result else None
+        if summary is None:
             return None
         if log is None:
-            return "h2load left no log" if figures.requests_done else None
+            return "h2load left no log" if summary.requests_done else None
         rows = log.rows + log.rows_outside_window
-        if rows == figures.requests_done and not log.truncated_rows:
+        if rows == summary.requests_done and not log.truncated_rows:
             return None
-        torn = f" and {counted(log.truncated_rows, 'broken row')}" if log.truncated_rows else ""
-        answered = counted(figures.requests_done, "answered request")
-        return f"h2load counts {answered}; its log has {counted(rows, 'row')}{torn}"
+        truncated = (
+            f" and {counted(log.truncated_rows, 'truncated row')}" if log.truncated_rows else ""
+        )
+        answered = counted(summary.requests_done, "answered request")
+        return f"h2load counts {answered}; its log has {counted(rows, 'row')}{truncated}"
 
     return context.on_each_client(describe)
 
 
 def _requests_lost(context: CheckContext) -> str | None:
-    """At the end, each connection may have one request under way: more than these are lost."""
+    """At the end, each connection may have one request under way; any more are lost."""
 
-    def describe(share: ClientContext) -> str | None:
-        figures, connections = share.summary, share.load.connections
-        if figures is None:
+    def describe(client: ClientContext) -> str | None:
+        summary, connections = client.summary, client.load.connections
+        if summary is None:
             return None
-        unanswered = figures.requests_started - figures.requests_done
+        unanswered = summary.requests_started - summary.requests_done
         if unanswered <= connections:
             return None
         return (
-            f"{unanswered} of {figures.requests_started} requests that were sent got no answer;"
-            f" {counted(connections, 'connection')} can have only {connections} under way at the"
-            f" end"
+            f"{unanswered} of {summary.requests_started} requests that were sent got no answer; at"
+            f" most {connections} can be under way at the end, one per connection"
         )
 
     return context.on_each_client(describe)
 
 
 def _connections_lost(context: CheckContext) -> str | None:
-    """With a duration, a lost connection's rate is over its own life, the headline over it all."""
+    """h2load divides a lost connection's requests by the time it lived, not by the load's time."""
 
-    def describe(share: ClientContext) -> str | None:
-        figures, load = share.summary, share.load
-        if figures is None or load.duration_s is None or load.rate is not None:
+    def describe(client: ClientContext) -> str | None:
+        summary, load = client.summary, client.load
+        if summary is None or load.duration_s is None or load.rate is not None:
             return None
-        ratio = connection_rate_ratio(figures, load.connections)
-        if ratio is None or ratio <= context.thresholds.connections_over_headline:
+        ratio, threshold = (
+            connection_rate_ratio(summary, load.connections),
+            context.thresholds.connections_over_headline,
+        )
+        if ratio is None or ratio <= threshold:
             return None
         return (
-            f"the mean rate of a connection, times {load.connections}, is {ratio:.2f} times the"
-            f" {figures.rate_per_s:.0f} req/s of the whole load; it would be 1.00 had all"
-            f" connections lived to its end"
+            f"{load.connections} × the mean rate of a connection is {ratio:.2f} times the load's"
+            f" {summary.rate_per_s:.0f} req/s (threshold: {threshold:g}); if every connection had"
+            f" lasted to the end, it would be 1.00"
         )
 
     return context.on_each_client(describe)
 
 
 def _completion_gap(context: CheckContext) -> str | None:
-    """A gap at the end shows in no row of the log, so the window is held against the duration."""
+    """A gap at the end is in no row of the log, so the log's window is compared with the load's."""
     log, measured_s = context.log, context.window_s
+    threshold_s = context.thresholds.completion_gap_s
     if log is None or log.window_s is None:
         return None
-    whole = log.per_second[1:-1]  # the window begins and ends somewhere in the other two
-    if empty := [second.at_s for second in whole if not second.completions]:
+    full_seconds = log.per_second[1:-1]  # the window begins and ends within the other two
+    if empty := [second.at_s for second in full_seconds if not second.completions]:
         second = empty[0] - log.per_second[0].at_s + 1
         return f"no request was answered in second {second} of {log.window_s:.1f} s of load"
     gap_s = (log.longest_gap_us or 0) / 1e6
-    if gap_s >= context.thresholds.completion_gap_s:
-        return f"no request was answered for {gap_s:.2f} s of {log.window_s:.1f} s of load"
-    if measured_s is not None and measured_s - log.window_s >= context.thresholds.completion_gap_s:
+    if gap_s >= threshold_s:
+        return (
+            f"no request was answered for {gap_s:.2f} s of {log.window_s:.1f} s of load"
+            f" (threshold: {threshold_s:g} s)"
+        )
+    if measured_s is not None and measured_s - log.window_s >= threshold_s:
         return f"the last answer came after {log.window_s:.1f} s of {measured_s:g} s of load"
-    return context.on_each_client(lambda share: _ended_early(context, share))
+    return context.on_each_client(lambda client: _ended_early(context, client))
 
 
-def _ended_early(context: CheckContext, share: ClientContext) -> str | None:
-    """Of several clients: the time in which all loaded ends with the last answer to any of them."""
-    began_s, ended_s, lasts_s = (
-        share.observation.began_s,
-        share.observation.ended_s,
-        share.load.duration_s,
+def _ended_early(context: CheckContext, client: ClientContext) -> str | None:
+    """The overlap of several clients ends with the first of them, so each one is checked alone."""
+    began_s, ended_s, duration_s = (
+        client.observation.began_s,
+        client.observation.ended_s,
+        client.load.duration_s,
     )
-    if began_s is None or ended_s is None or lasts_s is None:
+    if began_s is None or ended_s is None or duration_s is None:
         return None
-    if lasts_s - (ended_s - began_s) < context.thresholds.completion_gap_s:
+    if duration_s - (ended_s - began_s) < context.thresholds.completion_gap_s:
         return None
-    return f"the last answer came after {ended_s - began_s:.1f} s of {lasts_s:g} s of load"
+    return f"the last answer came after {ended_s - began_s:.1f} s of {duration_s:g} s of load"
 
 
 def _too_short(context: CheckContext) -> str | None:
-    def describe(share: ClientContext) -> str | None:
-        figures, load = share.summary, share.load
-        if figures is None or load.requests is None or not figures.requests_done:
+    def describe(client: ClientContext) -> str | None:
+        summary, load = client.summary, client.load
+        if summary is None or load.requests is None or not summary.requests_done:
             return None
-        if figures.elapsed_s >= context.thresholds.too_short_s:
+        threshold_s = context.thresholds.too_short_s
+        if summary.elapsed_s >= threshold_s:
             return None
-        took = f"{figures.elapsed_s:.2f}" if figures.elapsed_s >= 0.01 else "less than 0.01"
+        took = f"{summary.elapsed_s:.2f}" if summary.elapsed_s >= 0.01 else "less than 0.01"
         return (
             f"{counted(load.requests, 'request')} over {counted(load.connections, 'connection')}"
-            f" took {took} s, start-up effects included"
+            f" took {took} s, start-up effects included (threshold: {threshold_s:g} s)"
         )
 
     return context.on_each_client(describe)
 
 
 def _connection_mean_biased(context: CheckContext) -> str | None:
-    """With a number of requests, quick connections end early and raise the mean over them all."""
+    """With a number of requests, fast connections end early and raise the mean over connections."""
 
-    def describe(share: ClientContext) -> str | None:
-        figures, load = share.summary, share.load
-        if figures is None or load.requests is None:
+    def describe(client: ClientContext) -> str | None:
+        summary, load = client.summary, client.load
+        if summary is None or load.requests is None:
             return None
-        ratio = connection_rate_ratio(figures, load.connections)
-        if ratio is None or abs(ratio - 1) <= context.thresholds.connection_mean_off:
+        ratio, threshold = (
+            connection_rate_ratio(summary, load.connections),
+            context.thresholds.connection_mean_off,
+        )
+        if ratio is None or abs(ratio - 1) <= threshold:
             return None
-        each = f"{figures.rate_per_connection.mean:.2f} req/s"
         return (
-            f"{counted(load.connections, 'connection')} × {each} each would be {ratio:.2f} times"
-            f" the {figures.rate_per_s:.0f} req/s that were answered"
+            f"{counted(load.connections, 'connection')} × {summary.rate_per_connection.mean:.2f}"
+            f" req/s per connection is {ratio:.2f} times the throughput of"
+            f" {summary.rate_per_s:.0f} req/s ({threshold_percent(threshold)})"
         )
 
     return context.on_each_client(describe)
@@ -179,60 +194,61 @@ CHECKS = (
         "nothing-done",
         Level.INVALID,
         _nothing_done,
-        "Check that the client reaches the target's load address and port: a firewall or a wrong"
-        " fwbench_load_address looks like this.",
+        "Check that the client can reach the target's load address and port. A firewall or a wrong"
+        " fwbench_load_address has this effect.",
     ),
     Check(
         "requests-failed",
         Level.INVALID,
         _requests_failed,
-        "Read the container's log for the time of the load; fewer connections, more workers or more"
-        " memory may be needed.",
+        "Read container.log in the run's files for the time of the load. The contender may need"
+        " fewer connections, more workers or more memory.",
     ),
     Check(
         "responses-not-2xx",
         Level.INVALID,
         _responses_not_2xx,
-        "Read the container's log: h2load counts errors and redirections as quick answers.",
+        "Read container.log in the run's files. h2load counts errors and redirects as answers, and"
+        " they are often faster.",
     ),
     Check(
         "log-mismatch",
         Level.INVALID,
         _log_mismatch,
-        "Check that the client's disk is not full and that nothing else wrote to the run's files.",
+        "Check that the client's disk is not full, and that nothing else writes to the run's"
+        " files.",
     ),
     Check(
         "requests-lost",
         Level.INVALID,
         _requests_lost,
-        "Look for connections that the server or something between the hosts cut off.",
+        "Look for connections that the server, or a device between the hosts, cut.",
     ),
     Check(
         "connections-lost",
         Level.INVALID,
         _connections_lost,
-        "Look for connections that the server cut off during the load: h2load opens none anew and"
-        " does not count what they would have done.",
+        "Look for connections that the server closed during the load. h2load does not reopen them,"
+        " and does not count the requests that they could not send.",
     ),
     Check(
         "completion-gap",
         Level.INVALID,
         _completion_gap,
-        "Look into the container's log and the host for what stood still: a worker's restart, a"
+        "Look for what paused the server, in container.log and on the host: a restarted worker, a"
         " long garbage collection, a paused virtual machine.",
     ),
     Check(
         "too-short",
         Level.NOTE,
         _too_short,
-        "Give the load a duration_s of some seconds after a warm_up_s instead of a number of"
-        " requests.",
+        "Set a duration_s of several seconds and a warm_up_s instead of a number of requests.",
     ),
     Check(
         "connection-mean-biased",
         Level.NOTE,
         _connection_mean_biased,
-        "Take the throughput instead of `req/s per connection`: it is the mean over connections,"
-        " and with a number of requests the quick ones stop early.",
+        "Use the throughput instead of h2load's `req/s per connection`. With a number of requests,"
+        " fast connections end early and raise the mean over connections.",
     ),
 )

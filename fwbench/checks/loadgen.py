@@ -1,41 +1,43 @@
-"""Findings about the load generators: did they do their work, and can what they said be read?"""
+"""Checks of the load generators: did they work, and can fwbench parse their output?"""
 
 from fwbench.checks.context import Check, CheckContext, ClientContext
 from fwbench.model.verdict import Level
 
 
 def _loadgen_failed(context: CheckContext) -> str | None:
-    def describe(share: ClientContext) -> str | None:
-        load = share.result
-        if load is None or load.timed_out:
+    def describe(client: ClientContext) -> str | None:
+        result = client.result
+        if result is None or result.timed_out:
             return None
-        said = f", and wrote {load.stderr.strip()[:200]!r}" if load.stderr.strip() else ""
-        if load.exit_status is None:
-            return f"h2load was killed{said}"
-        if load.exit_status != 0 or said:
-            return f"h2load exited with status {load.exit_status}{said}"
+        stderr = result.stderr.strip()
+        wrote = f"; standard error: {stderr[:200]!r}" if stderr else ""
+        if result.exit_status is None:
+            return f"h2load was killed{wrote}"
+        if result.exit_status != 0 or wrote:
+            return f"h2load exited with status {result.exit_status}{wrote}"
         return None
 
     return context.on_each_client(describe)
 
 
 def _loadgen_timeout(context: CheckContext) -> str | None:
-    after = context.observation.phases.load_s
+    load_s = context.observation.phases.load_s
 
-    def describe(share: ClientContext) -> str | None:
-        if share.result is None or not share.result.timed_out:
+    def describe(client: ClientContext) -> str | None:
+        if client.result is None or not client.result.timed_out:
             return None
-        return "h2load did not end by itself" + ("" if after is None else f" within {after:.0f} s")
+        return "h2load did not end" + ("" if load_s is None else f" within {load_s:.0f} s")
 
     return context.on_each_client(describe)
 
 
 def _loadgen_output_unknown(context: CheckContext) -> str | None:
-    def describe(share: ClientContext) -> str | None:
-        load = share.result
-        if load is None or load.summary is not None or load.timed_out:
+    def describe(client: ClientContext) -> str | None:
+        result = client.result
+        if result is None or result.summary is not None or result.timed_out:
             return None
-        return f"h2load's output has no figures: {load.parse_error or 'it printed nothing'}"
+        reason = result.parse_error or "it printed nothing"
+        return f"h2load's output could not be parsed: {reason}"
 
     return context.on_each_client(describe)
 
@@ -45,21 +47,21 @@ CHECKS = (
         "loadgen-failed",
         Level.INVALID,
         _loadgen_failed,
-        "Read h2load's standard error among the run's files; execute its command by hand on the"
-        " client.",
+        "Read h2load.err in the run's files, and run h2load's command (in commands.json) by hand on"
+        " the client.",
     ),
     Check(
         "loadgen-timeout",
         Level.INVALID,
         _loadgen_timeout,
-        "Find out why the contender left requests without an answer. h2load before 1.64 also never"
-        " ends when a server closes its connections.",
+        "Find out why the contender left requests unanswered. h2load before 1.64 also never ends if"
+        " a server closes its connections.",
     ),
     Check(
         "loadgen-output-unknown",
         Level.INVALID,
         _loadgen_output_unknown,
-        "Read h2load's output among the run's files. If it is whole, its version prints something"
-        " that fwbench does not know yet: please report it with the file.",
+        "Read h2load.out in the run's files. If the output is complete, open an issue with the"
+        " file: this version of h2load prints something that fwbench cannot parse yet.",
     ),
 )

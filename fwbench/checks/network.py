@@ -1,9 +1,17 @@
-"""Findings about the network between the hosts, and about their clocks."""
+"""Checks of the network between the hosts, and of their clocks."""
 
-from fwbench.checks.context import Check, CheckContext, ClientContext, counted
+from fwbench.checks.context import (
+    Check,
+    CheckContext,
+    ClientContext,
+    counted,
+    percent,
+    threshold_percent,
+)
 from fwbench.model.verdict import Level
 
-ANYBODYS_CONNECTIONS = 10
+# Connections that anything else on the host may open during a load.
+UNRELATED_CONNECTIONS = 10
 
 
 def _listen_overflow(context: CheckContext) -> str | None:
@@ -14,39 +22,43 @@ def _listen_overflow(context: CheckContext) -> str | None:
     if not overflows and not drops:
         return None
     return (
-        f"the queue of connections to be accepted overflowed {counted(overflows or 0, 'time')}, and"
-        f" {counted(drops or 0, 'attempt')} to connect were dropped"
+        f"the target's accept queue overflowed {counted(overflows or 0, 'time')}, and the kernel"
+        f" dropped {counted(drops or 0, 'connection attempt')}"
     )
 
 
 def _retransmits(context: CheckContext) -> str | None:
-    found = []
+    evidence, threshold = [], context.thresholds.retransmits
     for name, usage in context.hosts:
         if usage is None:
             continue
-        again, sent = usage.network.retransmits, usage.network.segments_sent
-        if again and sent and again / sent > context.thresholds.retransmits:
-            found.append(f"{name} sent {again} of {sent} segments again ({again / sent:.2%})")
-    return "; ".join(found) or None
+        retransmitted, sent = usage.network.retransmits, usage.network.segments_sent
+        if retransmitted and sent and retransmitted / sent > threshold:
+            evidence.append(
+                f"{name} retransmitted {retransmitted} of {sent} TCP segments"
+                f" ({percent(retransmitted / sent, 2)}; {threshold_percent(threshold)})"
+            )
+    return "; ".join(evidence) or None
 
 
 def _connections_reopened(context: CheckContext) -> str | None:
-    """Where all are kept, h2load opens each once, and docker-proxy on the same host once more."""
-    found = []
-    for share in context.clients:
-        usage, connections = share.observation.usage, share.load.connections
+    """h2load opens each kept connection once, and docker-proxy on the same host once more."""
+    evidence = []
+    for client in context.clients:
+        usage, connections = client.observation.usage, client.load.connections
         opened = usage.network.connections_opened if usage else None
-        allowed = context.thresholds.connections_opened * connections + ANYBODYS_CONNECTIONS
+        allowed = context.thresholds.connections_opened * connections + UNRELATED_CONNECTIONS
         if opened is not None and opened > allowed:
-            found.append(
-                f"{share.name} opened {counted(opened, 'connection')} during a load that has"
-                f" {connections}: requests paid for connections that were not kept"
+            evidence.append(
+                f"{client.name} opened {counted(opened, 'connection')} for a load with"
+                f" {connections} (threshold: {allowed:g}): the server does not keep connections"
+                " open"
             )
-    return "; ".join(found) or None
+    return "; ".join(evidence) or None
 
 
 def _nic_drops(context: CheckContext) -> str | None:
-    found = []
+    evidence, threshold = [], context.thresholds.nic_drop_share
     for name, usage in context.hosts:
         network = usage.network if usage else None
         if (
@@ -56,38 +68,39 @@ def _nic_drops(context: CheckContext) -> str | None:
         ):
             continue
         lost = (network.drops or 0) + (network.errors or 0)
-        if lost > context.thresholds.nic_drop_share * max(1, network.packets):
-            found.append(
-                f"{name}'s network device lost {lost} of {counted(network.packets, 'packet')}"
-                f" ({network.drops or 0} dropped, {network.errors or 0} broken)"
+        if lost > threshold * max(1, network.packets):
+            evidence.append(
+                f"{name}'s network devices lost {lost} of {counted(network.packets, 'packet')}"
+                f" ({network.drops or 0} dropped, {network.errors or 0} with errors;"
+                f" {threshold_percent(threshold)})"
             )
-    return "; ".join(found) or None
+    return "; ".join(evidence) or None
 
 
 def _docker_proxy_busy(context: CheckContext) -> str | None:
-    target = context.observation.target
+    target, threshold = context.observation.target, context.thresholds.docker_proxy_cores
     cores = target.docker_proxy_cores if target else None
-    if cores is None or cores <= context.thresholds.docker_proxy_cores:
+    if cores is None or cores <= threshold:
         return None
-    return f"docker-proxy used {cores:.2f} of a core: the load went through it"
+    return f"docker-proxy used {cores:.2f} of a CPU (threshold: {threshold:g}) to forward the load"
 
 
 def _clock_offset(context: CheckContext) -> str | None:
-    found = [said for share in context.clients if (said := _apart(context, share)) is not None]
-    return "; ".join(found) or None
+    offsets = (_excessive_offset(context, client) for client in context.clients)
+    return "; ".join(filter(None, offsets)) or None
 
 
-def _apart(context: CheckContext, share: ClientContext) -> str | None:
-    clock = share.observation.clock
+def _excessive_offset(context: CheckContext, client: ClientContext) -> str | None:
+    clock, threshold_s = client.observation.clock, context.thresholds.clock_offset_s
     if clock is None:
         return None
-    apart_s = abs(clock.client_minus_target_s)
-    if apart_s - clock.uncertainty_s <= context.thresholds.clock_offset_s:
+    offset_s = abs(clock.client_minus_target_s)
+    if offset_s - clock.uncertainty_s <= threshold_s:
         return None
-    ahead = "ahead of" if clock.client_minus_target_s > 0 else "behind"
+    direction = "ahead of" if clock.client_minus_target_s > 0 else "behind"
     return (
-        f"{share.name}'s clock is {apart_s:.2f} s {ahead} the target's"
-        f" (give or take {clock.uncertainty_s:.2f} s)"
+        f"{client.name}'s clock is {offset_s:.2f} s {direction} the target's"
+        f" (± {clock.uncertainty_s:.2f} s; threshold: {threshold_s:g} s)"
     )
 
 
@@ -96,42 +109,42 @@ CHECKS = (
         "listen-overflow",
         Level.INVALID,
         _listen_overflow,
-        "Raise the server's backlog and net.core.somaxconn above the number of connections: one"
-        " that is dropped tries again after a second or more.",
+        "Raise the server's backlog and net.core.somaxconn above the number of connections. A"
+        " client repeats a dropped connection attempt only after a second or more.",
     ),
     Check(
         "retransmits",
         Level.SUSPECT,
         _retransmits,
-        "Look for a network that loses packets or is full: what is sent again comes late, often by"
-        " 200 ms.",
+        "Look for a network that loses packets or is congested. A retransmitted segment arrives"
+        " late, often by 200 ms.",
     ),
     Check(
         "connections-reopened",
         Level.SUSPECT,
         _connections_reopened,
-        "Let the server keep its connections: look for `Connection: close` in its answers, a worker"
-        " class without keep-alive, or a limit of requests for each connection.",
+        "Enable keep-alive in the server. Look for `Connection: close` in its answers, a worker"
+        " class without keep-alive, or a maximum number of requests per connection.",
     ),
     Check(
         "nic-drops",
         Level.SUSPECT,
         _nic_drops,
-        "Look at `ip -s link` and `ethtool -S` on that host: the rings may be too small, or the"
-        " network full.",
+        "Run `ip -s link` and `ethtool -S` on that host. Its ring buffers may be too small, or the"
+        " network congested.",
     ),
     Check(
         "docker-proxy-busy",
         Level.SUSPECT,
         _docker_proxy_busy,
-        "Load an address of the target from another host, not loopback, or set networks: [host] in"
-        " the suite: a way through a proxy halves what one server can do.",
+        "Set networks: [host] in the suite, or load the target from another host instead of over"
+        " loopback. docker-proxy can halve the throughput of a server.",
     ),
     Check(
         "clock-offset",
         Level.SUSPECT,
         _clock_offset,
-        "Let chrony or systemd-timesyncd set the clocks of both hosts: their records cannot be laid"
-        " side by side.",
+        "Synchronize the clocks of both hosts with chrony or systemd-timesyncd. fwbench aligns the"
+        " hosts' measurements by their clocks.",
     ),
 )

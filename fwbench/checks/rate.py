@@ -1,23 +1,24 @@
-"""Findings about a fixed rate: was it offered at all, and evenly?"""
+"""Checks of a fixed rate: did h2load offer it, and evenly?"""
 
-from fwbench.checks.context import Check, CheckContext
+from fwbench.checks.context import Check, CheckContext, percent, threshold_percent
 from fwbench.model.verdict import Level
 
-# h2load wakes a connection at most this often, and then sends all that is due at once.
+# h2load wakes a connection at most this often, and then sends everything that is due at once.
 TICKS_PER_S = 100
 
 
 def _rate_not_reached(context: CheckContext) -> str | None:
-    """Requests that were sent within the window, over its length: late ones are not in it."""
+    """Only requests that were sent within the window count; late ones are not in the log."""
     log, load, window_s = context.log, context.load, context.window_s
     if load.rate is None or not window_s or log is None:
         return None
     achieved = log.rows / window_s
-    if achieved >= context.thresholds.achieved_rate * load.rate:
+    threshold = context.thresholds.achieved_rate
+    if achieved >= threshold * load.rate:
         return None
     return (
-        f"{achieved:.1f} requests per second of the {load.rate:g} that were to be offered:"
-        f" {achieved / load.rate:.1%}"
+        f"h2load sent {achieved:.1f} requests per second, {percent(achieved / load.rate, 1)} of the"
+        f" {load.rate:g} that it should offer ({threshold_percent(threshold)})"
     )
 
 
@@ -26,8 +27,8 @@ def _bursty_rate(context: CheckContext) -> str | None:
     if load.rate is None or load.rate / load.connections <= TICKS_PER_S:
         return None
     return (
-        f"each connection is to send {load.rate / load.connections:.0f} requests per second;"
-        f" h2load sends those of 10 ms one right after the other"
+        f"each connection has to send {load.rate / load.connections:.0f} requests per second; above"
+        f" {TICKS_PER_S}, h2load sends them in bursts every 10 ms"
     )
 
 
@@ -36,13 +37,13 @@ CHECKS = (
         "rate-not-reached",
         Level.INVALID,
         _rate_not_reached,
-        "Lower the rate, or give the load more connections: the contender, or the client, could not"
-        " keep up, and latencies at a rate that was not offered mean nothing.",
+        "Lower the rate, or raise connections. The contender or the client could not keep up, so"
+        " the latencies are not those of this rate.",
     ),
     Check(
         "bursty-rate",
         Level.NOTE,
         _bursty_rate,
-        "Give the load more connections, at least a hundredth of its rate.",
+        "Set connections to at least a hundredth of the rate.",
     ),
 )

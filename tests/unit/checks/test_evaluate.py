@@ -65,7 +65,7 @@ def test_a_published_load_that_went_well_is_valid_with_two_notes(version: str) -
     assert verdict.status == "valid"
     assert codes(verdict) == ["too-short", "connection-mean-biased"]
     assert verdict.findings[0].evidence == (
-        "1000 requests over 40 connections took 0.06 s, start-up effects included"
+        "1000 requests over 40 connections took 0.06 s, start-up effects included (threshold: 1 s)"
     )
 
 
@@ -125,7 +125,9 @@ def test_no_answer_before_the_load_is_never_ready() -> None:
     refused = Answer(error="connection refused")
     found = only(judged(answer_before=refused, load=load_result(), phases=asked))
     assert found.code == "never-ready"
-    assert found.evidence == "no answer before the load in 30.6 s: connection refused"
+    assert found.evidence == (
+        "the application did not answer within 30.6 s before the load: connection refused"
+    )
 
 
 def test_an_application_that_neither_settled_nor_answered_is_never_ready() -> None:
@@ -146,11 +148,11 @@ def test_an_application_that_answered_but_never_settled_is_suspect() -> None:
 @pytest.mark.parametrize(
     ("change", "shown"),
     [
-        ({"status": 500}, "gave the status 500, not 200"),
-        ({"content_type": "text/plain"}, "'text/plain', not 'text/html; charset=utf-8'"),
-        ({"body": "Hello, world!"}, "the body 'Hello, world!', not 'Hello, World!'"),
-        ({"body": "Hello, World!\n"}, "'Hello, World!\\n', not 'Hello, World!'"),
-        ({"body": None}, "no body, not 'Hello, World!'"),
+        ({"status": 500}, "returned status 500 instead of 200"),
+        ({"content_type": "text/plain"}, "'text/plain' instead of 'text/html; charset=utf-8'"),
+        ({"body": "Hello, world!"}, "the body 'Hello, world!' instead of 'Hello, World!'"),
+        ({"body": "Hello, World!\n"}, "'Hello, World!\\n' instead of 'Hello, World!'"),
+        ({"body": None}, "no body instead of 'Hello, World!'"),
     ],
 )
 def test_an_answer_that_differs_from_the_contract_is_invalid(
@@ -158,7 +160,7 @@ def test_an_answer_that_differs_from_the_contract_is_invalid(
 ) -> None:
     found = only(judged(**{f"answer_{moment}": answer(**change)}))
     assert found.code == "contract-broken"
-    assert found.evidence.startswith(f"{moment} the load, GET / gave")
+    assert found.evidence.startswith(f"{moment} the load, GET / returned")
     assert shown in found.evidence
 
 
@@ -207,8 +209,8 @@ def test_oom_kills_are_told_with_their_number_and_the_memory() -> None:
     )
     assert found.code == "oom-kill"
     assert found.evidence == (
-        "the kernel killed a process for lack of memory 98 times, 60 of these during the load;"
-        " memory went up to 100.0 MiB of 100.0 MiB"
+        "the kernel's OOM killer killed a process 98 times, 60 of them during the load;"
+        " peak memory 100.0 MiB, limit 100.0 MiB"
     )
     assert "h2load" in found.advice
 
@@ -216,7 +218,7 @@ def test_oom_kills_are_told_with_their_number_and_the_memory() -> None:
 def test_oom_kills_before_the_load_alone_are_invalid_too() -> None:
     state = container(oom_kills=3)
     found = only(judged(container_before=state, container_after=state))
-    assert "3 times, 0 of these during the load" in found.evidence
+    assert "3 times, 0 of them during the load" in found.evidence
 
 
 def test_oom_kills_of_a_container_that_ended_are_those_counted_before() -> None:
@@ -293,7 +295,7 @@ def test_an_answer_outside_2xx_is_invalid(family: str) -> None:
     change: dict[str, Any] = {f"status_{family}": 7}
     found = only(loaded(summary=figures(**change)))
     assert found.code == "responses-not-2xx"
-    assert found.evidence == f"of 14168 responses, 7 {family}"
+    assert found.evidence == f"7 of 14168 responses did not have a 2xx status ({family}: 7)"
 
 
 @pytest.mark.parametrize(("allowed", "doubted"), [(0.0, True), (0.001, False), (0.0001, True)])

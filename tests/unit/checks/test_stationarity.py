@@ -118,19 +118,19 @@ def test_a_stall_of_three_tenths_is_found(kind: str) -> None:
 def test_a_slow_start_is_told_with_the_warm_up_that_would_do() -> None:
     counts = np.where(np.arange(100) < 22, 70.0, 100.0)
     assert found(counts, warm_up_s=2) == {
-        "slow-warm-up": "for the first 2.2 s of the window the throughput was 30% lower than after"
-        " them; with a warm_up_s of 5 instead of 2 they had not been measured"
+        "slow-warm-up": "for the first 2.2 s of the window, the throughput was 30 % lower than"
+        " afterwards; a warm_up_s of 5 instead of 2 would exclude them"
     }
 
 
 def test_a_quick_start_is_one_too() -> None:
-    assert "35% higher" in found(np.where(np.arange(100) < 22, 135.0, 100.0))["slow-warm-up"]
+    assert "35 % higher" in found(np.where(np.arange(100) < 22, 135.0, 100.0))["slow-warm-up"]
 
 
 def test_a_drift_is_told_with_its_size() -> None:
     assert found(np.linspace(110, 90, 100)) == {
-        "drift": "the throughput went down by 20% from 0.1 s to 10.0 s of the window, which its"
-        " ups and downs do not explain (p = 5e-14)"
+        "drift": "the throughput fell by 20 % from 0.1 s to 10.0 s of the window, more than its"
+        " random variation explains (p = 5e-14)"
     }
 
 
@@ -138,10 +138,10 @@ def test_a_stall_is_told_with_its_length() -> None:
     counts = np.full(60, 100.0)
     counts[30:33] = 0
     assert found(counts, longest_gap_us=345_678) == {
-        "stall": "for 0.35 s hardly a request was answered"
+        "stall": "almost no request was answered for 0.35 s"
     }
     counts[40:42] = 3
-    assert "longest of 2 such pauses" in found(counts, longest_gap_us=345_678)["stall"]
+    assert "longest of 2 pauses" in found(counts, longest_gap_us=345_678)["stall"]
 
 
 def test_a_pause_no_longer_than_the_answers_take_is_no_stall() -> None:

@@ -754,7 +754,7 @@ def test_a_target_that_one_client_cannot_reach_gets_no_load(tmp_path: Path) -> N
     assert (seen.failure, seen.load) == (None, None)
     assert not [call for call in world.calls if " load " in call]
     evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
-    assert evidence["never-ready"].startswith(f"on {PAIR[1]}, no answer before the load")
+    assert evidence["never-ready"].startswith(f"on {PAIR[1]}, the application did not answer")
 
 
 def test_clients_start_at_the_same_moment_each_by_its_own_clock(tmp_path: Path) -> None:
@@ -795,7 +795,7 @@ def test_clients_that_begin_too_far_apart_are_told(tmp_path: Path) -> None:
     verdict = evaluate_run(run(load=EVEN), FLASK, world.execute(EVEN))
     evidence = {f.code: f.evidence for f in verdict.findings}
     assert verdict.status == "invalid"
-    assert evidence["client-skew"] == f"{PAIR[1]} began after near: by 60 ms (give or take 0 ms)"
+    assert evidence["client-skew"] == f"{PAIR[1]} began 60 ms after near (± 0 ms; threshold: 50 ms)"
 
 
 def test_a_client_that_ends_early_leaves_too_little_in_common(tmp_path: Path) -> None:
@@ -803,7 +803,7 @@ def test_a_client_that_ends_early_leaves_too_little_in_common(tmp_path: Path) ->
     world.clients[0].log = even_log(world.clients[0], rows=500)
     seen = world.execute(EVEN)
     evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
-    assert evidence["short-overlap"].endswith("for 0.50 of 1.00 s")
+    assert evidence["short-overlap"].endswith("for 0.50 s of 1.00 s (threshold: 90 %)")
 
 
 def test_a_client_without_one_answer_is_named(tmp_path: Path) -> None:
@@ -813,7 +813,7 @@ def test_a_client_without_one_answer_is_named(tmp_path: Path) -> None:
     seen = world.execute(EVEN)
     assert seen.failure is None
     evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
-    assert evidence["nothing-done"] == f"on {PAIR[1]}, not one request was answered"
+    assert evidence["nothing-done"] == f"on {PAIR[1]}, no request was answered"
 
 
 def test_what_was_observed_of_several_clients_can_be_read_again(tmp_path: Path) -> None:
