@@ -24,7 +24,7 @@ _TENTH_US = 100_000
 
 @dataclass(frozen=True)
 class _CompletionSeries:
-    """Completions in each tenth of a second, the first beginning `began_s` after the window."""
+    """Completions per tenth of a second, from `began_s` after the start of the window on."""
 
     counts: tuple[int, ...]
     began_s: float
@@ -32,7 +32,7 @@ class _CompletionSeries:
 
 @dataclass(frozen=True)
 class _Batches:
-    """Mean completions per tenth in batches of `length_s`, the first `began_s` after the window."""
+    """Mean completions per tenth of batches, from `began_s` after the start of the window on."""
 
     means: tuple[float, ...]
     length_s: float

@@ -1,3 +1,5 @@
+"""The table of `fwbench clean`."""
+
 from collections.abc import Iterator, Sequence
 
 from tabulate import tabulate
@@ -7,38 +9,38 @@ from fwbench.report.formatting import counted, one_line
 
 
 def cleanup_table(hosts: Sequence[CleanupResult]) -> str:
-    """One line for each host that `fwbench clean` went to, and more where it found more."""
-    rows = [[host.host, words] for host in hosts for words in _words(host)]
-    return tabulate(rows, headers=["host", "what dead sessions left"], disable_numparse=True)
+    """Return a row for each thing that `fwbench clean` found on a host, at least one for each."""
+    rows = [[host.host, row] for host in hosts for row in _rows(host)]
+    return tabulate(rows, headers=["host", "left by interrupted sessions"], disable_numparse=True)
 
 
-def _words(host: CleanupResult) -> Iterator[str]:
-    if host.result is None:
-        yield "trouble: see below"
+def _rows(host: CleanupResult) -> Iterator[str]:
+    result = host.result
+    if result is None:
+        yield "failed: see below"
         return
-    told = host.result
-    for swept in told.removed:
-        done = "removed" if swept.folder_removed else "not all of it could be removed: run it again"
-        what = f"{counted(swept.containers, 'container')}, processes: {swept.processes}"
-        yield one_line(f"session {swept.session}: {done} ({what})")
-    if told.orphan_containers:
-        yield f"{counted(told.orphan_containers, 'container')} of no session removed"
-    if told.abandoned_folders:
-        yield f"{counted(told.abandoned_folders, 'folder')} of no session removed"
-    if told.unremovable:
+    for session in result.removed:
+        outcome = "removed" if session.folder_removed else "removed in part: run clean again"
+        contents = f"{counted(session.containers, 'container')}, processes: {session.processes}"
+        yield one_line(f"session {session.session}: {outcome} ({contents})")
+    if result.orphan_containers:
+        yield f"{counted(result.orphan_containers, 'container')} without a session: removed"
+    if result.abandoned_folders:
+        yield f"{counted(result.abandoned_folders, 'folder')} without a session: removed"
+    if result.unremovable:
         yield (
-            f"{counted(told.unremovable, 'folder')} of no session could not be removed:"
-            " see /var/tmp/fwbench-session-* there"
+            f"{counted(result.unremovable, 'folder')} without a session: could not be removed, see"
+            " /var/tmp/fwbench-session-* on the host"
         )
-    for lease in told.live_sessions:
-        yield one_line(f"left alone: {lease.description}; --force takes it away")
+    for lease in result.live_sessions:
+        yield one_line(f"kept, still in use: {lease.description}; --force removes it")
     if not any(
         (
-            told.removed,
-            told.orphan_containers,
-            told.abandoned_folders,
-            told.unremovable,
-            told.live_sessions,
+            result.removed,
+            result.orphan_containers,
+            result.abandoned_folders,
+            result.unremovable,
+            result.live_sessions,
         )
     ):
         yield "nothing"

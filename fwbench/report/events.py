@@ -1,4 +1,4 @@
-"""What happened on the way: nothing of a session vanishes because it went wrong."""
+"""The section about events: resumptions, rigs that were given up, and lost attempts."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from fwbench.stats.summary import LostAttempt, Summary
 
 
 def event_lines(summary: Summary) -> Iterator[str]:
-    """The events in their order, then the attempts that were lost, rig by rig."""
+    """Return the events in their order, then the lost attempts, rig by rig."""
     if not summary.events and not summary.lost_attempts:
         return
     lines = [wrap(_event(event), hanging="  ") for event in summary.events]
@@ -16,37 +16,32 @@ def event_lines(summary: Summary) -> Iterator[str]:
     for attempt in summary.lost_attempts:
         by_rig.setdefault(attempt.rig, []).append(attempt)
     lines += [wrap(_lost(rig, attempts), hanging="  ") for rig, attempts in by_rig.items()]
-    title = "What happened on the way"
+    title = "Events"
     yield "\n".join([title, "-" * len(title), *lines])
 
 
 def is_quarantined(summary: Summary, rig: str) -> bool:
-    """Whether a rig was given up since the session was last resumed, which takes it up again."""
-    given = False
+    """Return whether a rig was excluded or quarantined since the session was last resumed."""
+    quarantined = False
     for event in summary.events:
         if event.kind == "resumed":
-            given = False
+            quarantined = False
         elif event.rig == rig and event.kind in ("excluded", "quarantined"):
-            given = True
-    return given
+            quarantined = True
+    return quarantined
 
 
 def _event(event: Event) -> str:
-    rig = "the session" if event.rig is None else f"rig {event.rig}"
-    said = {
-        "resumed": f"resumed {event.at}",
-        "excluded": f"{rig} left out {event.at}",
-        "quarantined": f"{rig} set aside {event.at}",
-        "interrupted": f"{rig} interrupted {event.at}",
-        "repaired": f"repaired {event.at}",
-    }[event.kind]
-    return f"{said[0].upper()}{said[1:]}: {event.reason}".rstrip(".") + "."
+    scope = "session" if event.rig is None else f"rig {event.rig}"
+    text = f"{event.at} {scope} {event.kind}: {event.reason}"
+    return text.rstrip(".") + "."
 
 
 def _lost(rig: str, attempts: list[LostAttempt]) -> str:
-    first = attempts[0]
-    each = "; ".join(dict.fromkeys(f"{one.id}, attempt {one.attempt}" for one in attempts[:5]))
+    shown = dict.fromkeys(f"{lost.id}, attempt {lost.attempt}" for lost in attempts[:5])
     more = f"; {len(attempts) - 5} more" if len(attempts) > 5 else ""
-    number = counted(len(attempts), "attempt")
-    said = f"Lost on rig {rig}, kept and never used: {number} ({each}{more}). First: {first.reason}"
-    return said.rstrip(".") + "."
+    text = (
+        f"Rig {rig} lost {counted(len(attempts), 'attempt')}, kept but never used"
+        f" ({'; '.join(shown)}{more}). First: {attempts[0].reason}"
+    )
+    return text.rstrip(".") + "."

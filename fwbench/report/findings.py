@@ -1,38 +1,40 @@
+"""The section about findings."""
+
 from collections.abc import Iterator
 
-from fwbench.report.formatting import counted, wrap
+from fwbench.report.formatting import counted, percent, wrap
 from fwbench.stats.finding_summary import FindingSummary
 from fwbench.stats.saturation import SaturatedClients
 from fwbench.stats.summary import Summary
 
 
 def finding_lines(summary: Summary) -> Iterator[str]:
-    """Each code once: whom it concerns, what was seen the first time, and what to do about it."""
+    """Return each code once, with the contenders concerned, its first evidence and its advice."""
     if not summary.findings:
         yield "Findings: none." if summary.runs else "Findings: none, since no run was executed."
         return
     yield "Findings\n--------"
-    for doubt in summary.findings:
-        yield _described(doubt)
-    yield from map(_proposed, summary.saturated_clients)
+    for finding in summary.findings:
+        yield _finding(finding)
+    yield from map(_more_clients, summary.saturated_clients)
 
 
-def _proposed(rig: SaturatedClients) -> str:
-    """What to do about clients that were the limit; a finding alone does not know the rig."""
+def _more_clients(saturated: SaturatedClients) -> str:
+    """Return how many clients a rig needs, which the advice of a single run cannot know."""
     return wrap(
-        f"Add clients to rig {rig.rig} (hosts with the same fwbench_rig), at least"
-        f" {rig.clients_needed} in all instead of {rig.clients}, until the target is the limit:"
-        f" h2load's busiest thread had a CPU for {rig.busiest_cores:.0%} of the time."
+        f"Add clients to rig {saturated.rig}: at least {saturated.clients_needed} instead of"
+        f" {saturated.clients}, until the target is the limit. Clients are hosts with the same"
+        f" fwbench_rig. h2load's busiest thread used {percent(saturated.busiest_cores)} of a CPU."
     )
 
 
-def _described(doubt: FindingSummary) -> str:
-    whom = f"{', '.join(doubt.contenders)}, {counted(doubt.runs, 'run')}"
-    seen = "Seen" if doubt.runs == 1 else f"Seen first in {doubt.first_run}"
+def _finding(finding: FindingSummary) -> str:
+    runs = f"{', '.join(finding.contenders)}, {counted(finding.runs, 'run')}"
+    seen = "Seen" if finding.runs == 1 else f"First seen in {finding.first_run}"
     return "\n".join(
         [
-            wrap(f"{doubt.code} ({doubt.level}): {whom}", hanging="    "),
-            wrap(f"{seen}: {doubt.evidence}.", indent="    "),
-            wrap(doubt.advice, indent="    "),
+            wrap(f"{finding.code} ({finding.level}): {runs}", hanging="    "),
+            wrap(f"{seen}: {finding.evidence}.", indent="    "),
+            wrap(finding.advice, indent="    "),
         ]
     )

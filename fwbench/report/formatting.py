@@ -1,4 +1,4 @@
-"""Quantities as text: times and rates as h2load writes them, everything else for people."""
+"""Formats quantities and text. Times and rates look as in h2load's output."""
 
 import textwrap
 
@@ -7,7 +7,7 @@ NO_VALUE = "–"
 
 
 def format_duration(us: float) -> str:
-    """A time as h2load writes it: whole us, or two decimals of ms or s."""
+    """Return a time as h2load prints it: whole us, or ms or s with two decimals."""
     whole = round(us)
     if whole < 1_000:
         return f"{whole}us"
@@ -15,38 +15,43 @@ def format_duration(us: float) -> str:
 
 
 def format_rate(per_s: float) -> str:
-    """A rate as h2load writes it."""
+    """Return a rate as h2load prints it."""
     return f"{per_s:.2f}"
 
 
 def format_percent(share: float) -> str:
-    """A percentage as h2load writes it."""
+    """Return a percentage as h2load prints it; `share` is in percent."""
     return f"{share:.2f}%"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share as `4.2 %`, with that many digits after the point."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def format_rounded(value: float) -> str:
-    """A rate with about four digits, which is more than a benchmark knows."""
+    """Return a rate with about four digits, more than a benchmark can determine."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def format_gibibytes(number: int) -> str:
-    """Memory of a host."""
+    """Return a number of bytes as GiB with one decimal."""
     return f"{number / 2**30:.1f} GiB"
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
+    """Return `1 run` or `2 runs`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def one_line(text: str) -> str:
-    """Foreign text without line breaks and without what would steer a terminal."""
+    """Return untrusted text without line breaks and with control characters escaped."""
     words = " ".join(text.split())
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
 def wrap(text: str, indent: str = "", hanging: str | None = None) -> str:
-    """Foreign or long text within the page's width."""
+    """Return text wrapped to the page's width, through `one_line`."""
     return textwrap.fill(
         one_line(text),
         width=WIDTH,

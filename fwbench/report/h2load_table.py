@@ -1,4 +1,4 @@
-"""Time for request and req/s per connection, as publications of h2load's output have them."""
+"""The table of h2load's own figures, for comparison with other publications."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -14,38 +14,42 @@ from fwbench.stats.samples import is_believed
 def h2load_table(
     setting: Setting, names: Sequence[str], rig: str, records: Sequence[Record]
 ) -> str:
-    """Both for each contender of a setting on a rig, under h2load's own names."""
+    """Return request times and rates per connection of the contenders of a setting on a rig."""
     rows: list[list[str]] = []
     repeated = False
     for name in names:
-        found = [
-            figures
+        summaries = [
+            summary
             for record in records
             if record.run.rig == rig
             and record.run.trial.label == name
             and record.run.trial.setting == setting
-            and (figures := _figures(record)) is not None
+            and (summary := _summary(record)) is not None
         ]
-        repeated = repeated or len(found) > 1
-        times = _cells([each.request_time_us for each in found], format_duration)
-        rates = _cells([each.rate_per_connection for each in found], format_rate)
+        repeated = repeated or len(summaries) > 1
+        times = _cells([summary.request_time_us for summary in summaries], format_duration)
+        rates = _cells([summary.rate_per_connection for summary in summaries], format_rate)
         rows += [[fit_name(name), "time for request", *times], ["", "req/s per connection", *rates]]
-    over = ", the median of each figure over the contender's runs" if repeated else ""
+    median = "; each figure is the median over the contender's runs" if repeated else ""
     head = ["contender", "", "min", "max", "mean", "sd", "± sd"]
-    return f"As h2load gives them{over}:\n\n{format_table(rows, head, 'llrrrrr')}"
+    return f"Figures printed by h2load{median}:\n\n{format_table(rows, head, 'llrrrrr')}"
 
 
-def _figures(record: Record) -> LoadSummary | None:
-    loaded = record.observation.load
-    return loaded.summary if is_believed(record) and loaded is not None else None
+def _summary(record: Record) -> LoadSummary | None:
+    result = record.observation.load
+    return result.summary if is_believed(record) and result is not None else None
 
 
-def _cells(spreads: Sequence[SummaryStatistics], shown: Callable[[float], str]) -> list[str]:
-    if not spreads:
+def _cells(
+    statistics_of_runs: Sequence[SummaryStatistics], format_value: Callable[[float], str]
+) -> list[str]:
+    if not statistics_of_runs:
         return [NO_VALUE] * 5
     values = [
-        shown(statistics.median(getattr(spread, column) for spread in spreads))
+        format_value(statistics.median(getattr(run, column) for run in statistics_of_runs))
         for column in ("min", "max", "mean", "sd")
     ]
-    within = [each.within_sd_percent for each in spreads if each.within_sd_percent is not None]
+    within = [
+        run.within_sd_percent for run in statistics_of_runs if run.within_sd_percent is not None
+    ]
     return [*values, format_percent(statistics.median(within)) if within else NO_VALUE]

@@ -1,3 +1,5 @@
+"""Exports latencies as HdrHistogram logs."""
+
 from collections.abc import Iterator, Sequence
 
 from fwbench.collection import artifacts
@@ -8,19 +10,21 @@ from fwbench.storage.store import SessionStore
 
 
 def hdr_log(store: SessionStore, records: Sequence[Record]) -> Iterator[str]:
-    """The latencies of every run that may be used, as HdrHistogram logs them: tagged by run.
+    """Return the latencies of every usable run as lines of an HdrHistogram log, tagged by run.
 
-    Those of a fixed rate are corrected for coordinated omission. Raises `ParseError` for counts
-    that are not whole.
+    Latencies at a fixed rate are corrected for coordinated omission. Raise `ParseError` if a file
+    of counts is truncated or malformed.
     """
     counts = {}
     for record in records:
-        read = (
+        latencies = (
             artifacts.read_latency_counts(store.run_folder(record.run.id))
             if is_believed(record)
             else None
         )
-        if read is not None:
+        if latencies is not None:
             interval_us = record.load.expected_interval_us
-            counts[record.run.id] = read if interval_us is None else read.corrected(interval_us)
+            counts[record.run.id] = (
+                latencies if interval_us is None else latencies.corrected(interval_us)
+            )
     return hdr_log_lines(counts)

@@ -1,4 +1,4 @@
-"""Tables about hosts: what they are, and what a playbook did on them."""
+"""Tables of hosts: `fwbench doctor`, `provision`, `teardown` and `lab`."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ from fwbench.report.formatting import one_line
 
 
 def host_check_table(hosts: Sequence[HostCheck]) -> str:
-    """One line for each host that `fwbench doctor` looked at."""
+    """Return a row for each host that `fwbench doctor` checked."""
     rows = []
     for host in hosts:
         facts, role = host.facts, "target" if host.is_target else "client"
         if facts is None:
-            rows.append([host.host.name, host.rig, role, "trouble: see below"])
+            rows.append([host.host.name, host.rig, role, "failed: see below"])
             continue
         cpus = f"{facts.cpus:g} CPU{'' if facts.cpus == 1 else 's'}"
         size = f"{cpus}, {facts.memory_bytes / 2**30:.1f} GiB"
@@ -25,33 +25,35 @@ def host_check_table(hosts: Sequence[HostCheck]) -> str:
             size = f"{facts.instance_type}: {size}"
         if host.is_target:
             images = ", ".join(image.name for image in facts.images) or "no images"
-            has = f"engine {facts.engine}, {images}" if facts.engine else "not provisioned yet"
+            installed = (
+                f"Docker {facts.engine}, {images}" if facts.engine else "not provisioned yet"
+            )
         else:
-            has = f"h2load {facts.h2load}" if facts.h2load else "not provisioned yet"
-        rows.append([host.host.name, host.rig, role, "ok", facts.system, size, has])
-    return _table(rows, ["host", "rig", "role", "SSH, sudo", "system", "size", "has"])
+            installed = f"h2load {facts.h2load}" if facts.h2load else "not provisioned yet"
+        rows.append([host.host.name, host.rig, role, "ok", facts.system, size, installed])
+    return _table(rows, ["host", "rig", "role", "SSH, sudo", "system", "size", "installed"])
 
 
 def play_table(result: PlayResult, rigs: Sequence[Rig]) -> str:
-    """One line for each host that a playbook was asked to go through."""
+    """Return a row for each host that a playbook was to run on."""
     rig_of = {host.name: rig.name for rig in rigs for host in rig.hosts}
     rows = []
     for host in result.hosts:
-        how = "ok"
+        outcome = "ok"
         if host.skipped:
-            how = "left out: see below"
+            outcome = "skipped: see below"
         elif host.error is not None:
-            how = "failed: see below"
+            outcome = "failed: see below"
         elif host.foreign_engine_data:
-            how = "ok, its engine stays: see below"
-        rows.append([host.host, rig_of[host.host], how, host.changed])
-    return _table(rows, ["host", "rig", "result", "tasks that changed something"])
+            outcome = "ok, engine kept: see below"
+        rows.append([host.host, rig_of[host.host], outcome, host.changed])
+    return _table(rows, ["host", "rig", "result", "changed tasks"])
 
 
 def lab_table(hosts: Sequence[LabHost]) -> str:
-    """One line for each host of the lab."""
+    """Return a row for each host of the lab."""
     if not hosts:
-        return "the lab has no hosts; `fwbench lab up` brings some up"
+        return "The lab has no hosts. Create some with `fwbench lab up`."
     rows = [
         [
             host.name,
@@ -67,6 +69,6 @@ def lab_table(hosts: Sequence[LabHost]) -> str:
 
 
 def _table(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
-    """Foreign text in columns; a host that is called 007 stays so."""
-    shown = [[one_line(str(cell)) for cell in row] for row in rows]
-    return tabulate(shown, headers=head, disable_numparse=True)
+    """Return untrusted text in columns; a host named 007 keeps its zeros."""
+    cells = [[one_line(str(cell)) for cell in row] for row in rows]
+    return tabulate(cells, headers=head, disable_numparse=True)

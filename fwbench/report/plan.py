@@ -1,4 +1,4 @@
-"""A plan that is not executed yet: what, in which order, how long, and what it can show."""
+"""The page of `--dry-run`: trials, their order, the time they take, what they can detect."""
 
 from collections.abc import Iterator
 
@@ -6,17 +6,17 @@ from fwbench.model.run import Plan, Trial
 from fwbench.model.suite import Suite
 from fwbench.plan import estimated_s
 from fwbench.plan import trials as trials_of
-from fwbench.report.formatting import counted, wrap
-from fwbench.stats.power import expected_detectable
+from fwbench.report.formatting import counted, percent, wrap
+from fwbench.stats.power import POWER, expected_detectable
 
-# How much blocks were seen to vary: on quiet hosts, and on shared ones.
+# Typical standard deviation between blocks, on quiet and on shared hosts.
 _QUIET, _SHARED = 0.02, 0.05
 
 
 def render_plan(suite: Suite, plan: Plan) -> str:
-    """The plan as a page of text: the trials by number, then the order of each block by these."""
+    """Return the plan as a page: numbered trials, then their order in each block."""
     trials = trials_of(suite)
-    number = {trial: str(place) for place, trial in enumerate(trials, start=1)}
+    number = {trial: str(index) for index, trial in enumerate(trials, start=1)}
     orders: dict[tuple[str, int], list[str]] = {}
     for run in plan.runs:
         order = orders.setdefault((run.rig, run.block), [])
@@ -27,16 +27,18 @@ def render_plan(suite: Suite, plan: Plan) -> str:
         "Trials",
         *(_trial(trial, number[trial]) for trial in trials),
         "",
-        "Order",
+        "Order, by the numbers of the trials",
         *(
-            wrap(f"{rig}, block {block}: {', '.join(order)}", indent="  ", hanging="    ")
-            for (rig, block), order in sorted(orders.items(), key=lambda one: rigs.index(one[0][0]))
+            wrap(f"rig {rig}, block {block}: {', '.join(order)}", indent="  ", hanging="    ")
+            for (rig, block), order in sorted(
+                orders.items(), key=lambda item: rigs.index(item[0][0])
+            )
         ),
         "",
         wrap(
             f"{counted(len(plan.runs), 'run')} on {counted(len(rigs), 'rig')},"
-            f" {counted(suite.blocks, 'block')} in the order of seed {plan.seed}:"
-            f" {_long(estimated_s(plan))}."
+            f" {counted(suite.blocks, 'block')}, order from seed {plan.seed}."
+            f" Estimated duration: {_duration(estimated_s(plan))}."
         ),
         *(wrap(line) for line in _detectable_difference(suite, len(rigs))),
     ]
@@ -52,29 +54,29 @@ def _trial(trial: Trial, number: str) -> str:
     )
 
 
-def _long(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
 
 
 def _detectable_difference(suite: Suite, rigs: int) -> Iterator[str]:
     if not suite.makes_claims:
-        yield "It compares nothing: it has no baseline, or is a smoke test."
+        yield "No comparisons: the suite has no baseline, or is a smoke test."
         return
     comparisons = (len(suite.contenders) - 1) * len(suite.settings)
     if not comparisons:
-        yield "It compares nothing: there is one contender."
+        yield "No comparisons: the suite has only one contender."
         return
     by_rig = rigs >= 3
-    units = rigs if by_rig else suite.blocks
-    unit = "rig" if by_rig else "block"
-    smallest = [expected_detectable(sd, units, comparisons) for sd in (_QUIET, _SHARED)]
+    replicates = rigs if by_rig else suite.blocks
+    replicate = "rig" if by_rig else "block"
+    number = counted(replicates, replicate)
+    smallest = [expected_detectable(sd, replicates, comparisons) for sd in (_QUIET, _SHARED)]
     if None in smallest:
-        yield f"{counted(units, unit)} can show no difference at all; take at least 3, better 10."
+        yield f"{number} cannot detect any difference. Use at least 3, better 10."
         return
-    quiet, shared = (f"{(value or 1) - 1:.1%}" for value in smallest)
+    quiet, shared = (percent((value or 1) - 1, 1) for value in smallest)
     yield (
-        f"The smallest difference that {counted(units, unit)}{' of one kind' if by_rig else ''}"
-        " will show four times in five:"
-        f" {quiet} where {unit}s vary by {_QUIET:.0%}, as on quiet hosts,"
-        f" and {shared} where they vary by {_SHARED:.0%}."
+        f"Smallest difference that {number}{' of one hardware group' if by_rig else ''} can detect"
+        f" with a power of {percent(POWER)}: {quiet} if {replicate}s vary by {percent(_QUIET)}"
+        f" (quiet hosts), {shared} if they vary by {percent(_SHARED)} (shared hosts)."
     )

@@ -1,9 +1,10 @@
-"""Contender × size: what each size serves, what that costs, and how sizes compare."""
+"""The section about host sizes: what each size serves, what that costs, how sizes compare."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 from fwbench.model.fingerprint import Difference
 from fwbench.model.preset import Preset
+from fwbench.report.claims import METRIC_NAME
 from fwbench.report.formatting import (
     NO_VALUE,
     WIDTH,
@@ -15,113 +16,131 @@ from fwbench.report.formatting import (
 )
 from fwbench.report.tables import NAME_WIDTH, fit_name, format_table
 from fwbench.stats.cells import SizeCell, ValueWithInterval
-from fwbench.stats.compare import NoComparison, Outcome, Replicate
+from fwbench.stats.compare import NoComparison, Replicate
 from fwbench.stats.hardware_groups import HardwareGroup, other_differences
 from fwbench.stats.samples import Metric
 from fwbench.stats.size_ratios import JudgedSizeRatio
 from fwbench.stats.sizes import SizeComparison, SizeTable
 from fwbench.stats.summary import Summary
 
-_VARIABLE = "fwbench_price_per_hour"
+_PRICE_VARIABLE = "fwbench_price_per_hour"
 
 
 def has_sizes(summary: Summary) -> bool:
-    """Whether there is anything to say: several sizes, or a price."""
-    priced = any(kind.price_per_hour is not None for kind in summary.hardware_groups)
+    """Return whether the session has several sizes, or a price."""
+    priced = any(group.price_per_hour is not None for group in summary.hardware_groups)
     return len(summary.hardware_groups) > 1 or priced
 
 
 def size_lines(summary: Summary) -> Iterator[str]:
-    """The section about sizes; nothing where there is one size of unknown price."""
-    kinds = summary.hardware_groups
+    """Return the section about sizes; nothing for one size of unknown price."""
+    groups = summary.hardware_groups
     if not has_sizes(summary):
         return
-    typed = all(kind.instance_type is not None for kind in kinds)
+    typed = all(group.instance_type is not None for group in groups)
     title = "By instance type" if typed else "By size"
     yield "\n".join([title, "-" * len(title), *_about(summary)])
-    for one in summary.size_tables:
-        yield wrap(f"Endpoint {one.label}")
-        yield _table(kinds, one)
-        if one.comparisons:
+    for table in summary.size_tables:
+        yield wrap(f"Endpoint {table.label}")
+        yield _table(groups, table)
+        if table.comparisons:
             yield "\n".join(
-                wrap(_compared(each, one.metric), hanging="  ") for each in one.comparisons
+                wrap(_comparison(comparison, table.metric), hanging="  ")
+                for comparison in table.comparisons
             )
 
 
 def _about(summary: Summary) -> Iterator[str]:
-    kinds = summary.hardware_groups
-    for kind in kinds:
-        has = [counted(len(kind.rigs), "rig"), f"fingerprint {kind.fingerprint}"]
-        if kind.cpus is not None:
-            has.insert(1, f"{kind.cpus:g} CPU{'' if kind.cpus == 1 else 's'}")
-        if kind.price_per_hour is not None:
-            has.append(f"{kind.price_per_hour:g} an hour")
-        yield wrap(f"{kind.name}: {', '.join(has)}.", hanging="  ")
-    for kind in kinds[1:]:
-        differs = "; ".join(map(_differs, other_differences(kind))) or "nothing but the type's name"
-        yield wrap(f"{kinds[0].name} and {kind.name} differ in: {differs}.", hanging="  ")
-    fewest = min(len(kind.rigs) for kind in kinds)
-    most = max(len(kind.rigs) for kind in kinds)
-    if fewest < 3 and summary.suite.preset is not Preset.SMOKE:
-        each = counted(fewest, "rig") if fewest == most else f"{fewest} to {most} rigs"
+    groups = summary.hardware_groups
+    yield from map(_group, groups)
+    for group in groups[1:]:
+        differences = "; ".join(map(_difference, other_differences(group)))
         yield wrap(
-            f"These machines alone: {each} of each size. What holds for a size takes 3 of each."
+            f"{groups[0].name} and {group.name} differ in:"
+            f" {differences or 'nothing but the name of the type'}.",
+            hanging="  ",
         )
-    wanted = summary.suite.preset.min_rigs
-    if fewest < wanted:
-        short = (f"{kind.name} has {len(kind.rigs)}" for kind in kinds if len(kind.rigs) < wanted)
-        yield wrap(
-            f"The preset {summary.suite.preset} means {wanted} rigs of a kind: {', '.join(short)}."
-        )
-    yield from _prices(kinds)
-    if any(kind.cpus is not None for kind in kinds) and any(
+    yield from _replication(summary)
+    yield from _prices(groups)
+    if any(group.cpus is not None for group in groups) and any(
         setting.limits.cpus is not None for setting in summary.suite.settings
     ):
         yield wrap(
-            "Per CPU and cost are of the whole target, whatever share of it a container may use."
+            "`per CPU` and cost refer to the whole target, even if the container may use only a"
+            " part."
         )
 
 
-def _prices(kinds: Sequence[HardwareGroup]) -> Iterator[str]:
-    if any(kind.price_per_hour is not None for kind in kinds):
+def _group(group: HardwareGroup) -> str:
+    facts = [counted(len(group.rigs), "rig"), f"fingerprint {group.fingerprint}"]
+    if group.cpus is not None:
+        facts.insert(1, f"{group.cpus:g} CPU{'' if group.cpus == 1 else 's'}")
+    if group.price_per_hour is not None:
+        facts.append(f"{group.price_per_hour:g} per hour")
+    return wrap(f"{group.name}: {', '.join(facts)}.", hanging="  ")
+
+
+def _replication(summary: Summary) -> Iterator[str]:
+    """Return what the number of rigs of each size does not allow to claim."""
+    groups, preset = summary.hardware_groups, summary.suite.preset
+    fewest = min(len(group.rigs) for group in groups)
+    most = max(len(group.rigs) for group in groups)
+    if fewest < 3 and preset is not Preset.SMOKE:
+        each = counted(fewest, "rig") if fewest == most else f"{fewest} to {most} rigs"
         yield wrap(
-            f"Cost is that of a million answers in the currency of {_VARIABLE}, by the target's"
-            " price alone: clients are not in it."
+            f"With {each} of each size, the results hold for these machines only. Claims about a"
+            " size need 3 rigs of each."
         )
-    several = [kind.name for kind in kinds if kind.several_prices]
+    required = preset.min_rigs
+    if fewest < required:
+        too_few = (
+            f"{group.name} has {len(group.rigs)}" for group in groups if len(group.rigs) < required
+        )
+        yield wrap(
+            f"The preset {preset} requires {required} rigs of each size: {', '.join(too_few)}."
+        )
+
+
+def _prices(groups: Sequence[HardwareGroup]) -> Iterator[str]:
+    if any(group.price_per_hour is not None for group in groups):
+        yield wrap(
+            f"Cost is the price of a million answers in the currency of {_PRICE_VARIABLE}. It"
+            " includes the target, but not the clients."
+        )
+    several = [group.name for group in groups if group.several_prices]
     if several:
-        yield wrap(f"No cost of {', '.join(several)}: its targets have several prices.")
+        yield wrap(f"No cost for {', '.join(several)}: its targets have different prices.")
     unknown = [
-        kind.name for kind in kinds if kind.price_per_hour is None and not kind.several_prices
+        group.name for group in groups if group.price_per_hour is None and not group.several_prices
     ]
     if unknown:
-        yield wrap(f"No cost of {', '.join(unknown)}: {_VARIABLE} of its targets would give it.")
+        yield wrap(f"No cost for {', '.join(unknown)}: set {_PRICE_VARIABLE} for its targets.")
 
 
-def _differs(one: Difference) -> str:
-    return f"{one.subject} ({one.first} / {one.second})"
+def _difference(difference: Difference) -> str:
+    return f"{difference.subject} ({difference.first} / {difference.second})"
 
 
-def _table(kinds: Sequence[HardwareGroup], one: SizeTable) -> str:
-    """A line for each contender and size, of several lines where the page is too narrow."""
-    counts = one.metric.higher_is_better
-    head = ["contender", "size", "over", _METRIC[one.metric]]
+def _table(groups: Sequence[HardwareGroup], table: SizeTable) -> str:
+    """Return a row for each contender and size, in several lines if the page is too narrow."""
+    is_rate = table.metric.higher_is_better
     columns: list[tuple[str, Callable[[SizeCell], ValueWithInterval | None]]] = []
-    if counts:
+    if is_rate:
         columns.append(("per CPU", lambda cell: cell.per_cpu))
-        if any(kind.price_per_hour is not None for kind in kinds):
+        if any(group.price_per_hour is not None for group in groups):
             columns.append(("cost of a million", lambda cell: cell.per_million))
-    head += [name for name, _ in columns]
-    shown = format_rounded if counts else format_duration
+    head = ["contender", "size", "sample", _METRIC_HEADING[table.metric]]
+    head += [heading for heading, _ in columns]
+    format_value = format_rounded if is_rate else format_duration
     text = ""
-    for between, width in ((" ", NAME_WIDTH), ("\n", 12)):
+    for separator, width in ((" ", NAME_WIDTH), ("\n", 12)):
         rows = [
             [
                 *(fit_name(one_line(name), width) for name in _names(cell)),
-                _figure(cell, cell.value, shown, between),
-                *(_figure(cell, of(cell), _digits, between) for _, of in columns),
+                _value(cell, cell.value, format_value, separator),
+                *(_value(cell, get(cell), _digits, separator) for _, get in columns),
             ]
-            for cell in one.cells
+            for cell in table.cells
         ]
         text = format_table(rows, head, "l" * len(head))
         if max(map(len, text.splitlines())) <= WIDTH:
@@ -129,7 +148,7 @@ def _table(kinds: Sequence[HardwareGroup], one: SizeTable) -> str:
     return text
 
 
-_METRIC = {
+_METRIC_HEADING = {
     Metric.THROUGHPUT: "throughput per s",
     Metric.P99: "p99",
     Metric.HIGHEST_RATE: "highest rate per s",
@@ -137,21 +156,25 @@ _METRIC = {
 
 
 def _names(cell: SizeCell) -> tuple[str, str, str]:
-    over = counted(cell.n, "rig") if cell.unit is Replicate.RIG else f"rig {', '.join(cell.rigs)}"
-    return cell.contender, cell.size, over
+    by_rig = cell.unit is Replicate.RIG
+    sample = counted(cell.n, "rig") if by_rig else f"rig {', '.join(cell.rigs)}"
+    return cell.contender, cell.size, sample
 
 
-def _figure(
-    cell: SizeCell, figure: ValueWithInterval | None, shown: Callable[[float], str], between: str
+def _value(
+    cell: SizeCell,
+    value: ValueWithInterval | None,
+    format_value: Callable[[float], str],
+    separator: str,
 ) -> str:
-    if figure is None:
+    if value is None:
         return NO_VALUE
     if cell.bound is not None:
-        return f"{cell.bound} {shown(figure.value)}"
-    if figure.interval is None:
-        return shown(figure.value)
-    ends = figure.interval
-    return f"{shown(figure.value)}{between}[{shown(ends.low)}, {shown(ends.high)}]"
+        return f"{cell.bound} {format_value(value.value)}"
+    if value.interval is None:
+        return format_value(value.value)
+    low, high = format_value(value.interval.low), format_value(value.interval.high)
+    return f"{format_value(value.value)}{separator}[{low}, {high}]"
 
 
 def _digits(value: float) -> str:
@@ -160,36 +183,26 @@ def _digits(value: float) -> str:
     )
 
 
-def _compared(one: SizeComparison, metric: Metric) -> str:
-    pair = f"{one.contender}, {one.size} / {one.beside}"
-    result = one.result
+def _comparison(comparison: SizeComparison, metric: Metric) -> str:
+    pair = f"{comparison.contender}, {comparison.size} / {comparison.beside}"
+    result = comparison.result
     if isinstance(result, NoComparison):
         return f"{pair}: no ratio: {result.reason}"
-    said = f"{pair}: {_ratio(result.ratio, result)} the {_RATIO[metric]}: {_word(result.outcome)}"
-    if result.cost is not None:
-        said += f", at {_ratio(result.cost.value, result.cost)} the cost"
-    return f"{said}; {_units(result)}"
+    cost = "" if result.cost is None else f", {_ratio(result.cost.value, result.cost)} cost"
+    ratio = _ratio(result.ratio, result)
+    return f"{pair}: {ratio} {METRIC_NAME[metric]}{cost}: {result.outcome} ({_replicates(result)})"
 
 
-_RATIO = {
-    Metric.THROUGHPUT: "throughput",
-    Metric.P99: "p99",
-    Metric.HIGHEST_RATE: "highest rate",
-}
+def _ratio(value: float, estimate: JudgedSizeRatio | ValueWithInterval) -> str:
+    interval = estimate.interval
+    return f"{value:.3f} ×" + (
+        "" if interval is None else f" [{interval.low:.3f}, {interval.high:.3f}]"
+    )
 
 
-def _ratio(value: float, of: JudgedSizeRatio | ValueWithInterval) -> str:
-    ends = of.interval
-    return f"{value:.3f} ×" + ("" if ends is None else f" [{ends.low:.3f}, {ends.high:.3f}]")
-
-
-def _word(word: Outcome) -> str:
-    return "no difference shown" if word is Outcome.INCONCLUSIVE else str(word)
-
-
-def _units(result: JudgedSizeRatio) -> str:
+def _replicates(result: JudgedSizeRatio) -> str:
     counts = f"{result.n} and {result.n_beside}"
     if result.unit is Replicate.RIG:
         return f"{counts} rigs"
-    of = "" if result.rigs == result.rigs_beside == 1 else " of several rigs"
-    return f"{counts} blocks{of}, of these machines alone"
+    several = "" if result.rigs == result.rigs_beside == 1 else " of several rigs"
+    return f"{counts} blocks{several}; holds for these machines only"

@@ -1,4 +1,4 @@
-"""The table of one group: a line for each trial."""
+"""The table of one group: a row for each trial."""
 
 import textwrap
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from fwbench.stats.summary import ComparisonGroup, Latency, TrialSummary
 NAME_WIDTH = 20
 
 
-def trial_table(group: ComparisonGroup, *, given_up: bool) -> str:
-    """Each contender's runs, what came out of them, and their verdict.
+def trial_table(group: ComparisonGroup, *, quarantined: bool) -> str:
+    """Return the runs, results and verdict of each trial.
 
-    `given_up`: what is not executed will not be. What a closed load, a fixed rate and a search give
-    never share a column.
+    `quarantined`: runs that were not executed yet never will be. The results of different kinds of
+    load never share a column.
     """
     head, alignment = {
         LoadKind.CLOSED: (["throughput per s", "cv", "p50 *", "p99 *"], "lrrr"),
@@ -29,22 +29,22 @@ def trial_table(group: ComparisonGroup, *, given_up: bool) -> str:
         [
             fit_name(trial.label),
             f"{trial.used} of {trial.executed}",
-            *_figures(group.load_kind, trial),
-            _verdict(trial, given_up=given_up),
+            *_results(group.load_kind, trial),
+            _verdict(trial, quarantined=quarantined),
         ]
         for trial in group.trials
     ]
     return format_table(rows, ["contender", "runs used", *head, "verdict"], f"lr{alignment}l")
 
 
-def _figures(kind: LoadKind, trial: TrialSummary) -> list[str]:
+def _results(kind: LoadKind, trial: TrialSummary) -> list[str]:
     if kind is LoadKind.SEARCH:
-        return [_highest(trial.highest_rate)]
+        return [_highest_rate(trial.highest_rate)]
     p50, p99 = _latency(trial, "p50"), _latency(trial, "p99")
     if kind is LoadKind.CLOSED:
         return [_mean(trial.throughput), _variation(trial.throughput), p50, p99]
     answers = NO_VALUE if trial.throughput is None else format_rounded(trial.throughput.mean)
-    p99 += _bounds(trial.latency.get("p99"))
+    p99 += _latency_interval(trial.latency.get("p99"))
     return [answers, p50, p99, _latency(trial, "p99_9"), _latency(trial, "max")]
 
 
@@ -55,7 +55,7 @@ def _mean(estimate: Estimate | None) -> str:
 
 
 def format_interval(interval: Interval | None) -> str:
-    """An interval of rates behind its middle; nothing where there is none."""
+    """Return ` [low, high]` of an interval of rates, or nothing if there is none."""
     return (
         ""
         if interval is None
@@ -74,41 +74,41 @@ def _latency(trial: TrialSummary, name: str) -> str:
     return NO_VALUE if latency is None else format_duration(latency.median)
 
 
-def _bounds(latency: Latency | None) -> str:
+def _latency_interval(latency: Latency | None) -> str:
     if latency is None or latency.interval is None:
         return ""
     return f" [{format_duration(latency.interval.low)}, {format_duration(latency.interval.high)}]"
 
 
-def _highest(found: HighestRate | None) -> str:
-    if found is None or not found.brackets:
+def _highest_rate(result: HighestRate | None) -> str:
+    if result is None or not result.brackets:
         return NO_VALUE
-    if found.rate is not None:
-        return format_rounded(found.rate) + format_interval(found.interval)
-    if found.at_least is not None:
-        return f"at least {format_rounded(found.at_least)}"
-    if found.below is not None:
-        return f"below {format_rounded(found.below)}"
+    if result.rate is not None:
+        return format_rounded(result.rate) + format_interval(result.interval)
+    if result.at_least is not None:
+        return f"at least {format_rounded(result.at_least)}"
+    if result.below is not None:
+        return f"below {format_rounded(result.below)}"
     return "beyond both ends of the range"
 
 
-def _verdict(trial: TrialSummary, *, given_up: bool) -> str:
-    """The worst of the runs' verdicts, and how many have it."""
+def _verdict(trial: TrialSummary, *, quarantined: bool) -> str:
+    """Return the worst verdict of the runs, and how many runs have it."""
     if not trial.executed:
-        return "not executed" if given_up else "not executed yet"
-    for word, number in (("invalid", trial.invalid), ("suspect", trial.suspect)):
-        if number:
-            return f"{word} ({number})"
+        return "not executed" if quarantined else "not executed yet"
+    for verdict, runs in (("invalid", trial.invalid), ("suspect", trial.suspect)):
+        if runs:
+            return f"{verdict} ({runs})"
     return "valid"
 
 
 def fit_name(name: str, width: int = NAME_WIDTH) -> str:
-    """A contender's name within its column."""
+    """Return a name wrapped to its column."""
     return textwrap.fill(name, width)
 
 
 def format_table(rows: Sequence[Sequence[str]], header: Sequence[str], alignment: str) -> str:
-    """Text in columns, each aligned to the left (l) or to the right (r)."""
+    """Return a table of text; `alignment` has l (left) or r (right) for each column."""
     sides = {"l": "left", "r": "right"}
     return tabulate(
         rows,

@@ -1,6 +1,4 @@
-"""A session as a page of text, at most 100 columns wide: what was asked, what came out, what not
-to believe.
-"""
+"""A session as a page of text, at most 100 columns wide: question, results, findings."""
 
 from collections.abc import Iterator, Sequence
 from statistics import median
@@ -21,34 +19,34 @@ def render_session(
     records: Sequence[Record],
     framework_share: FrameworkPart | None = None,
 ) -> str:
-    """The page of a session, ending in a newline.
+    """Return the page of a session, ending in a newline.
 
-    `framework_share` is the part of an application's request that the framework takes, if given.
+    `framework_share` is the part of an application's request that the framework takes, if known.
     """
-    blocks = [_headline(summary), facts.host_lines(header)]
+    sections = [_headline(summary), facts.host_lines(header)]
     for group in summary.groups:
-        blocks.extend(_group(header, summary, group, records, framework_share))
-    blocks.extend(sizes.size_lines(summary))
-    blocks.extend(events.event_lines(summary))
-    blocks.extend(findings.finding_lines(summary))
-    blocks.append(_legend(summary))
-    return "\n\n".join(blocks) + "\n"
+        sections.extend(_group(header, summary, group, records, framework_share))
+    sections.extend(sizes.size_lines(summary))
+    sections.extend(events.event_lines(summary))
+    sections.extend(findings.finding_lines(summary))
+    sections.append(_legend(summary))
+    return "\n\n".join(sections) + "\n"
 
 
 def _headline(summary: Summary) -> str:
     suite = summary.suite
     question = wrap(suite.question)
     longest = max(map(len, question.splitlines()), default=0)
-    done = f"{summary.executed} of {counted(summary.planned, 'run')} executed"
+    executed = f"{summary.executed} of {counted(summary.planned, 'run')} executed"
     if summary.executed < summary.planned and len(summary.stopped_by) < _rigs(summary):
-        done += ": the rest is missing below"
+        executed += "; the others are missing below"
     about = (
-        f"Suite {suite.name}, preset {suite.preset}, {counted(suite.blocks, 'block')} in the order"
-        f" of seed {summary.seed}, begun {summary.created_at}, fwbench {summary.fwbench}. {done}."
-        f" Claims hold for {summary.replicate}."
+        f"Suite {suite.name}, preset {suite.preset}, {counted(suite.blocks, 'block')}, order from"
+        f" seed {summary.seed}, started {summary.created_at}, fwbench {summary.fwbench}."
+        f" {executed}. Claims hold for {summary.replicate}."
     )
-    ended = [wrap(f"Ended on {rig}: {rule}.") for rig, rule in summary.stopped_by.items()]
-    return "\n".join([question, "=" * longest, wrap(about), *ended])
+    stopped = [wrap(f"Stopped on {rig}: {rule}.") for rig, rule in summary.stopped_by.items()]
+    return "\n".join([question, "=" * longest, wrap(about), *stopped])
 
 
 def _rigs(summary: Summary) -> int:
@@ -62,8 +60,8 @@ def _group(
     records: Sequence[Record],
     framework_share: FrameworkPart | None,
 ) -> Iterator[str]:
-    said = list(claims.comparison_lines(summary.suite, group, framework_share))
-    if group.rig is None and not said:
+    lines = list(claims.comparison_lines(summary.suite, group, framework_share))
+    if group.rig is None and not lines:
         return
     title = wrap(_title(summary, group))
     yield "\n".join([title, "-" * max(map(len, title.splitlines()))])
@@ -71,13 +69,13 @@ def _group(
         if group.setting.load.requests is not None:
             names = [trial.label for trial in group.trials]
             yield h2load_table(group.setting, names, group.rig, records)
-        yield tables.trial_table(group, given_up=events.is_quarantined(summary, group.rig))
-        said = [*_withheld(group), *said]
-        said.extend(_together(header, summary, group.rig))
+        yield tables.trial_table(group, quarantined=events.is_quarantined(summary, group.rig))
+        lines = [*_withheld(group), *lines]
+        lines.extend(_client_overlap(header, summary, group.rig))
         if len(summary.suite.contenders) > 1:
-            said.extend(_answers_differ(header, group.setting.endpoint))
-    if said:
-        yield "\n".join(said)
+            lines.extend(_answers_differ(header, group.setting.endpoint))
+    if lines:
+        yield "\n".join(lines)
 
 
 def _withheld(group: ComparisonGroup) -> Iterator[str]:
@@ -90,24 +88,26 @@ def _title(summary: Summary, group: ComparisonGroup) -> str:
     if group.rig is None:
         rigs = f"all {len(group.rigs)} rigs"
         if len(summary.hardware_groups) > 1:
-            kind = next(kind.name for kind in summary.hardware_groups if kind.rigs == group.rigs)
-            rigs = f"the {len(group.rigs)} rigs of {kind}"
-        return f"Over {rigs}, endpoint {group.label}"
+            name = next(each.name for each in summary.hardware_groups if each.rigs == group.rigs)
+            rigs = f"the {len(group.rigs)} rigs of {name}"
+        return f"Pooled over {rigs}, endpoint {group.label}"
     where = "Endpoint" if _rigs(summary) == 1 else f"Rig {group.rig}, endpoint"
     return f"{where} {group.label}"
 
 
-def _together(header: SessionHeader, summary: Summary, rig: str) -> Iterator[str]:
-    """How far several clients of a rig loaded at the same time, over all its runs."""
-    clients = next(len(one.clients) for one in header.rigs if one.name == rig)
-    runs = [run.overlap for run in summary.runs if run.rig == rig and run.overlap is not None]
-    skews_s = [run.skew_s for run in runs if run.skew_s is not None]
-    unsure_s = [run.uncertainty_s for run in runs if run.uncertainty_s is not None]
-    if skews_s and unsure_s:
+def _client_overlap(header: SessionHeader, summary: Summary, rig: str) -> Iterator[str]:
+    """Return how far apart several clients of a rig began, over all its runs."""
+    clients = next(len(each.clients) for each in header.rigs if each.name == rig)
+    overlaps = [run.overlap for run in summary.runs if run.rig == rig and run.overlap is not None]
+    skews_s = [overlap.skew_s for overlap in overlaps if overlap.skew_s is not None]
+    uncertainties_s = [
+        overlap.uncertainty_s for overlap in overlaps if overlap.uncertainty_s is not None
+    ]
+    if skews_s and uncertainties_s:
         yield wrap(
-            f"Its {clients} clients began at most {max(skews_s) * 1e3:.1f} ms apart, in the middle"
-            f" {median(skews_s) * 1e3:.1f} ms, which their clocks tell to {max(unsure_s) * 1e3:.1f}"
-            " ms; only the time in which all of them loaded counts.",
+            f"The {clients} clients began at most {max(skews_s) * 1e3:.1f} ms apart (median"
+            f" {median(skews_s) * 1e3:.1f} ms; uncertainty ± {max(uncertainties_s) * 1e3:.1f} ms)."
+            " Only the time in which all of them loaded counts.",
             hanging="  ",
         )
 
@@ -127,7 +127,7 @@ def _answers_differ(header: SessionHeader, endpoint: str) -> Iterator[str]:
     if len(contracts) > 1:
         each = "; ".join(f"{name}: {answer}" for name, answer in answers.items())
         yield wrap(
-            f"The answers differ ({each}): a difference between contenders, not frameworks.",
+            f"The answers differ ({each}). Part of a difference may come from them.",
             hanging="  ",
         )
 
@@ -137,48 +137,76 @@ def _answer(contender: Contender, endpoint: str) -> str:
     return f"{contract.content_type}, {counted(len(contract.body.encode()), 'byte')}"
 
 
-_LATENCIES = {
+_LOAD_LEGENDS = {
     LoadKind.CLOSED: (
-        "  p50, p99 *  of a closed load, in which a stall is seen by few requests: they say little",
-        "              about users; the median of the runs' own",
+        ("throughput", "answers with a 2xx status per second of the measured window"),
+        ("cv", "coefficient of variation: standard deviation of the runs, divided by their mean"),
+        (
+            "p50, p99 *",
+            "median over the runs; at saturation, percentiles show queueing in the server, not what"
+            " users wait",
+        ),
     ),
     LoadKind.FIXED_RATE: (
-        "  p50, p99    from when a request was due, not from when it could be sent: corrected for",
-        "              coordinated omission; the median of the runs' own, none averaged",
+        (
+            "p50, p99",
+            "median over the runs; measured from the time at which a request was due, which"
+            " corrects for coordinated omission",
+        ),
     ),
     LoadKind.SEARCH: (
-        "  highest     rate at which the server kept up with its p99 (corrected for coordinated",
-        "              omission) under the bound: mean over the blocks",
-        "  at least    and below: a block held every rate tried, or none, so nothing is compared",
+        (
+            "highest rate",
+            "the highest rate at which the p99 (corrected for coordinated omission) stays under the"
+            " bound of the search; mean over the blocks",
+        ),
+        (
+            "at least",
+            "and below: in some block every rate of the range passed, or none, so that only a bound"
+            " is known",
+        ),
     ),
 }
 
 
 def _legend(summary: Summary) -> str:
-    kinds = dict.fromkeys(group.load_kind for group in summary.groups)
-    lines = ["How to read this", "  invalid     its numbers may not be believed: shown, never used"]
-    lines.append("  suspect     there is a reason for doubt; the numbers are used")
-    if LoadKind.CLOSED in kinds:
-        lines.append("  throughput  answers with a 2xx status per second of the load")
-        lines.append(
-            "  cv          coefficient of variation: sd of the runs, as a share of the mean"
-        )
-    for kind in kinds:
-        lines.extend(_LATENCIES[kind])
+    lines = [
+        wrap(text, indent=f"  {term:<12}  ", hanging=" " * 16)
+        for term, text in _legend_entries(summary)
+    ]
+    return "\n".join(["How to read this", *lines])
+
+
+def _legend_entries(summary: Summary) -> Iterator[tuple[str, str]]:
+    yield "invalid", "the numbers of the run cannot be trusted: it is listed, but never used"
+    yield "suspect", "there is a reason to doubt the run; its numbers are used"
+    for kind in dict.fromkeys(group.load_kind for group in summary.groups):
+        yield from _LOAD_LEGENDS[kind]
     if any(group.setting.load.requests is not None for group in summary.groups):
-        lines.append("  ± sd        share of values within one standard deviation (sd) of the mean")
-    lines.append(
-        "  [a, b]      95 % interval: of twenty such sessions, about one would miss the true value"
-    )
+        yield "± sd", "share of the values within one standard deviation (sd) of the mean"
+    yield "[a, b]", "95 % interval: about one in twenty such intervals misses the true value"
     if sizes.has_sizes(summary):
-        lines.append(
-            "  over        rigs, each counting once; or a rig by its blocks: that machine alone"
+        yield (
+            "sample",
+            "the rigs over which values are averaged; the values of one rig hold for that machine"
+            " only",
         )
     if summary.suite.makes_claims:
-        lines += [
-            "  faster      and slower: significant at 5 % over all comparisons together (Holm)",
-            f"  equivalent  the whole interval lies within {summary.suite.margin_percent:g} % of 1",
-        ]
+        margin = f"{summary.suite.margin_percent:g} %"
+        yield (
+            "faster",
+            "and slower: significant at 5 % over all comparisons (Holm), and beyond the noise"
+            " floor",
+        )
+        yield "equivalent", f"the whole interval lies within {margin} of 1"
+        yield (
+            "inconclusive",
+            "none of these; the smallest difference that the session could have detected is given",
+        )
+        yield (
+            "A/A control",
+            "the baseline measured twice; its ratio is the noise floor: no smaller difference is"
+            " claimed",
+        )
     if summary.suite.blocks > 1:
-        lines.append("  block       one pass over everything that is compared, in a random order")
-    return "\n".join(lines)
+        yield "block", "one pass over all trials, in random order"

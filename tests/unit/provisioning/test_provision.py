@@ -149,7 +149,7 @@ def test_with_keep_going_it_is_left_out_and_shown(world: World) -> None:
     done = fwbench("provision", "-k")
     assert world.played == [[host.name for host in HOSTS if host.name != "target-2"]]
     assert list(table(done)) == [host.name for host in HOSTS]
-    assert table(done)["target-2"] == ["rig-2", "left", "out:", "see", "below", "0"]
+    assert table(done)["target-2"] == ["rig-2", "skipped:", "see", "below", "0"]
     assert done.exit_code == 11
     assert complaint(done) == (
         "fwbench: left out: rig-2 (target-2: 192.0.2.1:22 does not answer SSH: no route)"
@@ -187,7 +187,7 @@ def test_with_keep_going_and_no_whole_rig_left_nothing_is_ready(
     done = fwbench("provision", "-k")
     assert done.exit_code == 6
     assert all(f"{host}: " in complaint(done) for host in bad)
-    assert [host for host, cells in table(done).items() if cells[1] == "left"] == [
+    assert [host for host, cells in table(done).items() if cells[1] == "skipped:"] == [
         host.name for host in HOSTS if host.name in bad
     ]
     assert len(world.played) == (1 if reachable else 0)
@@ -205,7 +205,7 @@ def test_an_engine_that_stays_is_named_with_what_is_in_it_and_an_exit_code(world
     }
     done = fwbench("teardown")
     assert done.exit_code == 12
-    assert table(done)["target-2"][1:6] == ["ok,", "its", "engine", "stays:", "see"]
+    assert table(done)["target-2"][1:5] == ["ok,", "engine", "kept:", "see"]
     named = "target-2: container web in /var/lib/docker; namespace k8s.io in containerd"
     assert named in complaint(done)
     assert "--purge-engine" in complaint(done)

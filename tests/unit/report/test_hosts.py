@@ -38,7 +38,7 @@ def test_what_became_of_each_host_is_told_one_by_one() -> None:
     )
     told = hosts.play_table(PlayResult(hosts=results), [rig()])
     assert " ".join(of(told, target.name).split()[1:]) == "one failed: see below 4"
-    assert " ".join(of(told, client.name).split()[1:]) == "one left out: see below 0"
+    assert " ".join(of(told, client.name).split()[1:]) == "one skipped: see below 0"
 
 
 def test_a_host_of_the_lab_has_its_size_if_it_has_one() -> None:

@@ -132,7 +132,7 @@ def test_one_size_without_a_price_has_no_such_section() -> None:
 def test_a_price_alone_is_enough_for_one() -> None:
     text = words(page(session(a=LARGE), executed("a", 2000)))
     assert "By instance type" in text
-    assert "clients are not in it" in text
+    assert "not the clients" in text
     assert "differ in" not in text
     cost = 0.0416 / 3600 / 2003.3 * 1e6
     assert f"{cost:.3g} [" in text
@@ -141,13 +141,13 @@ def test_a_price_alone_is_enough_for_one() -> None:
 def test_a_missing_price_names_the_variable_that_would_give_it() -> None:
     bare = {"price_per_hour": None}
     text = words(page(session(a=SMALL | bare, b=LARGE | bare), executed("a")))
-    assert "No cost of small, large: fwbench_price_per_hour of its targets would give it." in text
+    assert "No cost for small, large: set fwbench_price_per_hour for its targets." in text
     assert "cost of a million" not in text
 
 
 def test_several_prices_of_one_size_are_no_price() -> None:
     text = words(page(session(a=SMALL, b=SMALL | {"price_per_hour": 1}, c=LARGE), executed("a")))
-    assert "No cost of small: its targets have several prices." in text
+    assert "No cost for small: its targets have different prices." in text
 
 
 def test_what_differs_between_sizes_is_one_sentence() -> None:
@@ -166,8 +166,8 @@ def test_a_type_that_is_two_kinds_of_machine_is_told_apart_and_never_pooled() ->
         )
     )
     assert "differ in: CPU model (AMD EPYC 9R14 / Xeon)." in text
-    assert "Over the 2 rigs of large (AMD EPYC 9R14), endpoint" in text
-    assert "Over all" not in text
+    assert "Pooled over the 2 rigs of large (AMD EPYC 9R14), endpoint" in text
+    assert "Pooled over all" not in text
 
 
 def test_claims_hold_for_each_kind_as_it_has_rigs() -> None:
@@ -180,17 +180,17 @@ def test_claims_hold_for_each_kind_as_it_has_rigs() -> None:
 
 def test_few_rigs_of_a_size_are_said_to_speak_for_themselves() -> None:
     text = words(page(session(a=SMALL, b=LARGE, c=LARGE), executed("a")))
-    assert "These machines alone: 1 to 2 rigs of each size." in text
+    assert "With 1 to 2 rigs of each size, the results hold for these machines only." in text
     both = words(page(session(a=SMALL, b=LARGE), [*executed("a"), *executed("b", 1900)]))
-    assert "; 3 and 3 blocks, of these machines alone" in both
+    assert "(3 and 3 blocks; holds for these machines only)" in both
     records = [*executed("a"), *executed("b", 1900), *executed("c", 1900)]
     more = words(page(session(a=SMALL, b=LARGE, c=LARGE), records))
-    assert "; 6 and 3 blocks of several rigs, of these machines alone" in more
+    assert "(6 and 3 blocks of several rigs; holds for these machines only)" in more
 
 
 def test_a_publication_means_so_many_rigs_of_each_kind() -> None:
     head = session({"preset": Preset.PUBLISH}, **dict.fromkeys("abcde", SMALL), f=LARGE)
-    assert "The preset publish means 5 rigs of a kind: large has 1." in words(page(head, []))
+    assert "The preset publish requires 5 rigs of each size: large has 1." in words(page(head, []))
 
 
 def test_a_smoke_test_shows_sizes_and_claims_nothing() -> None:
@@ -198,7 +198,7 @@ def test_a_smoke_test_shows_sizes_and_claims_nothing() -> None:
     text = page(head, [*executed("a", blocks=1), *executed("b", 1900, blocks=1)])
     assert "cost of a million" in text
     assert " × " not in text
-    assert "hese machines alone" not in text
+    assert "these machines only" not in text
 
 
 def test_no_figure_of_an_invalid_run_is_among_sizes() -> None:
