@@ -102,7 +102,7 @@ def _connections_lost(context: CheckContext) -> str | None:
             return None
         ratio, threshold = (
             connection_rate_ratio(summary, load.connections),
-            context.thresholds.connections_over_headline,
+            context.thresholds.connection_rate_ratio,
         )
         if ratio is None or ratio <= threshold:
             return None
@@ -176,7 +176,7 @@ def _connection_mean_biased(context: CheckContext) -> str | None:
             return None
         ratio, threshold = (
             connection_rate_ratio(summary, load.connections),
-            context.thresholds.connection_mean_off,
+            context.thresholds.connection_mean_bias,
         )
         if ratio is None or abs(ratio - 1) <= threshold:
             return None

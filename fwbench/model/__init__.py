@@ -1,4 +1,4 @@
-"""The types that the rooms pass to each other: frozen, validated, without I/O.
+"""The types that the rooms exchange: immutable, validated, without I/O.
 
-In: plain values, from Python or from JSON. Out: models that are valid, or pydantic's error.
+In: plain values, from Python or from JSON. Out: valid models, or pydantic's error.
 """

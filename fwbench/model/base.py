@@ -1,7 +1,9 @@
+"""The base class of all models."""
+
 from pydantic import BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
-    """Base of every type of the model: immutable; unknown keys and infinite numbers are errors."""
+    """Base of every model: immutable; unknown keys, NaN and infinity are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

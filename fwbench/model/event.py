@@ -1,10 +1,12 @@
+"""Events of a session."""
+
 from typing import Literal
 
 from fwbench.model.base import Frozen
 
 
 class Event(Frozen):
-    """Something that happened to a session besides its runs; `at` is ISO 8601, UTC."""
+    """An event of a session that is not a run; `at` is ISO 8601 in UTC."""
 
     at: str
     kind: Literal["resumed", "excluded", "quarantined", "interrupted", "repaired"]

@@ -1,3 +1,5 @@
+"""Figures of a load: from the load generator's output and from its request log."""
+
 from typing import Annotated
 
 from pydantic import Field
@@ -9,11 +11,11 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class SummaryStatistics(Frozen):
-    """How one quantity varied; the unit is that of the field which holds it.
+    """The distribution of a quantity, in the unit of the field that contains it.
 
-    `within_sd_percent` is the share of values within one `sd` of the `mean`; it is None for several
-    clients together, whose shares do not tell it. So are the median and the percentiles, which
-    h2load does not print before 1.69.
+    `within_sd_percent` is the percentage of values within one `sd` of the `mean`. It is None for
+    several clients, whose values cannot be combined. So are the median and the percentiles, which
+    h2load prints from 1.69 on.
     """
 
     min: Amount
@@ -27,14 +29,14 @@ class SummaryStatistics(Frozen):
 
 
 class LoadSummary(Frozen):
-    """What a load generator says of one run: its own words, not yet believed.
+    """The figures that a load generator printed for a run, before any check.
 
-    `elapsed_s` is from the first thread's start to the last one's end, warm-up included.
-    `header_bytes` and `data_bytes` count the warm-up too, in every version recorded; everything
-    else, `total_bytes` among it, leaves the warm-up out. `rate_per_s`, the request times and the
-    rates per connection count answers of every status. A failed request got an answer other than
-    2xx or 3xx; one that failed and errored got none. After a warm-up, requests that were lost do
-    not even show as started and not done: those under way at its end are done without a start.
+    `elapsed_s` is from the first thread's start to the last thread's end, warm-up included.
+    `header_bytes` and `data_bytes` include the warm-up, in every version recorded; all other
+    figures, such as `total_bytes`, exclude it. `rate_per_s`, the request times and the rates per
+    connection count answers of every status. A failed request got an answer other than 2xx or 3xx;
+    a request that failed and errored got no answer. After a warm-up, lost requests do not show as
+    started but not done, because requests under way at its end count as done without a start.
     """
 
     elapsed_s: Amount
@@ -64,9 +66,9 @@ class LoadSummary(Frozen):
 
 
 class Percentiles(Frozen):
-    """Latencies over the answers of every status, by nearest rank, exact to the microsecond.
+    """Latencies of answers of every status, by nearest rank, exact to the microsecond.
 
-    A percentile is None where fewer than ten values lie beyond it.
+    A percentile is None if fewer than ten values lie beyond it.
     """
 
     p50_us: Count | None
@@ -80,7 +82,7 @@ class Percentiles(Frozen):
 
 
 class SecondCounts(Frozen):
-    """What completed in one second since the epoch, on the first client's clock."""
+    """Completions in one second since the epoch, by the first client's clock."""
 
     at_s: Count
     completions: Count
@@ -89,22 +91,22 @@ class SecondCounts(Frozen):
 
 
 class RequestLogSummary(Frozen):
-    """What the load generator's log, one row for each answered request, adds up to.
+    """Summary of the load generator's log, which has a row for each answered request.
 
-    The window goes from the first request's start to the last one's completion; its times are
-    microseconds since the epoch, on the first client's clock, and None if there is no row. At a
-    fixed rate only requests that started after the warm-up and before its end are rows of the
-    window; all other answers are `rows_outside`, and nothing else here is about them. Of several
-    clients only the time counts in which all of them loaded.
+    The window is from the first request's start to the last request's completion. Its times are
+    microseconds since the epoch, by the first client's clock, and None if there is no row. At a
+    fixed rate, only requests that started after the warm-up and before the load's end belong to the
+    window. `rows_outside_window` counts the others, which no other field includes. With several
+    clients, only the time counts in which all of them loaded.
 
-    `per_second` and `completions_per_tenth` have one number for each second or tenth of a second
-    since the epoch that the window touches: the first and the last are seldom whole. Together they
-    are `rows`. `longest_gap_us` is the longest time inside the window in which nothing completed;
-    it is exact from 10 ms on, and about right below; of several clients it is exact from 100 ms on,
-    and below not longer than told.
+    `per_second` and `completions_per_100ms` have an entry for each second, or tenth of a second,
+    since the epoch that overlaps the window. The first and the last entry are usually partial. The
+    sum of either is `rows`. `longest_gap_us` is the longest time in the window without a
+    completion. It is exact from 10 ms on and approximate below. With several clients, it is exact
+    from 100 ms on and an upper bound below.
 
-    `latency` is as measured. `corrected` also has the requests that were due while an answer was
-    awaited; it is None for a closed load, in which none is due.
+    `latency` is as measured. `corrected_latency` also contains the requests that were due while an
+    answer was awaited; it is None for a closed load.
     """
 
     rows: Count

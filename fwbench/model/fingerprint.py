@@ -1,7 +1,7 @@
-"""What a record was measured on, so that nothing is pooled that was measured on something else.
+"""Fingerprints of hosts and rigs: only records of rigs with equal fingerprints are pooled.
 
-The fingerprint of a host is what may change a figure: not where it stands, what it costs or what
-listens on it. The limits of a container are in the trial's id, and no two trials are ever pooled.
+A host's fingerprint contains every fact that may change a figure, but not its region, price or
+listening ports. The limits of a container are part of the trial's id; trials are never pooled.
 """
 
 import hashlib
@@ -15,30 +15,30 @@ from fwbench.model.record import HostFacts
 
 
 class Fingerprint(Frozen):
-    """Of one host: by subject, its words; none where the host does not tell."""
+    """The fingerprint of a host: values by subject; unknown subjects are absent."""
 
     parts: dict[str, tuple[str, ...]]
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits, which equal fingerprints share."""
+        """Return twelve hexadecimal digits, the same for equal fingerprints."""
         return _digest(self.model_dump_json())
 
 
 class RigFingerprint(Frozen):
-    """Of a target, and of its clients in an order that does not depend on their names."""
+    """The fingerprints of a target and its clients, in an order independent of their names."""
 
     target: Fingerprint
     clients: tuple[Fingerprint, ...]
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits, which equal rigs share."""
+        """Return twelve hexadecimal digits, the same for equal rigs."""
         return _digest(self.model_dump_json())
 
 
 class Difference(Frozen):
-    """What differs, and how it is on either side; of lists, only what the other has not."""
+    """A difference between two hosts; for lists, the entries that the other one lacks."""
 
     subject: str
     first: str
@@ -46,10 +46,9 @@ class Difference(Frozen):
 
 
 def host_fingerprint(facts: HostFacts, contenders: Collection[str]) -> Fingerprint:
-    """What a host is made of, with the images of these contenders, as far as it has them.
+    """Return the fingerprint of a host, with those of its images that belong to the contenders.
 
-    Memory is taken to the nearest of the sizes that are sold, because a kernel keeps a part of it
-    for itself, and not always the same.
+    Memory is rounded to the nearest common size, because kernels reserve varying amounts.
     """
     single = {
         "instance type": facts.instance_type,
@@ -65,81 +64,89 @@ def host_fingerprint(facts: HostFacts, contenders: Collection[str]) -> Fingerpri
         "network path": facts.network_path,
     }
     parts: dict[str, tuple[str, ...]] = {
-        what: (value,) for what, value in single.items() if value is not None
+        subject: (value,) for subject, value in single.items() if value is not None
     }
     parts["CPU flags"] = tuple(sorted(facts.cpu_flags))
-    parts["mitigations"] = tuple(f"{of}: {how}" for of, how in sorted(facts.mitigations.items()))
+    parts["mitigations"] = tuple(
+        f"{vulnerability}: {mitigation}"
+        for vulnerability, mitigation in sorted(facts.mitigations.items())
+    )
     for image in sorted(facts.images, key=lambda image: image.name):
         if image.name in contenders:
             parts[f"image of {image.name}"] = (image.image_id,)
             parts[f"base of {image.name}"] = (image.base, image.base_origin)
-    return Fingerprint(parts={what: words for what, words in parts.items() if words})
+    return Fingerprint(parts={subject: values for subject, values in parts.items() if values})
 
 
 def rig_fingerprint(
     rig: Rig, facts: Mapping[str, HostFacts], contenders: Collection[str]
 ) -> RigFingerprint:
-    """What a rig is made of, by its hosts' facts; one whose host has none is like no other rig."""
+    """Return the fingerprint of a rig. A rig with a host without facts equals no other rig."""
 
-    def of(name: str, images: Collection[str]) -> Fingerprint:
+    def fingerprint(name: str, images: Collection[str]) -> Fingerprint:
         if name not in facts:
             return Fingerprint(parts={"facts": (f"none of {name}",)})
         return host_fingerprint(facts[name], images)
 
-    clients = (of(client.name, ()) for client in rig.clients)
+    clients = (fingerprint(client.name, ()) for client in rig.clients)
     return RigFingerprint(
-        target=of(rig.target.name, contenders),
+        target=fingerprint(rig.target.name, contenders),
         clients=tuple(sorted(clients, key=lambda client: sorted(client.parts.items()))),
     )
 
 
-def host_differences(one: Fingerprint, other: Fingerprint) -> tuple[Difference, ...]:
-    """In what two hosts differ, subject by subject; nothing if they are alike."""
-    found = []
-    for what in dict.fromkeys((*one.parts, *other.parts)):
-        here, there = Counter(one.parts.get(what, ())), Counter(other.parts.get(what, ()))
-        if here != there:
-            found.append(
-                Difference(subject=what, first=_words(here - there), second=_words(there - here))
+def host_differences(first: Fingerprint, second: Fingerprint) -> tuple[Difference, ...]:
+    """Return the differences between two hosts, subject by subject."""
+    differences = []
+    for subject in dict.fromkeys((*first.parts, *second.parts)):
+        in_first = Counter(first.parts.get(subject, ()))
+        in_second = Counter(second.parts.get(subject, ()))
+        if in_first != in_second:
+            differences.append(
+                Difference(
+                    subject=subject,
+                    first=_join(in_first - in_second),
+                    second=_join(in_second - in_first),
+                )
             )
-    return tuple(found)
+    return tuple(differences)
 
 
 def fingerprint_changes(
     before: HostFacts, now: HostFacts, contenders: Collection[str]
 ) -> tuple[Difference, ...]:
-    """In what a host is no longer what it was, the images of these contenders among it."""
+    """Return what changed on a host, including the images of the contenders."""
     return host_differences(host_fingerprint(before, contenders), host_fingerprint(now, contenders))
 
 
-def rig_differences(one: RigFingerprint, other: RigFingerprint) -> tuple[Difference, ...]:
-    """In what two rigs differ: their targets, then their clients."""
-    found = list(host_differences(one.target, other.target))
-    if len(one.clients) != len(other.clients):
-        found.append(
+def rig_differences(first: RigFingerprint, second: RigFingerprint) -> tuple[Difference, ...]:
+    """Return the differences between two rigs: those of their targets, then of their clients."""
+    differences = list(host_differences(first.target, second.target))
+    if len(first.clients) != len(second.clients):
+        differences.append(
             Difference(
-                subject="clients", first=str(len(one.clients)), second=str(len(other.clients))
+                subject="clients", first=str(len(first.clients)), second=str(len(second.clients))
             )
         )
-        return tuple(found)
-    of_clients = (
+        return tuple(differences)
+    client_differences = (
         difference.model_copy(update={"subject": f"client's {difference.subject}"})
-        for here, there in zip(one.clients, other.clients, strict=True)
-        for difference in host_differences(here, there)
+        for clients in zip(first.clients, second.clients, strict=True)
+        for difference in host_differences(*clients)
     )
-    return (*found, *dict.fromkeys(of_clients))
+    return (*differences, *dict.fromkeys(client_differences))
 
 
 def _nearest_size(memory_bytes: int) -> str:
-    """The nearest of 1, 1.5, 2, 3, 4, 6, 8, … MiB, by its ratio."""
+    """Return the nearest of 1, 1.5, 2, 3, 4, 6, 8, … MiB, by ratio."""
     mebibytes = max(memory_bytes / 2**20, 1.0)
     octave = 2 ** math.floor(math.log2(mebibytes))
     size = min((octave, 1.5 * octave, 2 * octave), key=lambda size: abs(math.log(mebibytes / size)))
     return f"about {size / 1024:g} GiB" if size >= 1024 else f"about {size:g} MiB"
 
 
-def _words(words: Counter[str]) -> str:
-    return ", ".join(sorted(words.elements())) or "none"
+def _join(values: Counter[str]) -> str:
+    return ", ".join(sorted(values.elements())) or "none"
 
 
 def _digest(text: str) -> str:

@@ -1,3 +1,5 @@
+"""Hosts, and the rigs that they form."""
+
 from pathlib import Path
 
 from pydantic import Field
@@ -6,44 +8,52 @@ from fwbench.model.base import Frozen
 
 
 class JumpHost(Frozen):
-    """A host on the way to another. What is None is left to the user's own SSH configuration."""
+    """An SSH jump host. A field that is None is left to the user's SSH configuration."""
 
     address: str
     port: int | None = Field(default=None, ge=1, le=65535)
     user: str | None = None
-    key_file: Path | None = Field(default=None, description="None: that of the host behind it")
+    key_file: Path | None = Field(
+        default=None, description="if None, the key file of the host behind it"
+    )
 
 
 class Host(Frozen):
-    """A machine that answers SSH. What is None is left to the user's own SSH configuration."""
+    """A host of the inventory. A field that is None is left to the user's SSH configuration."""
 
     name: str
-    address: str = Field(description="where SSH answers")
+    address: str = Field(description="the address for SSH")
     port: int | None = Field(default=None, ge=1, le=65535)
     user: str | None = None
     key_file: Path | None = None
-    known_hosts: Path | None = Field(default=None, description="host keys, beside the user's own")
-    jump_hosts: tuple[JumpHost, ...] | None = Field(
-        default=None, description="the hosts on the way to it, the nearest first; empty for none"
+    known_hosts: Path | None = Field(
+        default=None, description="host keys, in addition to the user's"
     )
-    become: bool = Field(default=True, description="whether sudo makes the login root; else it is")
+    jump_hosts: tuple[JumpHost, ...] | None = Field(
+        default=None, description="jump hosts, the nearest to the controller first; empty: none"
+    )
+    become: bool = Field(
+        default=True, description="use sudo to become root; otherwise the login must be root"
+    )
     instance_type: str | None = None
     region: str | None = None
     price_per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class Target(Host):
-    """The host that serves."""
+    """The host that runs the contender."""
 
-    load_address: str = Field(description="where clients load it; SSH may have another address")
+    load_address: str = Field(
+        description="the address for the load, which may differ from that for SSH"
+    )
 
 
 class Client(Host):
-    """A host that loads."""
+    """A host that runs the load generator."""
 
 
 class Rig(Frozen):
-    """A target with the clients that load it: what runs side by side with other rigs."""
+    """A target with its clients. Rigs work in parallel and share no host."""
 
     name: str
     target: Target
@@ -51,5 +61,5 @@ class Rig(Frozen):
 
     @property
     def hosts(self) -> tuple[Host, ...]:
-        """All of its machines, the target first."""
+        """Return all hosts, the target first."""
         return (self.target, *self.clients)

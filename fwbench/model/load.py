@@ -1,3 +1,5 @@
+"""Loads: what the load generator offers."""
+
 from enum import StrEnum
 from typing import Self
 
@@ -7,7 +9,7 @@ from fwbench.model.base import Frozen
 
 
 class LoadKind(StrEnum):
-    """What decides when a request is sent; figures of different kinds are never compared."""
+    """What decides when requests are sent. Results of different kinds are never compared."""
 
     CLOSED = "closed"
     FIXED_RATE = "fixed rate"
@@ -15,10 +17,10 @@ class LoadKind(StrEnum):
 
 
 class Search(Frozen):
-    """The highest rate between two that keeps the 99th percentile under a bound.
+    """A search for the highest rate of a range at which the p99 stays under a bound.
 
-    Each block tries `steps` rates, each in a fresh container, and halves with each what is left of
-    the range: after six of them it is known to (highest / lowest) ** (1 / 64).
+    Each block tries `steps` rates, each with a fresh container. Each step halves the remaining
+    range on a logarithmic scale: six steps determine the rate to (highest / lowest) ** (1 / 64).
     """
 
     p99_ms: float = Field(gt=0, allow_inf_nan=False)
@@ -27,21 +29,21 @@ class Search(Frozen):
     steps: int = Field(default=6, ge=1, le=12)
 
     @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
+    def _check_range(self) -> Self:
         if self.lowest >= self.highest:
             raise ValueError(f"lowest ({self.lowest:g}) must be below highest ({self.highest:g})")
         return self
 
 
 class Load(Frozen):
-    """What is asked of a server: over how many connections, and for how many requests or how long.
+    """What the load generator offers: over how many connections, how many requests or how long.
 
-    A closed load has no `rate`: every connection has one request under way at a time and sends the
-    next when it is answered. With a `rate` (requests per second over all connections) they are sent
-    when they are due, or as soon as the connection is free after that. A `search` tries several.
+    A closed load has no `rate`: each connection sends its next request after the answer. With a
+    `rate` (requests per second over all connections), requests are sent when they are due, or once
+    their connection is free. A `search` tries several rates.
 
-    `threads` are the load generator's own. Exactly one of `requests` and `duration_s` is set;
-    `warm_up_s` comes before the duration and is not measured.
+    `threads` are those of the load generator. Exactly one of `requests` and `duration_s` is set.
+    `warm_up_s` precedes `duration_s` and is not measured.
     """
 
     connections: int = Field(ge=1, le=1_000_000)
@@ -54,9 +56,9 @@ class Load(Frozen):
 
     # h2load refuses -t > -c and -n < -c itself, and ignores --warm-up-time without -D.
     @model_validator(mode="after")
-    def _is_one_load(self) -> Self:
+    def _check_consistency(self) -> Self:
         if (self.requests is None) == (self.duration_s is None):
-            raise ValueError("a load has either requests or duration_s")
+            raise ValueError("set either requests or duration_s")
         if self.threads > self.connections:
             raise ValueError(
                 f"{self.threads} threads cannot share {_counted(self.connections, 'connection')}"
@@ -66,11 +68,13 @@ class Load(Frozen):
                 f"{_counted(self.requests, 'request')} cannot occupy {self.connections} connections"
             )
         if self.warm_up_s and self.duration_s is None:
-            raise ValueError("warm_up_s needs duration_s: a number of requests has no warm-up")
+            raise ValueError(
+                "warm_up_s needs duration_s: h2load has no warm-up with a number of requests"
+            )
         if self.rate is not None and self.search is not None:
-            raise ValueError("a load has either a rate or a search for one")
+            raise ValueError("set either rate or search")
         if self.kind is not LoadKind.CLOSED and self.duration_s is None:
-            raise ValueError("a rate needs duration_s: how long it is to be offered")
+            raise ValueError("rate and search need duration_s")
         if self.rate is not None and self.rate * (self.nominal_duration_s or 0) < self.connections:
             raise ValueError(
                 f"{self.rate:g} requests per second leave some of the"
@@ -80,23 +84,23 @@ class Load(Frozen):
 
     @property
     def kind(self) -> LoadKind:
-        """Closed, of a fixed rate, or a search for one."""
+        """Return whether the load is closed, at a fixed rate, or a search."""
         if self.search is not None:
             return LoadKind.SEARCH
         return LoadKind.CLOSED if self.rate is None else LoadKind.FIXED_RATE
 
     @property
     def expected_interval_us(self) -> int | None:
-        """How long after one request a connection's next one is due; None for a closed load."""
+        """Return the time between the due requests of a connection; None for a closed load."""
         return None if self.rate is None else round(self.connections / self.rate * 1e6)
 
     def at_rate(self, rate: float) -> "Load":
-        """The load at a fixed rate: what a step of a search offers."""
+        """Return the load at a fixed rate, as a step of a search offers it."""
         return self.model_copy(update={"rate": rate, "search": None})
 
     @property
     def label(self) -> str:
-        """The load in words: `40 connections, 8 s after 2 s of warm-up`."""
+        """Return the load in words: `40 connections, 8 s after 2 s of warm-up`."""
         parts = [_counted(self.connections, "connection")]
         if self.rate is not None:
             parts.insert(0, f"{self.rate:g} requests per second")
@@ -114,7 +118,7 @@ class Load(Frozen):
 
     @property
     def nominal_duration_s(self) -> float | None:
-        """How long the load lasts, warm-up included; None if that is up to the server."""
+        """Return how long the load lasts, warm-up included; None if it has a number of requests."""
         if self.duration_s is None:
             return None
         return float(self.warm_up_s + self.duration_s)

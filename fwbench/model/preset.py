@@ -1,3 +1,5 @@
+"""Presets: how often a suite repeats everything."""
+
 from enum import StrEnum
 
 

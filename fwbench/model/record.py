@@ -1,3 +1,5 @@
+"""What a session stores: its header, and a record of each run."""
+
 from pathlib import Path
 from typing import Literal
 
@@ -16,27 +18,27 @@ SCHEMA: Literal[1] = 1
 
 
 class ImageFacts(Frozen):
-    """The image of one contender as it lies on a target."""
+    """The image of a contender on a target."""
 
-    name: str = Field(description="of the contender")
+    name: str = Field(description="the contender's name")
     image_id: str
     base: str
     base_origin: str
-    packages: tuple[str, ...] = Field(description="what `pip freeze` says in it")
+    packages: tuple[str, ...] = Field(description="the output of `pip freeze` in the image")
 
 
 class HostFacts(Frozen):
-    """What a host is made of; None where it has no such thing."""
+    """Facts of a host; None for what it does not have or does not expose."""
 
     host: str
     system: str
     kernel: str
     architecture: str
     cpu_model: str
-    cpu_flags: tuple[str, ...] = Field(default=(), description="those that make a difference")
+    cpu_flags: tuple[str, ...] = Field(default=(), description="the flags that affect performance")
     mitigations: dict[str, str] = Field(default_factory=dict, description="by vulnerability")
-    cpus: float = Field(gt=0, description="that it may use at a time; a share where it has a quota")
-    cpu_numbers: tuple[int, ...] = Field(default=(), description="those that can be used")
+    cpus: float = Field(gt=0, description="usable CPUs; fractional under a quota")
+    cpu_numbers: tuple[int, ...] = Field(default=(), description="numbers of the usable CPUs")
     memory_bytes: int = Field(ge=0, lt=2**63)
     cgroup_version: int
     engine: str | None = None
@@ -44,20 +46,20 @@ class HostFacts(Frozen):
     images: tuple[ImageFacts, ...] = ()
     listening_ports: tuple[int, ...] = Field(default=(), description="TCP ports in use")
     network_path: str | None = Field(
-        default=None, description="of a client: how it reaches the address that it loads"
+        default=None, description="on a client, its route to the target's load address"
     )
     instance_type: str | None = None
     region: str | None = None
     price_per_hour: float | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="in whatever currency the user has"
+        default=None, ge=0, allow_inf_nan=False, description="in the user's currency"
     )
 
 
 class Record(Frozen):
-    """A stored run. Facts of its hosts are in the session's header, once.
+    """A stored run. The facts of its hosts are in the session's header.
 
-    An attempt that was lost for a reason outside the measurement is a record of its own, with the
-    next attempt after it; a run has at most one record that is none of these.
+    A lost attempt is a separate record, followed by the next attempt. A run has at most one record
+    that is not a lost attempt.
     """
 
     schema_version: Literal[1] = SCHEMA
@@ -68,13 +70,13 @@ class Record(Frozen):
 
     @property
     def load(self) -> Load:
-        """What was asked of the server: of a search, what this step offered."""
+        """Return the load of the run; for a step of a search, at the rate of that step."""
         planned, rate = self.run.trial.load, self.observation.offered_rate
         return planned if rate is None else planned.at_rate(rate)
 
 
 class SessionHeader(Frozen):
-    """What all records of a session share."""
+    """What all records of a session have in common."""
 
     schema_version: Literal[1] = SCHEMA
     fwbench: str
@@ -82,7 +84,7 @@ class SessionHeader(Frozen):
     suite: Suite
     suite_file: Path | None = None
     forked_from: str | None = Field(
-        default=None, description="the session of which this is the rest"
+        default=None, description="the session whose remaining runs this one executes"
     )
     contenders: tuple[Contender, ...]
     rigs: tuple[Rig, ...]

@@ -1,3 +1,5 @@
+"""Trials, and the plan of their runs."""
+
 import hashlib
 
 from pydantic import Field
@@ -8,10 +10,10 @@ from fwbench.model.setting import Setting
 
 
 class Trial(Setting):
-    """What is repeated: one contender in one setting.
+    """A contender in a setting: the unit that is repeated.
 
-    The `twin` of the baseline's trial is the same thing under another name: whatever difference
-    there seems to be between the two is noise.
+    The A/A control is the baseline's trial a second time under another label. Any difference
+    between the two is noise.
     """
 
     contender: Name
@@ -19,36 +21,38 @@ class Trial(Setting):
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits over every field: equal trials, and only these, share it."""
+        """Return twelve hexadecimal digits, a hash of all fields."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     @property
     def label(self) -> str:
-        """The contender; its twin under the other name."""
+        """Return the contender's name, or the label of its A/A control."""
         return aa_control_name(self.contender) if self.aa_control else self.contender
 
     @property
     def setting(self) -> Setting:
-        """All but the contender."""
+        """Return everything but the contender."""
         return Setting(**{key: getattr(self, key) for key in Setting.model_fields})
 
 
 class Run(Frozen):
-    """One execution of a trial, in one block, on one rig; of a search, one step."""
+    """One execution of a trial, in one block, on one rig; in a search, one step."""
 
     id: Name
     rig: str
     block: int = Field(ge=1)
-    step: int | None = Field(default=None, ge=1, description="of a search, within its block")
+    step: int | None = Field(
+        default=None, ge=1, description="number of the step of a search, within its block"
+    )
     trial: Trial
 
 
 class Plan(Frozen):
-    """All runs of a session in the order in which each rig executes its own."""
+    """All runs of a session, in the order in which each rig executes its own."""
 
     seed: int
     runs: tuple[Run, ...]
 
     def runs_of_rig(self, rig: str) -> tuple[Run, ...]:
-        """The runs of one rig, in the order in which they are executed."""
+        """Return the runs of a rig in the order of execution."""
         return tuple(run for run in self.runs if run.rig == rig)

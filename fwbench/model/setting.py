@@ -1,3 +1,5 @@
+"""Settings: everything but the contender."""
+
 from enum import StrEnum
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -8,18 +10,19 @@ from fwbench.model.names import Name
 
 
 class CpuMode(StrEnum):
-    """How a number of CPUs is granted."""
+    """How the engine limits a container's CPUs."""
 
     PINNED = "pinned"
     QUOTA = "quota"
 
 
 class Limits(Frozen):
-    """What the engine grants a contender's container; None is no limit.
+    """The limits that the engine sets for a contender's container; None is no limit.
 
-    `pinned` gives it so many CPUs and no others; `quota` gives it so much CPU time in each tenth of
-    a second, on whichever CPUs, and stops it for the rest. Where nothing is said, whole numbers are
-    pinned: under a quota FastAPI's p99 was 68 ms, pinned to one CPU 23 ms, at 16 % more throughput.
+    `pinned` restricts the container to that many CPUs. `quota` limits its CPU time in each period
+    of 0.1 s, on any CPU, and stops it for the rest of the period. By default, whole numbers are
+    pinned: FastAPI's p99 was 68 ms under a quota of one CPU. Pinned to one CPU, it was 23 ms, with
+    16 % more throughput.
     """
 
     cpus: float | None = Field(default=None, gt=0, le=1024)
@@ -28,49 +31,51 @@ class Limits(Frozen):
 
     @field_validator("cpu_mode")
     @classmethod
-    def _fits_the_number(cls, mode: CpuMode | None, info: ValidationInfo) -> CpuMode | None:
+    def _default_mode(cls, mode: CpuMode | None, info: ValidationInfo) -> CpuMode | None:
         cpus = info.data.get("cpus")
         if cpus is None:
             if mode is not None:
-                raise ValueError("means nothing without cpus")
+                raise ValueError("needs cpus")
             return None
         if mode is CpuMode.PINNED and cpus % 1:
-            raise ValueError(f"{cpus:g} CPUs cannot be pinned; take a whole number, or quota")
+            raise ValueError(
+                f"{cpus:g} CPUs cannot be pinned; set a whole number, or cpu_mode: quota"
+            )
         return mode or (CpuMode.QUOTA if cpus % 1 else CpuMode.PINNED)
 
     @property
     def label(self) -> str:
-        """The limits in words: `1 CPU pinned, 512m`."""
+        """Return the limits in words: `1 CPU pinned, 512m`."""
         cpus = "all CPUs" if self.cpus is None else f"{self.cpus:g} CPU {self.cpu_mode}"
         return cpus if self.memory is None else f"{cpus}, {self.memory}"
 
 
 class Concurrency(Frozen):
-    """How many workers and threads serve; None is what the contender has by itself."""
+    """Numbers of workers and threads; None is the contender's default."""
 
     workers: int | None = Field(default=None, ge=1, le=1024)
     threads: int | None = Field(default=None, ge=1, le=1024)
 
     @property
     def label(self) -> str:
-        """In words: `2 workers, 8 threads`; empty where the contender has its own."""
-        words = [
+        """Return `2 workers, 8 threads`; empty for the contender's defaults."""
+        parts = [
             f"{number} {noun}" if number == 1 else f"{number} {noun}s"
             for number, noun in ((self.workers, "worker"), (self.threads, "thread"))
             if number is not None
         ]
-        return ", ".join(words)
+        return ", ".join(parts)
 
 
 class Network(StrEnum):
-    """How clients reach a container: through a published port, or in the host's own network."""
+    """How clients reach a container: through a published port, or on the host's network."""
 
     PUBLISHED = "published"
     HOST = "host"
 
 
 class Setting(Frozen):
-    """All but the contender: only what shares it may be compared."""
+    """Everything but the contender. Only runs with equal settings are compared."""
 
     endpoint: Name
     load: Load
@@ -80,10 +85,10 @@ class Setting(Frozen):
 
     @property
     def label(self) -> str:
-        """The setting in words, the endpoint first."""
-        has = [self.limits.label]
+        """Return the setting in words, the endpoint first."""
+        container = [self.limits.label]
         if self.concurrency.label:
-            has.append(self.concurrency.label)
+            container.append(self.concurrency.label)
         if self.network is Network.HOST:
-            has.append("the host's network")
-        return f"{self.endpoint}: {self.load.label}; each container has {', '.join(has)}"
+            container.append("the host's network")
+        return f"{self.endpoint}: {self.load.label}; each container has {', '.join(container)}"

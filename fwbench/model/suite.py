@@ -1,3 +1,5 @@
+"""Suites: what to compare, under which loads, how often."""
+
 from itertools import product
 from math import prod
 from typing import Self
@@ -12,20 +14,24 @@ from fwbench.model.preset import Preset
 from fwbench.model.setting import Concurrency, Limits, Network, Setting
 from fwbench.model.thresholds import Thresholds
 
-# No file may ask for more than a machine can plan. At ten seconds a run, this is twelve days.
+# Limits against mistakes in a suite file. At ten seconds a run, the runs take twelve days.
 MAX_ENTRIES = 1000
 MAX_RUNS = 100_000
 
 
 class StoppingRule(Frozen):
-    """When to end before the last block: once every interval is narrow enough."""
+    """Stop before the last block once every interval is narrow enough."""
 
-    within_percent: float = Field(gt=0, le=100, description="half the width of each interval")
-    at_least: int = Field(default=10, ge=10, description="blocks: stopping earlier costs coverage")
+    within_percent: float = Field(
+        gt=0, le=100, description="half the width of an interval, in percent"
+    )
+    at_least: int = Field(
+        default=10, ge=10, description="blocks; with fewer, intervals lose coverage"
+    )
 
 
 class Suite(Frozen):
-    """What somebody asks: which contenders, in which settings, how often repeated."""
+    """A question: which contenders, in which settings, how often repeated."""
 
     name: Name
     question: str
@@ -49,11 +55,11 @@ class Suite(Frozen):
     thresholds: Thresholds = Thresholds()
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Self:
+    def _check_consistency(self) -> Self:
         for key in ("contenders", "endpoints", "loads", "limits", "concurrency", "networks"):
             values = getattr(self, key)
             if len(set(values)) != len(values):
-                raise ValueError(f"{key} has an entry twice")
+                raise ValueError(f"{key} has a duplicate entry")
         if self.baseline is not None and self.baseline not in self.contenders:
             raise ValueError(f"baseline {self.baseline!r} is not among the contenders")
         if (
@@ -68,28 +74,28 @@ class Suite(Frozen):
             raise ValueError(
                 f"stop: at_least ({self.stop.at_least}) is more than the {self.blocks} blocks"
             )
-        if (runs := self._runs()) > MAX_RUNS:
+        if (runs := self._run_count()) > MAX_RUNS:
             raise ValueError(
-                f"it stands for {runs} runs on each rig, and may for {MAX_RUNS};"
-                " ask in several suites, or with fewer blocks"
+                f"it has {runs} runs on each rig; the maximum is {MAX_RUNS}. Split it into several"
+                " suites, or use fewer blocks"
             )
         return self
 
-    def _runs(self) -> int:
-        """How many runs there are on each rig, without making them."""
-        contenders = len(self.contenders) + self.makes_claims  # the baseline twice
+    def _run_count(self) -> int:
+        """Return the number of runs on each rig, without building the plan."""
+        contenders = len(self.contenders) + self.makes_claims  # with the A/A control
         steps = sum(1 if load.search is None else load.search.steps for load in self.loads)
-        others = (self.endpoints, self.limits, self.concurrency, self.networks)
-        return contenders * steps * prod(map(len, others)) * self.blocks
+        other_axes = (self.endpoints, self.limits, self.concurrency, self.networks)
+        return contenders * steps * prod(map(len, other_axes)) * self.blocks
 
     @property
     def makes_claims(self) -> bool:
-        """Whether it means to claim that something is faster than its baseline."""
+        """Return whether comparisons with the baseline lead to claims."""
         return self.baseline is not None and self.preset is not Preset.SMOKE
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """Every combination of endpoint, load, limits, concurrency and network, in their order."""
+        """Return every combination of endpoint, load, limits, concurrency and network."""
         return tuple(
             Setting(
                 endpoint=endpoint,
@@ -104,14 +110,14 @@ class Suite(Frozen):
         )
 
     def with_preset(self, preset: Preset) -> "Suite":
-        """The suite as if its file named another preset and no number of blocks.
+        """Return the suite with another preset and that preset's number of blocks.
 
-        Raises `SuiteError` where the file could not name it.
+        Raise `SuiteError` if the suite is not valid with it.
         """
         try:
             return Suite.model_validate(
                 {**dict(self), "preset": preset, "blocks": preset.blocks, "stop": None}
             )
         except ValidationError as error:
-            why = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise SuiteError(f"suite {self.name} with the preset {preset}: {why}") from error
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise SuiteError(f"suite {self.name} with the preset {preset}: {reason}") from error

@@ -1,4 +1,4 @@
-"""What the hosts did during a load. What a host does not tell is None, never 0."""
+"""Telemetry of the hosts during a load. A value that a host does not provide is None, never 0."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class CpuShares(Frozen):
-    """What all CPUs of a host did, as shares of their time; a lab host tells of its machine."""
+    """CPU time by state, as shares of all CPUs' time. A lab host shows the whole machine."""
 
     user: Amount
     nice: Amount
@@ -20,11 +20,11 @@ class CpuShares(Frozen):
     iowait: Amount
     irq: Amount
     softirq: Amount
-    steal: Amount = Field(description="the hypervisor ran something else")
+    steal: Amount = Field(description="withheld by the hypervisor")
 
 
 class BusyProcess(Frozen):
-    """The process that used most CPU of those that are not measured."""
+    """The process outside the benchmark that used most CPU."""
 
     command: str
     cores: Amount
@@ -35,39 +35,51 @@ class LoadThread(Frozen):
 
     tid: int
     command: str
-    cores: Amount = Field(description="1: it had a CPU all the time")
-    wait_share: Amount = Field(description="share of the time in which it was ready and had no CPU")
+    cores: Amount = Field(description="1 is one CPU all the time")
+    wait_share: Amount = Field(
+        description="share of the time in which it was ready to run, but had no CPU"
+    )
 
 
 class ContainerUsage(Frozen):
-    """What the contender's control group used; the last five count from before the window."""
+    """Usage of the contender's cgroup.
+
+    `memory_peak_bytes`, `memory_limit_hits` and `oom_kills` also cover the time before the window.
+    """
 
     cores: Amount | None = None
     quota_periods: Count | None = Field(
-        default=None, description="of the CPU quota, within the window"
+        default=None, description="periods of the CPU quota within the window"
     )
-    throttled_periods: Count | None = Field(default=None, description="the quota was used up")
-    throttled_s: Amount | None = Field(default=None, description="over all its CPUs")
+    throttled_periods: Count | None = Field(
+        default=None, description="periods in which the quota was used up"
+    )
+    throttled_s: Amount | None = Field(default=None, description="seconds, summed over CPUs")
     memory_bytes: Count | None = Field(default=None, description="at the window's end")
     memory_peak_bytes: Count | None = None
     memory_limit_hits: Count | None = Field(
-        default=None, description="it wanted more memory than that"
+        default=None, description="how often it reached its memory limit"
     )
     oom_kills: Count | None = None
 
 
 class NetworkUsage(Frozen):
-    """TCP and devices, from shortly before the load until shortly after it.
+    """TCP and network devices, from shortly before the load until shortly after it.
 
-    On a target TCP is the host's and the container's together, but for what was opened.
+    On a target, TCP counters are the sum of the host's and the container's, except
+    `connections_opened`.
     """
 
     listen_overflows: Count | None = None
     listen_drops: Count | None = None
     retransmits: Count | None = None
     segments_sent: Count | None = None
-    connections_opened: Count | None = Field(default=None, description="by the host, to anywhere")
-    time_wait: Count | None = Field(default=None, description="sockets in that state at the end")
+    connections_opened: Count | None = Field(
+        default=None, description="by the host, to any address"
+    )
+    time_wait: Count | None = Field(
+        default=None, description="sockets in state TIME_WAIT at the end"
+    )
     received_bytes: Count | None = None
     sent_bytes: Count | None = None
     packets: Count | None = None
@@ -76,19 +88,19 @@ class NetworkUsage(Frozen):
 
 
 class PressureStalls(Frozen):
-    """Shares of the time spent waiting.
+    """Pressure stall information: shares of the time in which processes waited for a resource.
 
-    For memory and the disk: the time in which some of the container had to, where that is told,
-    else the time in which everything on the host had to that was not idle.
+    For memory and I/O, this is the time in which some process of the container waited; without
+    such counters, the time in which all processes of the host that were not idle waited.
     """
 
-    cpu: Amount | None = Field(default=None, description="something on the host had to wait")
+    cpu: Amount | None = Field(default=None, description="some process of the host waited")
     memory: Amount | None = None
     io: Amount | None = None
 
 
 class Frequency(Frozen):
-    """The clock of the fastest CPU; an idle one may go as slowly as it likes."""
+    """Clock frequency of the fastest CPU, since idle CPUs may clock down."""
 
     min_mhz: Amount
     mean_mhz: Amount
@@ -97,18 +109,19 @@ class Frequency(Frozen):
 
 
 class HostUsage(Frozen):
-    """What one host did while the load was measured."""
+    """Telemetry of a host while the load was measured."""
 
     window_s: Amount
     samples: int = Field(ge=2)
     cpus: int | None = Field(default=None, ge=1)
     steal_share: Amount | None = Field(
         default=None,
-        description="share of the time in which its busy CPUs were wanted that the hypervisor took",
+        description="share of the CPU time that busy CPUs needed, withheld by the hypervisor",
     )
     cpu: CpuShares | None = None
     background_cores: Amount | None = Field(
-        default=None, description="neither measured, nor docker-proxy, nor fwbench's sampler"
+        default=None,
+        description="outside contender, load generator, docker-proxy and fwbench's sampler",
     )
     busiest_background_process: BusyProcess | None = None
     docker_proxy_cores: Amount | None = None
@@ -121,7 +134,7 @@ class HostUsage(Frozen):
 
 
 class ClockOffset(Frozen):
-    """By how much the client's clock is ahead of the target's."""
+    """Offset of the client's clock from the target's, and its uncertainty, in seconds."""
 
     client_minus_target_s: float = Field(allow_inf_nan=False)
     uncertainty_s: Amount

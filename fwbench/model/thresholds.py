@@ -1,3 +1,5 @@
+"""The thresholds of the checks."""
+
 from pydantic import Field
 
 from fwbench.model.base import Frozen
@@ -16,10 +18,10 @@ class Thresholds(Frozen):
         default=1.0, description="seconds; CPython's throughput is constant after the first"
     )
     completion_gap_s: float = Field(default=1.0, description="seconds without an answer")
-    connections_over_headline: float = Field(
+    connection_rate_ratio: float = Field(
         default=1.02, description="1.000 in sound runs, 2.0 if the server is killed halfway"
     )
-    connection_mean_off: float = Field(default=0.02, description="share of the throughput")
+    connection_mean_bias: float = Field(default=0.02, description="share of the throughput")
     achieved_rate: float = Field(default=0.99, description="share of the offered rate")
     slow_start: float = Field(default=0.1, description="share of the later throughput")
     drift: float = Field(

@@ -1,10 +1,12 @@
+"""Findings, and the verdict that follows from them."""
+
 from enum import StrEnum
 
 from fwbench.model.base import Frozen
 
 
 class Level(StrEnum):
-    """How much a finding weighs."""
+    """The severity of a finding."""
 
     INVALID = "invalid"
     SUSPECT = "suspect"
@@ -12,7 +14,7 @@ class Level(StrEnum):
 
 
 class Finding(Frozen):
-    """One reason for doubt: its code, what was seen in numbers, and what to do about it."""
+    """A reason to doubt a run: its code, the evidence in numbers, and advice."""
 
     code: str
     level: Level
@@ -21,13 +23,13 @@ class Finding(Frozen):
 
 
 class Verdict(Frozen):
-    """Whether a run's numbers may be believed, and why not."""
+    """Whether a run's numbers can be trusted, and why not."""
 
     findings: tuple[Finding, ...] = ()
 
     @property
     def status(self) -> str:
-        """`invalid`, `suspect` or `valid`: the heaviest of the findings; notes weigh nothing."""
+        """Return `invalid`, `suspect` or `valid`, by the most severe finding that is no note."""
         levels = {finding.level for finding in self.findings}
         if Level.INVALID in levels:
             return "invalid"

@@ -162,7 +162,7 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
             "x.yml:8: loads[1].connections: must be at least 1, not 0",
         ),
         # what does not go together
-        ("cpus: 1", "cpu_mode: quota", "x.yml:9: limits[0].cpu_mode: means nothing without cpus"),
+        ("cpus: 1", "cpu_mode: quota", "x.yml:9: limits[0].cpu_mode: needs cpus"),
         (
             "cpus: 1",
             "cpus: 1.5, cpu_mode: pinned",
@@ -171,7 +171,7 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
         (
             "requests: 1000",
             "requests: 1000, rate: 5",
-            "x.yml:7: loads[0]: a rate needs duration_s",
+            "x.yml:7: loads[0]: rate and search need duration_s",
         ),
         (
             "requests: 1000",
@@ -188,7 +188,7 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
             "requests: 10",
             "x.yml:7: loads[0]: 10 requests cannot occupy 40 connections",
         ),
-        ("[flask, fastapi]", "[flask, flask]", "x.yml:1: contenders has an entry twice"),
+        ("[flask, fastapi]", "[flask, flask]", "x.yml:1: contenders has a duplicate entry"),
     ],
 )
 def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, error: str) -> None:
@@ -384,6 +384,6 @@ def test_a_preset_that_a_suite_cannot_have_is_an_error_of_the_suite(tmp_path: Pa
     many = ", ".join(map(str, range(1, 1001)))
     large = smoke.replace("connections: 40, ", f"connections: [{many}], ")
     large = large.replace("[flask, fastapi]", "[flask, fastapi, bare]")
-    with pytest.raises(SuiteError, match="the preset publish: it stands for 120000 runs") as no:
+    with pytest.raises(SuiteError, match="the preset publish: it has 120000 runs") as no:
         suite_of(tmp_path, large).with_preset(Preset.PUBLISH)
     assert "\n" not in str(no.value)

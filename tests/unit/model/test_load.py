@@ -39,17 +39,17 @@ def test_how_long_a_number_of_requests_lasts_is_up_to_the_server() -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"connections": 4}, "a load has either requests or duration_s"),
+        ({"connections": 4}, "set either requests or duration_s"),
         (
             {"connections": 4, "requests": 8, "duration_s": 1},
-            "a load has either requests or duration_s",
+            "set either requests or duration_s",
         ),
         ({"connections": 4, "requests": 3}, "3 requests cannot occupy 4 connections"),
         ({"connections": 2, "requests": 1}, "1 request cannot occupy 2 connections"),
         ({"connections": 1, "threads": 2, "requests": 9}, "2 threads cannot share 1 connection"),
         (
             {"connections": 4, "requests": 8, "warm_up_s": 1},
-            "warm_up_s needs duration_s: a number of requests has no warm-up",
+            "warm_up_s needs duration_s: h2load has no warm-up with a number of requests",
         ),
     ],
 )
