@@ -100,10 +100,8 @@ def _connections_lost(context: CheckContext) -> str | None:
         summary, load = client.summary, client.load
         if summary is None or load.duration_s is None or load.rate is not None:
             return None
-        ratio, threshold = (
-            connection_rate_ratio(summary, load.connections),
-            context.thresholds.connection_rate_ratio,
-        )
+        ratio = connection_rate_ratio(summary, load.connections)
+        threshold = context.thresholds.connection_rate_ratio
         if ratio is None or ratio <= threshold:
             return None
         return (
@@ -174,10 +172,8 @@ def _connection_mean_biased(context: CheckContext) -> str | None:
         summary, load = client.summary, client.load
         if summary is None or load.requests is None:
             return None
-        ratio, threshold = (
-            connection_rate_ratio(summary, load.connections),
-            context.thresholds.connection_mean_bias,
-        )
+        ratio = connection_rate_ratio(summary, load.connections)
+        threshold = context.thresholds.connection_mean_bias
         if ratio is None or abs(ratio - 1) <= threshold:
             return None
         return (

@@ -1,11 +1,10 @@
-"""The raw folder of one run: what lies in it, and how it is read."""
+"""Reads the folder of raw files of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from fwbench.agent import protocol
-from fwbench.collection import request_log as logs
-from fwbench.collection import telemetry
+from fwbench.collection import request_log, telemetry
 from fwbench.collection.client_results import (
     ClientResult,
     Clocks,
@@ -34,7 +33,7 @@ from fwbench.model.telemetry import ClockOffset, HostUsage
 
 
 class RunArtifacts(Frozen):
-    """What a run's raw folder holds; None where the run did not come to that."""
+    """The contents of a run's folder; None for what the run did not produce."""
 
     load_s: float | None = None
     load: LoadResult | None = None
@@ -45,155 +44,163 @@ class RunArtifacts(Frozen):
 
 
 def read_artifacts(folder: Path, load: Load) -> RunArtifacts:
-    """What a run left after its load; `load` tells which part of it was measured.
+    """Return what a run produced; `load` determines which part was measured.
 
-    Output of the load generator that no known version prints gives no figures but the reason;
-    `RunError` is raised only for files that fwbench's own agent writes.
+    If h2load's output cannot be parsed, the result has the reason instead of figures. Raise
+    `RunError` if a file of fwbench's agent is malformed.
     """
     container = read_model_if_present(ContainerState, folder / protocol.CONTAINER_AFTER)
     clocks = read_model_if_present(Clocks, folder / CLOCKS)
-    every = client_results(folder, load, clocks)
-    ends = [part.exit for part in every if part.exit is not None]
-    sides = tuple(_client_observation(part, at, clocks) for at, part in enumerate(every))
-    if not ends or len(ends) < len(every):
-        return RunArtifacts(container_after=container, clients=sides)
-    measured = _measured_window(every, ends[0])
-    ahead_s = sides[0].clock.client_minus_target_s if sides[0].clock is not None else 0.0
-    results, reduced = zip(*map(_load_result, every, ends), strict=True)
-    several = len(every) > 1
+    clients = client_results(folder, load, clocks)
+    exits = [client.exit for client in clients if client.exit is not None]
+    observations = tuple(
+        _client_observation(client, index, clocks) for index, client in enumerate(clients)
+    )
+    if not exits or len(exits) < len(clients):
+        return RunArtifacts(container_after=container, clients=observations)
+    measured = _measured_window(clients, exits[0])
+    clock = observations[0].clock
+    target_ahead_s = 0.0 if clock is None else -clock.client_minus_target_s
+    results, logs = zip(*map(_load_result, clients, exits), strict=True)
+    several = len(clients) > 1
     return RunArtifacts(
-        load_s=max(ended.load_s for ended in ends),
-        load=_merged_result(every, results, reduced, load),
+        load_s=max(load_exit.load_s for load_exit in exits),
+        load=_merged_result(clients, results, logs, load),
         container_after=container,
-        target=_usage(folder / protocol.TELEMETRY_TARGET, measured, ahead_s),
+        target=_usage(folder / protocol.TELEMETRY_TARGET, measured, target_ahead_s),
         clients=tuple(
-            side.model_copy(
+            observation.model_copy(
                 update={
                     "load": result if several else None,
                     "usage": _usage(
-                        part.folder / protocol.TELEMETRY_CLIENT,
+                        client.folder / protocol.TELEMETRY_CLIENT,
                         measured,
-                        -part.clock_ahead_us / 1e6,
+                        client.clock_ahead_us / 1e6,
                     ),
                 }
             )
-            for part, side, result in zip(every, sides, results, strict=True)
+            for client, observation, result in zip(clients, observations, results, strict=True)
         ),
-        overlap=client_overlap(every, clocks),
+        overlap=client_overlap(clients, clocks),
     )
 
 
 def read_latency_counts(folder: Path) -> LatencyCounts | None:
-    """The latencies of all clients of a run together; None if it left none.
+    """Return the latencies of a run, merged over all clients; None if there are none.
 
-    Raises `ParseError` for counts that are not whole.
+    Raise `ParseError` if a file of counts is truncated or malformed.
     """
-    found = [
+    counts = [
         LatencyCounts.read(path)
         for path in sorted(folder.glob(f"client-*/{protocol.LATENCY_COUNTS}"))
     ]
-    return LatencyCounts({}).merge(*found) if found else None
+    return LatencyCounts({}).merge(*counts) if counts else None
 
 
-def _client_observation(part: ClientResult, at: int, clocks: Clocks | None) -> ClientObservation:
-    """What is known of a client whether or not it came to a load."""
+def _client_observation(
+    client: ClientResult, index: int, clocks: Clocks | None
+) -> ClientObservation:
+    """Return what is known about a client even if the run ended before its load."""
     clock: ClockOffset | None = None
-    if clocks is not None and at < len(clocks.clients):
-        clock = clock_offset(clocks.target, clocks.clients[at])
+    if clocks is not None and index < len(clocks.clients):
+        clock = clock_offset(clocks.target, clocks.clients[index])
     return ClientObservation(
-        host=part.host,
-        answer_before=read_model_if_present(Answer, part.folder / ANSWER_BEFORE),
-        answer_after=None if part.exit is None else part.exit.answer_after,
+        host=client.host,
+        answer_before=read_model_if_present(Answer, client.folder / ANSWER_BEFORE),
+        answer_after=None if client.exit is None else client.exit.answer_after,
         clock=clock,
-        began_s=None if part.began_us is None else part.began_us / 1e6,
-        ended_s=None if part.ended_us is None else part.ended_us / 1e6,
+        began_s=None if client.began_us is None else client.began_us / 1e6,
+        ended_s=None if client.ended_us is None else client.ended_us / 1e6,
     )
 
 
-def _measured_window(every: Sequence[ClientResult], ended: LoadExit) -> TimeWindow:
-    """When the measured part of the load was, by the first client's clock.
+def _measured_window(clients: Sequence[ClientResult], load_exit: LoadExit) -> TimeWindow:
+    """Return when the measured part of the load was, by the first client's clock.
 
-    Of several clients, when all of them loaded; of one, from how its load `ended`, all of which
-    counts if that was before anything was measured.
+    With several clients, this is the time in which all of them loaded. With one client, it follows
+    from `load_exit`; a load that ended during its warm-up counts as a whole.
     """
-    if (window := overlap_window(every)) is not None:
+    if (window := overlap_window(clients)) is not None:
         return TimeWindow(window.begin_us / 1e6, window.end_us / 1e6)
-    load = every[0].load
-    start_s, end_s = ended.started_at_s, ended.started_at_s + ended.load_s
+    load = clients[0].load
+    start_s, end_s = load_exit.started_at_s, load_exit.started_at_s + load_exit.load_s
     if load.duration_s is None:
         return TimeWindow(start_s, end_s)
-    skipped_s, lasts_s = h2load.measured_window_s(load) or (
+    skipped_s, duration_s = h2load.measured_window_s(load) or (
         load.warm_up_s,
         load.duration_s,
     )
     if start_s + skipped_s >= end_s:
         return TimeWindow(start_s, end_s)
-    return TimeWindow(start_s + skipped_s, min(end_s, start_s + skipped_s + lasts_s))
+    return TimeWindow(start_s + skipped_s, min(end_s, start_s + skipped_s + duration_s))
 
 
 def _usage(path: Path, measured: TimeWindow, ahead_s: float) -> HostUsage | None:
-    """`ahead_s`: how much the first client's clock, `measured` is by it, is ahead of the host's."""
+    """Return a host's telemetry. Its clock is `ahead_s` ahead of that of the `measured` window."""
     if not exists(path):
         return None
     return telemetry.read_telemetry(
-        path, TimeWindow(measured.start_s - ahead_s, measured.end_s - ahead_s)
+        path, TimeWindow(measured.start_s + ahead_s, measured.end_s + ahead_s)
     )
 
 
-def _load_result(part: ClientResult, ended: LoadExit) -> tuple[LoadResult, logs.ReducedLog | None]:
-    """How one client's load generator ended, what it said, and its log."""
-    figures: LoadSummary | None = None
-    log: RequestLogSummary | None = None
-    reduced: logs.ReducedLog | None = None
-    unreadable = ended.start_error
-    if unreadable is None:
+def _load_result(
+    client: ClientResult, load_exit: LoadExit
+) -> tuple[LoadResult, request_log.ReducedLog | None]:
+    """Return the result of one client's load, and its log if it could be read."""
+    summary: LoadSummary | None = None
+    log_summary: RequestLogSummary | None = None
+    log: request_log.ReducedLog | None = None
+    parse_error = load_exit.start_error
+    if parse_error is None:
         try:
-            figures = h2load.parse_output(read_text(part.folder / protocol.LOAD_OUTPUT))
-            reduced = logs.read_log(part.folder)
-            log = logs.summarise_log(reduced, part.load.expected_interval_us)
+            summary = h2load.parse_output(read_text(client.folder / protocol.LOAD_OUTPUT))
+            log = request_log.read_log(client.folder)
+            log_summary = request_log.summarise_log(log, client.load.expected_interval_us)
         except ParseError as error:
-            unreadable = str(error)
+            parse_error = str(error)
     result = LoadResult(
-        exit_status=ended.exit_status,
-        timed_out=ended.timed_out,
-        stderr=read_text(part.folder / protocol.LOAD_ERRORS)[-4000:],
-        summary=figures,
-        parse_error=unreadable,
-        log=log,
+        exit_status=load_exit.exit_status,
+        timed_out=load_exit.timed_out,
+        stderr=read_text(client.folder / protocol.LOAD_ERRORS)[-4000:],
+        summary=summary,
+        parse_error=parse_error,
+        log=log_summary,
     )
-    return result, reduced if log is not None else None
+    return result, log if log_summary is not None else None
 
 
 def _merged_result(
-    every: Sequence[ClientResult],
+    clients: Sequence[ClientResult],
     results: Sequence[LoadResult],
-    reduced: Sequence[logs.ReducedLog | None],
+    logs: Sequence[request_log.ReducedLog | None],
     load: Load,
 ) -> LoadResult:
-    """The load of all clients: it ended as badly as the worst of them."""
+    """Return the result of all clients; it failed if one client failed."""
     if len(results) == 1:
         return results[0]
-    said = [result.summary for result in results if result.summary is not None]
-    kept = [log for log in reduced if log is not None]
-    troubles = [
-        f"{part.host}: {result.parse_error}"
-        for part, result in zip(every, results, strict=True)
+    summaries = [result.summary for result in results if result.summary is not None]
+    readable = [log for log in logs if log is not None]
+    parse_errors = [
+        f"{client.host}: {result.parse_error}"
+        for client, result in zip(clients, results, strict=True)
         if result.parse_error is not None
     ]
     statuses = [result.exit_status for result in results]
-    log: RequestLogSummary | None = None
+    log_summary: RequestLogSummary | None = None
     try:
-        if len(kept) == len(results):
-            log = logs.summarise_log(logs.merge_logs(kept), load.expected_interval_us)
+        if len(readable) == len(results):
+            merged = request_log.merge_logs(readable)
+            log_summary = request_log.summarise_log(merged, load.expected_interval_us)
     except ParseError as error:
-        troubles.append(str(error))
+        parse_errors.append(str(error))
     return LoadResult(
         exit_status=None if None in statuses else next(filter(None, statuses), 0),
         timed_out=any(result.timed_out for result in results),
         stderr="".join(result.stderr for result in results)[-4000:],
-        summary=merge_summaries(said, [part.load.connections for part in every])
-        if len(said) == len(results)
+        summary=merge_summaries(summaries, [client.load.connections for client in clients])
+        if len(summaries) == len(results)
         else None,
-        parse_error=troubles[0] if troubles else None,
-        log=log,
+        parse_error=parse_errors[0] if parse_errors else None,
+        log=log_summary,
     )

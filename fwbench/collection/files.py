@@ -1,4 +1,4 @@
-"""What the files of a run are called, and how one that the agent wrote is read."""
+"""Names of the files of a run, and how to read them."""
 
 import os
 from pathlib import Path
@@ -10,36 +10,36 @@ from fwbench.errors import RunError
 from fwbench.model.base import Frozen
 from fwbench.storage.regular_files import read_whole
 
-# Written by the driver alone; all other names are the agent's.
+# Only the controller writes these; the other names are in `agent/protocol.py`.
 COMMANDS = "commands.json"
 CLOCKS = "clocks.json"
 ANSWER_BEFORE = "answer-before.json"
 
-LIMIT_BYTES = 16 << 20  # as much as is fetched of one
+LIMIT_BYTES = 16 << 20  # no more than this is fetched
 
 M = TypeVar("M", bound=Frozen)
 
 
 def client_folder(number: int) -> str:
-    """The folder of the n-th client's files, from 1 on; its name may be no name for a folder."""
+    """Return the folder of the n-th client, from 1 on; hosts' names may be invalid file names."""
     return f"client-{number}"
 
 
 def read_model(kind: type[M], text: str, path: Path) -> M:
-    """The model that a fetched file holds; `RunError` if it does not."""
+    """Return the model in a fetched file; raise `RunError` if it is malformed."""
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise RunError(f"{path}: not what the agent writes: {error.errors()[0]['msg']}") from error
+        raise RunError(f"{path}: malformed: {error.errors()[0]['msg']}") from error
 
 
 def read_model_if_present(kind: type[M], path: Path) -> M | None:
-    """The same of a file that there need not be."""
+    """Return the model in a file, or None if the file does not exist."""
     return read_model(kind, read_text(path), path) if exists(path) else None
 
 
 def read_text(path: Path) -> str:
-    """The text of a file; none of one that is not there. `RunError` if it cannot be read."""
+    """Return a file's text, empty if there is no file; raise `RunError` if it cannot be read."""
     if not exists(path):
         return ""
     try:
@@ -49,5 +49,5 @@ def read_text(path: Path) -> str:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is anything of that name, be it a link that leads nowhere."""
+    """Return whether the name exists, even as a dangling link."""
     return os.path.lexists(path)

@@ -1,4 +1,4 @@
-"""Which samples of a series count, and how much each thing grew within them."""
+"""Selects the samples of the measured window, and computes changes over it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,25 +7,28 @@ from fwbench.collection.telemetry_file import TelemetryFile
 
 
 class TimeWindow(NamedTuple):
-    """From when until when a load was measured, in epoch seconds by the host's own clock."""
+    """The time in which a load was measured, in epoch seconds by the host's clock."""
 
     start_s: float
     end_s: float
 
 
 def sample_range(times: Sequence[float], window: TimeWindow, interval_s: float) -> tuple[int, int]:
-    """The first and the last sample that count."""
-    inside = [at for at, time in enumerate(times) if window.start_s <= time <= window.end_s]
+    """Return the indexes of the first and last sample in the window.
+
+    If the window is shorter than two intervals, use the samples around it.
+    """
+    inside = [index for index, time in enumerate(times) if window.start_s <= time <= window.end_s]
     if len(inside) >= 2 and times[inside[-1]] - times[inside[0]] >= 2 * interval_s:
         return inside[0], inside[-1]
-    before = [at for at, time in enumerate(times) if time <= window.start_s]
-    after = [at for at, time in enumerate(times) if time >= window.end_s]
+    before = [index for index, time in enumerate(times) if time <= window.start_s]
+    after = [index for index, time in enumerate(times) if time >= window.end_s]
     first, last = max(before, default=0), min(after, default=len(times) - 1)
     return (first, last) if last > first else (0, len(times) - 1)
 
 
 class SampleWindow:
-    """The samples that count, and how much each thing grew between their first and last."""
+    """The samples of the measured window, and the changes between its first and last."""
 
     def __init__(self, raw: TelemetryFile, first: int, last: int) -> None:
         self.raw, self.first, self.last = raw, first, last
@@ -34,15 +37,15 @@ class SampleWindow:
 
     @property
     def samples(self) -> int:
-        """How many."""
+        """Return the number of samples."""
         return self.last - self.first + 1
 
     def at_end(self, name: str) -> float | None:
-        """What the last of them says."""
+        """Return the value of the last sample."""
         return self.raw.series.get(name, [None] * (self.last + 1))[self.last]
 
     def delta(self, name: str) -> float | None:
-        """By how much; None where one end is unknown, or where a counter went back."""
+        """Return the change; None if an end is unknown or the counter decreased."""
         column = self.raw.series.get(name)
         if column is None:
             return None
@@ -50,6 +53,6 @@ class SampleWindow:
         return None if before is None or after is None or after < before else after - before
 
     def cores(self, name: str, per_s: float) -> float | None:
-        """How many CPUs were busy with it; of its unit there are `per_s` in a second of CPU."""
-        grown = self.delta(name)
-        return None if grown is None else grown / per_s / self.seconds
+        """Return a CPU time as a number of CPUs; `per_s` of its unit are a second."""
+        change = self.delta(name)
+        return None if change is None else change / per_s / self.seconds

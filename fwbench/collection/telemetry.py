@@ -1,4 +1,4 @@
-"""What a host's sampler left, read into what it means."""
+"""Reads the telemetry file of a host."""
 
 from pathlib import Path
 
@@ -18,22 +18,22 @@ LIMIT_BYTES = 64 << 20
 
 
 def read_telemetry(path: Path, window: TimeWindow) -> HostUsage:
-    """What a host did in a window, out of the file that its sampler left.
+    """Return a host's usage in a window, from the file that its sampler wrote.
 
-    Samples inside the window count, and where it is shorter than a few of them those around it.
-    Raises `RunError` for a file that the agent does not write.
+    Samples inside the window count; if it is shorter than two intervals, those around it. Raise
+    `RunError` if the file is malformed.
     """
     try:
         raw = TelemetryFile.model_validate_json(read_whole(path, LIMIT_BYTES))
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise RunError(f"{path}: not what the agent writes: {error.errors()[0]['msg']}") from error
+        raise RunError(f"{path}: malformed: {error.errors()[0]['msg']}") from error
     times = [time for time in raw.series.get("time_s", []) if time is not None]
     lengths = {len(column) for column in raw.series.values()}
     if len(times) < 2 or lengths != {len(times)}:
-        raise RunError(f"{path}: not what the agent writes: its series is no table of samples")
-    chosen = SampleWindow(raw, *sample_range(times, window, raw.interval_s))
-    if chosen.seconds <= 0:
-        raise RunError(f"{path}: not what the agent writes: no time passes in its series")
-    return host_usage(chosen)
+        raise RunError(f"{path}: malformed: the columns of its series differ in length")
+    window_samples = SampleWindow(raw, *sample_range(times, window, raw.interval_s))
+    if window_samples.seconds <= 0:
+        raise RunError(f"{path}: malformed: its samples span no time")
+    return host_usage(window_samples)

@@ -1,4 +1,4 @@
-"""The file that a host's sampler leaves."""
+"""The format of the telemetry file that a host's sampler writes."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ Tcp = dict[str, Count | None]
 
 
 class NetworkCounters(Frozen):
-    """TCP of the host and of the container, unless that shares it; bytes and more of devices."""
+    """TCP counters of the host and of a container with its own network; counters of devices."""
 
     host: Tcp
     container: Tcp | None
@@ -20,7 +20,7 @@ class NetworkCounters(Frozen):
 
 
 class Counters(Frozen):
-    """What is read at the start and at the end alone."""
+    """Counters that are read only at the start and at the end."""
 
     monotonic_s: Number
     cpu_ticks: dict[str, list[Count]]
@@ -31,7 +31,7 @@ class Counters(Frozen):
 
 
 class BackgroundProcess(Frozen):
-    """A process that is not measured, and the CPU that it used."""
+    """A process outside the benchmark, and its CPU time."""
 
     pid: int
     command: str
@@ -39,7 +39,7 @@ class BackgroundProcess(Frozen):
 
 
 class ProcessUsage(Frozen):
-    """The CPU that processes used between start and end."""
+    """CPU time of processes between start and end."""
 
     background_s: Number | None
     kernel_s: Number
@@ -48,7 +48,7 @@ class ProcessUsage(Frozen):
 
 
 class ThreadSeries(Frozen):
-    """A thread of the load generator, from the sample `first` on until it was gone."""
+    """A thread of the load generator, from sample `first` on until it ended."""
 
     tid: int
     command: str
@@ -58,7 +58,7 @@ class ThreadSeries(Frozen):
 
 
 class TelemetryFile(Frozen):
-    """The file as the agent writes it: each list of the series has an entry for each sample."""
+    """The whole file; each list of `series` has an entry for each sample."""
 
     interval_s: Number
     ticks_per_s: int = Field(ge=1)

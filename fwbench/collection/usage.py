@@ -1,4 +1,4 @@
-"""What the chosen samples and the counters around them mean."""
+"""Computes a host's usage from the samples of a window and the counters around it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,41 +16,41 @@ from fwbench.model.telemetry import (
 )
 
 
-def host_usage(chosen: SampleWindow) -> HostUsage:
-    """The summary of what a host did."""
-    raw = chosen.raw
+def host_usage(window: SampleWindow) -> HostUsage:
+    """Return the usage of a host in the window."""
+    raw = window.raw
     cpus = len([name for name in raw.after.cpu_ticks if name != "cpu"])
     busiest = max(raw.processes.busiest, key=lambda process: process.cpu_s, default=None)
     return HostUsage(
-        window_s=chosen.seconds,
-        samples=chosen.samples,
+        window_s=window.seconds,
+        samples=window.samples,
         cpus=cpus or None,
         steal_share=_steal_of_busy(raw.before.cpu_ticks, raw.after.cpu_ticks),
-        cpu=_cpu(chosen),
-        background_cores=_background(chosen),
+        cpu=_cpu(window),
+        background_cores=_background(window),
         busiest_background_process=None
-        if busiest is None or chosen.period_s <= 0
-        else BusyProcess(command=busiest.command[:60], cores=busiest.cpu_s / chosen.period_s),
-        docker_proxy_cores=chosen.cores("docker_proxy_ticks", raw.ticks_per_s),
-        sampler_cores=chosen.cores("own_cpu_ns", 1e9),
-        threads=_threads(chosen),
-        container=_container(chosen),
+        if busiest is None or window.period_s <= 0
+        else BusyProcess(command=busiest.command[:60], cores=busiest.cpu_s / window.period_s),
+        docker_proxy_cores=window.cores("docker_proxy_ticks", raw.ticks_per_s),
+        sampler_cores=window.cores("own_cpu_ns", 1e9),
+        threads=_threads(window),
+        container=_container(window),
         network=_network(raw.before.network, raw.after.network),
         stalls=PressureStalls(
-            cpu=chosen.cores("cpu_stalled_us", 1e6),
-            memory=chosen.cores("memory_stalled_us", 1e6),
-            io=chosen.cores("io_stalled_us", 1e6),
+            cpu=window.cores("cpu_stalled_us", 1e6),
+            memory=window.cores("memory_stalled_us", 1e6),
+            io=window.cores("io_stalled_us", 1e6),
         ),
-        frequency=_frequency(chosen),
+        frequency=_frequency(window),
     )
 
 
-def _cpu(chosen: SampleWindow) -> CpuShares | None:
-    grown = {state: chosen.delta(f"{state}_ticks") for state in CpuShares.model_fields}
-    # Iowait may go back by a tick; what the kernel counts there is a guess anyway.
-    known = {state: ticks or 0.0 for state, ticks in grown.items()}
+def _cpu(window: SampleWindow) -> CpuShares | None:
+    deltas = {state: window.delta(f"{state}_ticks") for state in CpuShares.model_fields}
+    # The kernel only estimates iowait, which may decrease by a tick.
+    known = {state: ticks or 0.0 for state, ticks in deltas.items()}
     total = sum(known.values())
-    if not total or grown["user"] is None:
+    if not total or deltas["user"] is None:
         return None
     return CpuShares(**{state: ticks / total for state, ticks in known.items()})
 
@@ -58,84 +58,90 @@ def _cpu(chosen: SampleWindow) -> CpuShares | None:
 def _steal_of_busy(
     before: Mapping[str, Sequence[int]], after: Mapping[str, Sequence[int]]
 ) -> float | None:
-    """Of CPUs that were wanted half of the time or more; None if there was none.
+    """Return the stolen share of the time that busy CPUs needed; None if no CPU was busy.
 
-    A virtual CPU that sleeps and is woken counts the time until the hypervisor runs it as stolen:
-    one in five wanted ticks was, on an idle machine whose busy CPUs lost nothing.
+    A CPU is busy if it was needed more than half of the time. A sleeping virtual CPU that is woken
+    counts the time until the hypervisor runs it as stolen. On an idle machine, this was one in five
+    needed ticks, while busy CPUs lost nothing.
     """
-    stolen = wanted = 0
+    stolen = needed = 0
     for name in (before.keys() & after.keys()) - {"cpu"}:
-        grown = [last - first for first, last in zip(before[name], after[name], strict=False)]
-        grown += [0] * (len(CpuShares.model_fields) - len(grown))
-        ticks = dict(zip(CpuShares.model_fields, grown, strict=False))
+        deltas = [last - first for first, last in zip(before[name], after[name], strict=False)]
+        deltas += [0] * (len(CpuShares.model_fields) - len(deltas))
+        ticks = dict(zip(CpuShares.model_fields, deltas, strict=False))
         idle = ticks["idle"] + ticks["iowait"]
         if (busy := sum(ticks.values()) - idle) > idle:
-            wanted += busy
+            needed += busy
             stolen += ticks["steal"]
-    return stolen / wanted if wanted else None
+    return stolen / needed if needed else None
 
 
-def _background(chosen: SampleWindow) -> float | None:
-    """What is left of the host's CPU time; where its groups do not tell, a sum over processes.
+def _background(window: SampleWindow) -> float | None:
+    """Return the host's CPU usage outside the benchmark.
 
-    The control group that everything is in holds the kernel's threads too. What they do, they do
-    mostly for the load; it is taken off.
+    Without accounting by cgroup, it is a sum over processes. The root cgroup includes kernel
+    threads, which work mostly for the load, so they are subtracted.
     """
-    raw = chosen.raw
+    raw = window.raw
     if raw.cpu_accounting == "none":
-        others_s = raw.processes.background_s
-        return None if others_s is None or chosen.period_s <= 0 else others_s / chosen.period_s
-    whole = chosen.cores("host_cpu_ns", 1e9)
-    if whole is None:
+        background_s = raw.processes.background_s
+        if background_s is None or window.period_s <= 0:
+            return None
+        return background_s / window.period_s
+    total = window.cores("host_cpu_ns", 1e9)
+    if total is None:
         return None
-    own = [chosen.cores(name, 1e9) for name in ("own_cpu_ns", "load_cpu_ns")]
-    ours = [*own, chosen.cores("docker_proxy_ticks", raw.ticks_per_s)]
-    if chosen.at_end("container_cpu_ns") is not None:
-        ours.append(chosen.cores("container_cpu_ns", 1e9))
-    if any(cores is None for cores in ours):
+    benchmark = [window.cores(name, 1e9) for name in ("own_cpu_ns", "load_cpu_ns")]
+    benchmark.append(window.cores("docker_proxy_ticks", raw.ticks_per_s))
+    if window.at_end("container_cpu_ns") is not None:
+        benchmark.append(window.cores("container_cpu_ns", 1e9))
+    if any(cores is None for cores in benchmark):
         return None
-    if raw.cpu_accounting == "group" and chosen.period_s > 0:
-        ours.append(raw.processes.kernel_s / chosen.period_s)
-    return max(0.0, whole - sum(cores or 0.0 for cores in ours))
+    if raw.cpu_accounting == "group" and window.period_s > 0:
+        benchmark.append(raw.processes.kernel_s / window.period_s)
+    return max(0.0, total - sum(cores or 0.0 for cores in benchmark))
 
 
-def _threads(chosen: SampleWindow) -> tuple[LoadThread, ...]:
-    """The threads that were seen twice within the samples that count."""
-    seconds = chosen.raw.series["monotonic_s"]
-    found = []
-    for thread in chosen.raw.threads:
+def _threads(window: SampleWindow) -> tuple[LoadThread, ...]:
+    """Return the threads with at least two samples in the window."""
+    seconds = window.raw.series["monotonic_s"]
+    threads = []
+    for thread in window.raw.threads:
         end = thread.first + min(len(thread.cpu_ns), len(thread.wait_ns)) - 1
-        first, last = max(chosen.first, thread.first), min(chosen.last, end, len(seconds) - 1)
+        first, last = max(window.first, thread.first), min(window.last, end, len(seconds) - 1)
         if last <= first:
             continue
         began, ended = seconds[first], seconds[last]
         if began is None or ended is None or ended <= began:
             continue
         cpu, wait = (
-            max(0, counted[last - thread.first] - counted[first - thread.first]) / 1e9
-            for counted in (thread.cpu_ns, thread.wait_ns)
+            max(0, column[last - thread.first] - column[first - thread.first]) / 1e9
+            for column in (thread.cpu_ns, thread.wait_ns)
         )
-        spent = ended - began
-        found.append(
+        duration = ended - began
+        threads.append(
             LoadThread(
-                tid=thread.tid, command=thread.command, cores=cpu / spent, wait_share=wait / spent
+                tid=thread.tid,
+                command=thread.command,
+                cores=cpu / duration,
+                wait_share=wait / duration,
             )
         )
-    return tuple(found)
+    return tuple(threads)
 
 
-def _container(chosen: SampleWindow) -> ContainerUsage | None:
-    """None for a host that had none to be sampled."""
-    if not any(value is not None for value in chosen.raw.series.get("container_cpu_ns", [])):
+def _container(window: SampleWindow) -> ContainerUsage | None:
+    """Return the usage of the container; None for a host without one."""
+    if not any(value is not None for value in window.raw.series.get("container_cpu_ns", [])):
         return None
-    throttled_ns = chosen.delta("throttled_ns")
-    before, after = chosen.raw.before, chosen.raw.after
+    throttled_ns = window.delta("throttled_ns")
+    before, after = window.raw.before, window.raw.after
     return ContainerUsage(
-        cores=chosen.cores("container_cpu_ns", 1e9),
-        quota_periods=_whole(chosen.delta("periods")),
-        throttled_periods=_whole(chosen.delta("throttled_periods")),
+        cores=window.cores("container_cpu_ns", 1e9),
+        quota_periods=_rounded(window.delta("periods")),
+        throttled_periods=_rounded(window.delta("throttled_periods")),
         throttled_s=None if throttled_ns is None else throttled_ns / 1e9,
-        memory_bytes=_whole(chosen.at_end("container_memory_bytes")),
+        memory_bytes=_rounded(window.at_end("container_memory_bytes")),
         memory_peak_bytes=after.memory_peak_bytes,
         memory_limit_hits=_delta(before.memory_limit_hits, after.memory_limit_hits),
         oom_kills=_delta(before.oom_kills, after.oom_kills),
@@ -143,39 +149,41 @@ def _container(chosen: SampleWindow) -> ContainerUsage | None:
 
 
 def _network(before: NetworkCounters, after: NetworkCounters) -> NetworkUsage:
-    """What grew; of devices that were there all the while."""
+    """Return the changes of the counters; only of devices that existed before and after."""
     tcp = {}
     for name in ("listen_overflows", "listen_drops", "retransmits", "segments_sent"):
-        grown = [_delta(before.host.get(name), after.host.get(name))]
+        deltas = [_delta(before.host.get(name), after.host.get(name))]
         if before.container is not None:
-            there = after.container or {}
-            grown.append(_delta(before.container.get(name), there.get(name)))
-        tcp[name] = _sum(grown)
-    waiting = [after.host.get("time_wait")]
+            container = after.container or {}
+            deltas.append(_delta(before.container.get(name), container.get(name)))
+        tcp[name] = _sum(deltas)
+    time_wait = [after.host.get("time_wait")]
     if after.container is not None:
-        waiting.append(after.container.get("time_wait"))
-    both = before.devices.keys() & after.devices.keys()
-    kinds = [
-        _sum([_delta(before.devices[name][at], after.devices[name][at]) for name in both])
-        if both
+        time_wait.append(after.container.get("time_wait"))
+    devices = before.devices.keys() & after.devices.keys()
+    columns = [
+        _sum(
+            [_delta(before.devices[name][column], after.devices[name][column]) for name in devices]
+        )
+        if devices
         else None
-        for at in range(8)
+        for column in range(8)
     ]
-    opened = (side.host.get("connections_opened") for side in (before, after))
+    opened = (counters.host.get("connections_opened") for counters in (before, after))
     return NetworkUsage(
         **tcp,
         connections_opened=_delta(*opened),
-        time_wait=_sum(waiting),
-        received_bytes=kinds[0],
-        sent_bytes=kinds[4],
-        packets=_sum([kinds[1], kinds[5]]),
-        errors=_sum([kinds[2], kinds[6]]),
-        drops=_sum([kinds[3], kinds[7]]),
+        time_wait=_sum(time_wait),
+        received_bytes=columns[0],
+        sent_bytes=columns[4],
+        packets=_sum([columns[1], columns[5]]),
+        errors=_sum([columns[2], columns[6]]),
+        drops=_sum([columns[3], columns[7]]),
     )
 
 
-def _frequency(chosen: SampleWindow) -> Frequency | None:
-    column = chosen.raw.series.get("fastest_mhz", [])[chosen.first : chosen.last + 1]
+def _frequency(window: SampleWindow) -> Frequency | None:
+    column = window.raw.series.get("fastest_mhz", [])[window.first : window.last + 1]
     known = [mhz for mhz in column if mhz is not None]
     if not known:
         return None
@@ -183,7 +191,7 @@ def _frequency(chosen: SampleWindow) -> Frequency | None:
         min_mhz=min(known),
         mean_mhz=sum(known) / len(known),
         max_mhz=max(known),
-        governors=tuple(chosen.raw.governors),
+        governors=tuple(window.raw.governors),
     )
 
 
@@ -196,5 +204,5 @@ def _sum(numbers: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(numbers) else None
 
 
-def _whole(number: float | None) -> int | None:
+def _rounded(number: float | None) -> int | None:
     return None if number is None else round(number)

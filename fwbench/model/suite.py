@@ -76,7 +76,7 @@ class Suite(Frozen):
             )
         if (runs := self._run_count()) > MAX_RUNS:
             raise ValueError(
-                f"it has {runs} runs on each rig; the maximum is {MAX_RUNS}. Split it into several"
+                f"it has {runs} runs on each rig; the maximum is {MAX_RUNS}: split it into several"
                 " suites, or use fewer blocks"
             )
         return self

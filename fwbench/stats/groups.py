@@ -109,9 +109,7 @@ def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> ContenderComp
         excluded_runs=sum(
             not samples.has_answer(record) for _, records in sides for record in records
         ),
-        excluded_rigs=tuple(f"{rig}, where {why}" for rig, why in lacking.items())
-        if used
-        else (),
+        excluded_rigs=tuple(f"{rig}, where {why}" for rig, why in lacking.items()) if used else (),
     )
 
 

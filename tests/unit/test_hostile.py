@@ -197,7 +197,7 @@ def loads(number: int) -> list[dict[str, Any]]:
         (
             {"loads": loads(40), "blocks": 833},
             {"loads": loads(40), "blocks": 834},
-            "stands for 100080 runs",
+            "has 100080 runs",
         ),
         ({"blocks": 1000}, {"blocks": 1001}, "blocks"),
     ],

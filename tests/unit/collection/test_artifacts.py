@@ -188,7 +188,7 @@ def test_counts_and_log_that_disagree_are_not_believed(folder: Path) -> None:
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
-    assert load.parse_error == "counts.gz has 1000 rows, log.json tells of 1"
+    assert load.parse_error == "counts.gz has 1000 rows, log.json has 1"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"7", b'{"rows": -1}', b'{"surprise": 1}'])
@@ -237,7 +237,7 @@ def test_a_model_is_read_from_its_text() -> None:
 
 
 def test_a_text_that_is_no_model_is_an_error_that_names_the_file() -> None:
-    with pytest.raises(RunError, match=r"answer\.json: not what the agent writes"):
+    with pytest.raises(RunError, match=r"answer\.json: malformed"):
         files.read_model(Answer, '{"surprise": 1}', Path("answer.json"))
 
 

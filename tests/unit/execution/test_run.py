@@ -328,7 +328,7 @@ def test_an_answer_that_the_agent_never_writes_is_a_failure(tmp_path: Path) -> N
             host.files[what.removeprefix("get ")] = b"{"
 
     world = World(tmp_path, garble)
-    assert "not what the agent writes" in (world.execute().failure or "")
+    assert "malformed" in (world.execute().failure or "")
     world.assert_clean()
 
 
