@@ -15,7 +15,7 @@ class FwbenchError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return "".join(map(_shown, super().__str__()))
+        return "".join(map(_printable, super().__str__()))
 
 
 class SuiteError(FwbenchError):
@@ -104,7 +104,7 @@ class MissingPackageError(FwbenchError):
     exit_code = 1
 
 
-def _shown(character: str) -> str:
+def _printable(character: str) -> str:
     if character.isprintable():
         return character
     return " " if character.isspace() else repr(character)[1:-1]

@@ -10,11 +10,11 @@ from fwbench.model.load import Load
 from fwbench.model.run import Plan, Run, Trial
 from fwbench.model.suite import Suite
 
-_LONGEST_ID = 63  # as `Name` has it
+_MAX_ID_LENGTH = 63  # as `Name` has it
 
 # Guesses, for the sentence "this will take about…" alone.
-_AROUND_A_RUN_S = 2.5
-_REQUESTS_PER_S = 1000
+_RUN_OVERHEAD_S = 2.5
+_ASSUMED_REQUESTS_PER_S = 1000
 
 
 def trials(suite: Suite) -> tuple[Trial, ...]:
@@ -49,9 +49,7 @@ def make_plan(suite: Suite, rigs: Sequence[Rig], seed: int | None = None) -> Pla
             f" {suite.preset.min_rigs} rigs; the inventory has {len(rigs)}"
         )
     seed = suite.seed if seed is None else seed
-    of_rigs = [
-        _runs_of_rig(suite, rig.name, number, seed) for number, rig in enumerate(rigs, start=1)
-    ]
+    of_rigs = [_rig_runs(suite, rig.name, number, seed) for number, rig in enumerate(rigs, start=1)]
     return Plan(seed=seed, runs=tuple(chain.from_iterable(zip(*of_rigs, strict=True))))
 
 
@@ -59,11 +57,11 @@ def estimated_s(plan: Plan) -> float:
     """About how many seconds the plan takes: rigs work side by side, so the longest one counts."""
     by_rig: dict[str, float] = {}
     for run in plan.runs:
-        by_rig[run.rig] = by_rig.get(run.rig, 0.0) + _load_s(run.trial.load) + _AROUND_A_RUN_S
+        by_rig[run.rig] = by_rig.get(run.rig, 0.0) + _load_s(run.trial.load) + _RUN_OVERHEAD_S
     return max(by_rig.values(), default=0.0)
 
 
-def _runs_of_rig(suite: Suite, rig: str, number: int, seed: int) -> Iterator[Run]:
+def _rig_runs(suite: Suite, rig: str, number: int, seed: int) -> Iterator[Run]:
     of_suite = trials(suite)
     sequence = 0
     for block in range(1, suite.blocks + 1):
@@ -71,7 +69,7 @@ def _runs_of_rig(suite: Suite, rig: str, number: int, seed: int) -> Iterator[Run
         for trial in random.sample(of_suite, len(of_suite)):
             for step in _steps(trial.load):
                 sequence += 1
-                run_id = f"r{number}-{sequence:04d}-{trial.label}"[:_LONGEST_ID]
+                run_id = f"r{number}-{sequence:04d}-{trial.label}"[:_MAX_ID_LENGTH]
                 yield Run(id=run_id, rig=rig, block=block, step=step, trial=trial)
 
 
@@ -82,4 +80,4 @@ def _steps(load: Load) -> Sequence[int | None]:
 def _load_s(load: Load) -> float:
     if load.nominal_duration_s is not None:
         return load.nominal_duration_s
-    return (load.requests or 0) / _REQUESTS_PER_S
+    return (load.requests or 0) / _ASSUMED_REQUESTS_PER_S

@@ -20,7 +20,7 @@ from fwbench import paths
 from fwbench.cli.progress import SessionProgress
 from fwbench.config.suites import load_contenders
 from fwbench.execution.session import Session, SessionOptions
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.contender import Contender
 from fwbench.model.host import Rig
 from fwbench.model.load import Load
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--lab", default="lab", help="the lab's name")
     given = parser.parse_args()
     inventory = Lab(given.lab).inventory
-    (rig, *_) = rigs(list_inventory(inventory), str(inventory))
+    (rig, *_) = parse_rigs(list_inventory(inventory), str(inventory))
     flask = load_contenders(paths.data_folder() / "contenders")["flask"]
     with tempfile.TemporaryDirectory() as place:
         first = executed(rig, {"flask": flask}, 3, Path(place))

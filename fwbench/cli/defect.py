@@ -5,21 +5,21 @@ from collections.abc import Iterator
 from fwbench import __version__, paths
 from fwbench.errors import DefectError, FwbenchError
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 
 
 def defect_error(error: Exception) -> DefectError:
     """The sentence about a defect, which names the file that now holds its traceback."""
     said = f"this is a defect of fwbench: {_one_line(error)}"
     try:
-        path = _kept(error)
+        path = _write_traceback(error)
     except OSError as unwritable:
         why = unwritable.strerror
         return DefectError(f"{said}; its traceback cannot be written ({why}); please report it")
     return DefectError(f"{said}; its traceback is in {path}; please report it with that file")
 
 
-def _kept(error: Exception) -> str:
+def _write_traceback(error: Exception) -> str:
     """The path of a new file with the traceback; the temporary folder's, where the user's fails."""
     import os
     import tempfile
@@ -31,11 +31,11 @@ def _kept(error: Exception) -> str:
     except (OSError, FwbenchError):  # of a user without a home
         descriptor, path = tempfile.mkstemp(".txt", "fwbench-traceback-")
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.writelines(_lines(error))
+        file.writelines(_traceback_lines(error))
     return path
 
 
-def _lines(error: Exception) -> Iterator[str]:
+def _traceback_lines(error: Exception) -> Iterator[str]:
     """Where it happened, causes first: no variables, no environment, and no input.
 
     Messages are cut to one line, since some libraries quote in the next what they were given.
@@ -58,4 +58,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _one_line(error: BaseException) -> str:
     words = next(iter(str(error).splitlines()), "")
     text = f"{type(error).__name__}: {words}" if words else type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 1]}…"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fwbench.cli.options import inventory_option, keep_going_option, rigs_of
+from fwbench.cli.options import inventory_option, keep_going_option, load_rigs
 from fwbench.errors import HostError
 
 
@@ -21,7 +21,7 @@ def doctor(inventory: Path) -> None:
     from fwbench.hosts import doctor as doctors
     from fwbench.report import hosts as table
 
-    examined = doctors.check_hosts(rigs_of(inventory))
+    examined = doctors.check_hosts(load_rigs(inventory))
     click.echo(table.host_check_table(examined))
     if troubles := [host.error for host in examined if host.error]:
         for trouble in troubles:
@@ -44,7 +44,7 @@ def provision(inventory: Path, check: bool, keep_going: bool) -> None:
       fwbench provision -i hosts.yml
       fwbench provision -i hosts.yml --keep-going
     """
-    _play("provision.yml", inventory, keep_going, check=check)
+    _run_playbook("provision.yml", inventory, keep_going, check=check)
 
 
 @click.command()
@@ -56,7 +56,7 @@ def verify(inventory: Path, keep_going: bool) -> None:
     \b
     Example: fwbench verify -i hosts.yml
     """
-    _play("verify.yml", inventory, keep_going)
+    _run_playbook("verify.yml", inventory, keep_going)
 
 
 @click.command()
@@ -82,7 +82,7 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
       fwbench teardown -i hosts.yml --purge-engine
     """
     variables = {"docker_engine_purge": purge_engine}
-    _play("teardown.yml", inventory, keep_going, check=check, variables=variables)
+    _run_playbook("teardown.yml", inventory, keep_going, check=check, variables=variables)
 
 
 @click.command()
@@ -100,13 +100,13 @@ def clean(inventory: Path, force: bool) -> None:
     from fwbench.hosts.cleanup import clean_hosts as take_away
     from fwbench.report import cleanup
 
-    hosts = take_away(rigs_of(inventory), force=force)
+    hosts = take_away(load_rigs(inventory), force=force)
     click.echo(cleanup.cleanup_table(hosts))
     if troubles := [host.error for host in hosts if host.error]:
         raise HostError("; ".join(troubles))
 
 
-def _play(
+def _run_playbook(
     name: str,
     inventory: Path,
     keep_going: bool,
@@ -115,10 +115,10 @@ def _play(
     variables: Mapping[str, object] | None = None,
 ) -> None:
     from fwbench.cli.progress import PlaybookProgress
-    from fwbench.provisioning.provision import check_connections, error_of, run_playbook
+    from fwbench.provisioning.provision import check_connections, provisioning_error, run_playbook
     from fwbench.report import hosts as table
 
-    rigs = rigs_of(inventory)
+    rigs = load_rigs(inventory)
     hosts = [host for rig in rigs for host in rig.hosts]
     left_out = check_connections(hosts, keep_going=keep_going)
     names = ", ".join(host.name for host in hosts if host.name not in left_out)
@@ -127,11 +127,11 @@ def _play(
             name,
             inventory,
             hosts,
-            left_out=left_out,
+            excluded=left_out,
             variables=variables,
             check=check,
             on_task=progress.task,
         )
     click.echo(table.play_table(played, rigs))
-    if error := error_of(played, rigs, keep_going=keep_going):
+    if error := provisioning_error(played, rigs, keep_going=keep_going):
         raise error

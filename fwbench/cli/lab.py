@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fwbench.cli.options import say
+from fwbench.cli.options import print_progress
 
 
 @click.group()
@@ -18,7 +18,7 @@ lab_name = click.option(
 )
 
 
-class _Size(click.ParamType[Any]):
+class _SizeType(click.ParamType[Any]):
     """A target's size, as `lab.size` reads it."""
 
     name = "NAME=CPUS,MEMORY[,PRICE]"
@@ -44,7 +44,7 @@ class _Size(click.ParamType[Any]):
 @click.option(
     "--target",
     "sizes",
-    type=_Size(),
+    type=_SizeType(),
     multiple=True,
     help="A target of a size: its CPUs and memory, and what an hour of it costs if reports are to"
     " tell costs. Once for each target.",
@@ -95,8 +95,8 @@ def up(
     if sizes and targets is not None:
         raise click.UsageError("--targets and --target exclude each other: name every size")
     wanted = sizes or (None,) * (targets or 1)
-    path = Lab(name).up(wanted, clients or len(sizes) or 1, systems, trusted, say)
-    say("the lab is up; its inventory is")
+    path = Lab(name).up(wanted, clients or len(sizes) or 1, systems, trusted, print_progress)
+    print_progress("the lab is up; its inventory is")
     click.echo(path)
 
 
@@ -142,4 +142,4 @@ def down(name: str, everything: bool) -> None:
     """
     from fwbench.providers.lab.hosts import Lab
 
-    Lab(name).down(say, everything=everything)
+    Lab(name).down(print_progress, everything=everything)

@@ -38,12 +38,12 @@ class _Commands(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise  # of whoever calls this without click's own ending
         except FwbenchError as error:
-            _end(error)
+            _print_and_exit(error)
         except OSError as error:
             said = f"{error.strerror or error}: {error.filename or 'a file'}"
-            _end(FwbenchError(said))
+            _print_and_exit(FwbenchError(said))
         except Exception as error:
-            _end(defect_error(error))
+            _print_and_exit(defect_error(error))
 
     def invoke(self, context: click.Context) -> Any:
         # Whoever ends the program gently gets the same cleaning up as with Ctrl-C.
@@ -57,7 +57,7 @@ class _Commands(click.Group):
             context.exit(INTERRUPTED)
 
 
-def _end(error: FwbenchError) -> NoReturn:
+def _print_and_exit(error: FwbenchError) -> NoReturn:
     click.echo(f"fwbench: {error}", err=True)
     sys.exit(error.exit_code)
 

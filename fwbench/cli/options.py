@@ -21,14 +21,14 @@ keep_going_option = click.option(
 )
 
 
-def rigs_of(inventory: Path) -> Any:
+def load_rigs(inventory: Path) -> Any:
     """The rigs of an inventory."""
-    from fwbench.inventory.rigs import rigs
+    from fwbench.inventory.rigs import parse_rigs
     from fwbench.provisioning.playbook import list_inventory
 
-    return rigs(list_inventory(inventory), str(inventory))
+    return parse_rigs(list_inventory(inventory), str(inventory))
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """Tell on standard error what is being done."""
     click.echo(text, err=True)

@@ -18,23 +18,24 @@ from fwbench.stats.search import passed
 MARKS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
 
 
-def line_of(record: Record) -> str:
+def record_line(record: Record) -> str:
     """One run in a line: what it was, what came of it."""
     run, verdict = record.run, record.verdict
+    what = f"{run.rig}  block {run.block}  {_trial_description(record)}"
     if record.observation.infrastructure_failure:
         why = one_line(record.observation.failure or "")
-        return f"{run.rig}  block {run.block}  {_what(record)}: lost, to be repeated ({why})"
+        return f"{what}: lost, to be repeated ({why})"
     codes = ", ".join(dict.fromkeys(finding.code for finding in verdict.findings))
     because = f" ({codes})" if codes and verdict.status != "valid" else ""
-    return f"{run.rig}  block {run.block}  {_what(record)}: {_mark(record)}{because}"
+    return f"{what}: {_status_word(record)}{because}"
 
 
-def _what(record: Record) -> str:
+def _trial_description(record: Record) -> str:
     trial, rate = record.run.trial, record.observation.offered_rate
     return f"{trial.label} {trial.endpoint}" + ("" if rate is None else f" at {rate:g}/s")
 
 
-def _mark(record: Record) -> str:
+def _status_word(record: Record) -> str:
     search = record.run.trial.load.search
     if search is None:
         return MARKS[record.verdict.status]
@@ -64,10 +65,10 @@ class SessionProgress:
         )
         self._lock = threading.Lock()
         self._task: TaskID | None = None
-        self._began = 0.0
+        self._started_at = 0.0
         self._planned_s = 0.0
-        self._total = self._done = self._executed = 0
-        self._now: dict[str, str] = {}
+        self._total = self._recorded = self._already_executed = 0
+        self._running: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -87,11 +88,11 @@ class SessionProgress:
 
     def planned(self, plan: Plan, executed: int = 0) -> None:
         """All runs are known now, and so is about how long those take that are left."""
-        self._total, self._done = len(plan.runs), executed
-        self._executed = executed
+        self._total, self._recorded = len(plan.runs), executed
+        self._already_executed = executed
         left = 1 - executed / self._total if self._total else 0
         self._planned_s = left * estimated_s(plan)
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         done = f", {executed} of them executed" if executed else ""
         self.say(f"{self._total} runs{done}, about {duration(self._planned_s)}")
         self._task = self._live.add_task("", total=self._total, completed=executed, left="")
@@ -99,29 +100,31 @@ class SessionProgress:
     def started(self, run: Run) -> None:
         """A run begins on its rig."""
         with self._lock:
-            self._now[run.rig] = f"{run.rig}: {run.trial.label} {run.trial.endpoint}"
+            self._running[run.rig] = f"{run.rig}: {run.trial.label} {run.trial.endpoint}"
             self._show()
 
     def ended(self, record: Record) -> None:
         """A run is recorded, or an attempt at one that was lost."""
         with self._lock:
-            self._done += not record.observation.infrastructure_failure
-            self._now.pop(record.run.rig, None)
-            self.say(f"[{self._done}/{self._total}] {line_of(record)}; {self._left()}")
+            self._recorded += not record.observation.infrastructure_failure
+            self._running.pop(record.run.rig, None)
+            self.say(f"[{self._recorded}/{self._total}] {record_line(record)}; {self._remaining()}")
             self._show()
 
-    def _left(self) -> str:
+    def _remaining(self) -> str:
         """What remains, by the pace so far; by the plan while there is none."""
-        if self._done == self._executed:
+        if self._recorded == self._already_executed:
             return f"about {duration(self._planned_s)} left"
-        pace = (time.monotonic() - self._began) / (self._done - self._executed)
-        left = pace * (self._total - self._done)
-        return f"about {duration(left)} left" if self._done < self._total else "done"
+        pace = (time.monotonic() - self._started_at) / (self._recorded - self._already_executed)
+        left = pace * (self._total - self._recorded)
+        return f"about {duration(left)} left" if self._recorded < self._total else "done"
 
     def _show(self) -> None:
         if self._task is not None:
-            what = ", ".join(self._now.values())
-            self._live.update(self._task, completed=self._done, description=what, left=self._left())
+            what = ", ".join(self._running.values())
+            self._live.update(
+                self._task, completed=self._recorded, description=what, left=self._remaining()
+            )
 
 
 class PlaybookProgress:
@@ -131,7 +134,7 @@ class PlaybookProgress:
         self._what, self._count = what, 0
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._status = self._console.status("")
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
 
     def __enter__(self) -> Self:
         said = f"{self._what}: seconds if nothing lacks, minutes the first time"
@@ -151,7 +154,7 @@ class PlaybookProgress:
     def task(self, name: str) -> None:
         """A task begins; on a terminal it takes the place of the one before."""
         self._count += 1
-        line = f"[{duration(time.monotonic() - self._began)}] task {self._count}: {name}"
+        line = f"[{duration(time.monotonic() - self._started_at)}] task {self._count}: {name}"
         if self._console.is_terminal:
             self._status.update(escape(line))
         else:

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from fwbench.cli.options import inventory_option, keep_going_option, rigs_of
+from fwbench.cli.options import inventory_option, keep_going_option, load_rigs
 from fwbench.errors import RigError
 from fwbench.model.preset import Preset
 
-NOT_ALL_VALID = 8
+INVALID_RUNS_EXIT_CODE = 8
 
 
-class _Serving(click.ParamType[Any]):
+class _FrameworkShareType(click.ParamType[Any]):
     """What of a request is framework_share, as `analyse.application` reads it."""
 
     name = "part"
@@ -32,7 +32,7 @@ class _Serving(click.ParamType[Any]):
 
 framework_share_option = click.option(
     "--framework-share",
-    type=_Serving(),
+    type=_FrameworkShareType(),
     help="The part of your application's request that is serving (20% or 10ms): what each ratio"
     " means to the whole is printed beside it.",
 )
@@ -88,7 +88,7 @@ def run(
     asked = load_suite(path, contenders)
     if preset is not None:
         asked = asked.with_preset(Preset(preset))
-    rigs = rigs_of(inventory)
+    rigs = load_rigs(inventory)
     if dry_run:
         from fwbench.plan import make_plan
         from fwbench.report.plan import render_plan
@@ -231,4 +231,4 @@ def _print_report(
             + f"; once that is healed, go on with: fwbench resume {folder}"
         )
     if not all(has_answer(record) for record in records):
-        sys.exit(NOT_ALL_VALID)
+        sys.exit(INVALID_RUNS_EXIT_CODE)

@@ -11,21 +11,21 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from fwbench.config.yaml_lines import Document, KeyPath, read, shown
+from fwbench.config.yaml_lines import Document, KeyPath, quoted, read
 from fwbench.errors import SuiteError
 from fwbench.model.contender import Contender
 from fwbench.model.suite import Suite
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
-_SWEPT = ("connections", "rate")
-_LARGEST_SWEEP = 1000
-_A_NAME = "must be lower-case letters, digits, '-' and '_', begin with one of the first two"
-_SHAPES = {
+_SWEEP_KEYS = ("connections", "rate")
+_MAX_SWEEP = 1000
+_NAME_RULE = "must be lower-case letters, digits, '-' and '_', begin with one of the first two"
+_PATTERN_RULES = {
     "memory": "must be a whole number and one of the units b, k, m, g, such as 512m",
     "path": "must begin with / and have neither spaces nor characters outside ASCII",
 }
-_KINDS = {
+_TYPE_RULES = {
     "bool_type": "must be true or false",
     "dict_type": "must be a mapping of keys to values",
     "float_type": "must be a number",
@@ -46,7 +46,7 @@ def load_contenders(folder: Path) -> dict[str, Contender]:
         raise SuiteError(f"{folder}: cannot be read: {error}") from error
     if not files:
         raise SuiteError(f"{folder}: has no contender: no file of it is */contender.yml")
-    return {file.parent.name: _contender(file) for file in files}
+    return {file.parent.name: _load_contender(file) for file in files}
 
 
 def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
@@ -55,7 +55,7 @@ def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
     A load whose `connections` or `rate` is a list is a sweep: it stands for a load with each.
     """
     document = read(path)
-    value, entries = _swept(document)
+    value, entries = _expand_sweeps(document)
 
     def in_file(path: KeyPath) -> KeyPath:
         """Where in the file a load comes from, whose place among all loads `path` gives."""
@@ -63,7 +63,7 @@ def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
             return path
         return ("loads", entries[path[1]], *path[2:])
 
-    suite = _validated(document, Suite, value, in_file)
+    suite = _validate(document, Suite, value, in_file)
     for index, name in enumerate(suite.contenders):
         if name not in contenders:
             problem = f"no contender is called {name!r}{_suggestion(name, contenders)}"
@@ -77,16 +77,16 @@ def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
     return suite
 
 
-def _contender(file: Path) -> Contender:
+def _load_contender(file: Path) -> Contender:
     document = read(file)
     if isinstance(document.value, dict) and "name" in document.value:
         raise document.error(("name",), "leave this out: a contender is called as its folder is")
     if not isinstance(document.value, dict):
         raise document.error((), "must be a mapping of keys to values")
-    return _validated(document, Contender, {**document.value, "name": file.parent.name})
+    return _validate(document, Contender, {**document.value, "name": file.parent.name})
 
 
-def _swept(document: Document) -> tuple[Any, list[int]]:
+def _expand_sweeps(document: Document) -> tuple[Any, list[int]]:
     """The suite with every sweep written out, and from which entry of the file each load comes."""
     value: Any = document.value
     loads = value.get("loads") if isinstance(value, dict) else None
@@ -95,9 +95,9 @@ def _swept(document: Document) -> tuple[Any, list[int]]:
     written_out: list[Any] = []
     entries: list[int] = []
     for entry, load in enumerate(loads):
-        swept = [key for key in _SWEPT if isinstance(load, dict) and _is_sweep(load.get(key))]
-        if (number := prod(len(load[key]) for key in swept)) > _LARGEST_SWEEP:
-            problem = f"stands for {number} loads; a sweep may have {_LARGEST_SWEEP}"
+        swept = [key for key in _SWEEP_KEYS if isinstance(load, dict) and _is_sweep(load.get(key))]
+        if (number := prod(len(load[key]) for key in swept)) > _MAX_SWEEP:
+            problem = f"stands for {number} loads; a sweep may have {_MAX_SWEEP}"
             raise document.error(("loads", entry), problem)
         for values in product(*(load[key] for key in swept)):
             written_out.append({**load, **dict(zip(swept, values, strict=True))} if swept else load)
@@ -109,7 +109,7 @@ def _is_sweep(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0
 
 
-def _validated(
+def _validate(
     document: Document,
     model: type[_Model],
     value: Any,
@@ -158,27 +158,27 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> str:
         case "extra_forbidden":
             return f"unknown key{_suggestion(key, _keys_at(model, details['loc'][:-1]))}"
         case "string_pattern_mismatch":
-            return f"{_SHAPES.get(key, _A_NAME)}, not {shown(details['input'])}"
+            return f"{_PATTERN_RULES.get(key, _NAME_RULE)}, not {quoted(details['input'])}"
         case "greater_than_equal":
-            return f"must be at least {limits['ge']}, not {shown(details['input'])}"
+            return f"must be at least {limits['ge']}, not {quoted(details['input'])}"
         case "greater_than":
-            return f"must be more than {limits['gt']}, not {shown(details['input'])}"
+            return f"must be more than {limits['gt']}, not {quoted(details['input'])}"
         case "less_than_equal":
-            return f"must be at most {limits['le']}, not {shown(details['input'])}"
+            return f"must be at most {limits['le']}, not {quoted(details['input'])}"
         case "enum":
-            return f"must be {limits['expected']}, not {shown(details['input'])}"
+            return f"must be {limits['expected']}, not {quoted(details['input'])}"
         case "too_short":
             return "must not be empty"
         case "too_long":
             return f"must have at most {limits['max_length']} entries"
         case "value_error":
             return str(limits["error"])
-    if kind in _KINDS:
-        return f"{_KINDS[kind]}, not {_named(details['input'])}"
+    if kind in _TYPE_RULES:
+        return f"{_TYPE_RULES[kind]}, not {_describe_value(details['input'])}"
     return details["msg"]
 
 
-def _named(value: object) -> str:
+def _describe_value(value: object) -> str:
     """The value as its writer knows it: Python's None, lists and dicts were never typed."""
     if value is None:
         return "empty"
@@ -186,7 +186,7 @@ def _named(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return "a mapping"
-    return "a list" if isinstance(value, list) else shown(value)
+    return "a list" if isinstance(value, list) else quoted(value)
 
 
 def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> Collection[str]:

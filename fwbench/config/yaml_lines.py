@@ -18,11 +18,11 @@ from fwbench.errors import SuiteError
 KeyPath = tuple[str | int, ...]
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
-_LARGEST_BYTES = 2**20
-_DEEPEST = 20
-_LONGEST_NUMBER = 18
+_MAX_BYTES = 2**20
+_MAX_DEPTH = 20
+_MAX_DIGITS = 18
 
-_WORDS: Mapping[str, bool | None] = {
+_CONSTANTS: Mapping[str, bool | None] = {
     "": None,
     "~": None,
     "null": None,
@@ -35,7 +35,7 @@ _WORDS: Mapping[str, bool | None] = {
     "False": False,
     "FALSE": False,
 }
-_WHOLE = re.compile(r"[-+]?[0-9]+")
+_INTEGER = re.compile(r"[-+]?[0-9]+")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _PLAIN_KEY = re.compile(r"[\w-]{1,40}")
@@ -67,7 +67,7 @@ def read(path: Path) -> Document:
         if not path.is_file():
             raise SuiteError(f"{source}: {'not a file' if path.exists() else 'no such file'}")
         with path.open("rb") as file:
-            content = file.read(_LARGEST_BYTES + 1)
+            content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SuiteError(f"{source}: cannot be read: {reason}") from error
@@ -76,7 +76,7 @@ def read(path: Path) -> Document:
 
 def parse(content: bytes, source: str) -> Document:
     """The document in `content`; `source` is its name in errors."""
-    if len(content) > _LARGEST_BYTES:
+    if len(content) > _MAX_BYTES:
         raise SuiteError(f"{source}: is larger than 1 MiB, which nobody writes by hand")
     try:
         text = content.decode("utf-8-sig")
@@ -105,12 +105,12 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            key = part if _PLAIN_KEY.fullmatch(part) else shown(part)
+            key = part if _PLAIN_KEY.fullmatch(part) else quoted(part)
             text += f".{key}" if text else key
     return text
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value on one line and of bounded length, as an error may quote it."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
@@ -142,18 +142,18 @@ class _Reader:
         next(self._events)  # the document's end
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise self._refused(event, (), "a second document begins here; write one a file")
+            raise self._error(event, (), "a second document begins here; write one a file")
         return Document(self._source, value, self._lines)
 
     def _value(self, event: yaml.Event, path: KeyPath) -> Value:
         if isinstance(event, yaml.AliasEvent):
-            raise self._refused(event, path, "aliases (*name) are not read; write the value out")
+            raise self._error(event, path, "aliases (*name) are not read; write the value out")
         if getattr(event, "anchor", None) is not None:
-            raise self._refused(event, path, "anchors (&name) are not read")
+            raise self._error(event, path, "anchors (&name) are not read")
         if getattr(event, "tag", None) is not None:
-            raise self._refused(event, path, "tags (!name) are not read")
-        if len(path) > _DEEPEST:
-            raise self._refused(event, path[:3], f"is nested more than {_DEEPEST} levels deep")
+            raise self._error(event, path, "tags (!name) are not read")
+        if len(path) > _MAX_DEPTH:
+            raise self._error(event, path[:3], f"is nested more than {_MAX_DEPTH} levels deep")
         self._lines[path] = _line(event)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path)
@@ -161,17 +161,17 @@ class _Reader:
             return self._list(path)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
-        raise self._refused(event, path, "a value is missing")
+        raise self._error(event, path, "a value is missing")
 
     def _mapping(self, path: KeyPath) -> dict[str, Value]:
         values: dict[str, Value] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
-                raise self._refused(event, path, "a key must be a single word")
+                raise self._error(event, path, "a key must be a single word")
             key = self._text(event, path)
             if key in values:
                 first = self._lines[*path, key]
-                raise self._refused(event, (*path, key), f"is already set on line {first}")
+                raise self._error(event, (*path, key), f"is already set on line {first}")
             line = _line(event)
             values[key] = self._value(next(self._events), (*path, key))
             self._lines[*path, key] = line
@@ -188,24 +188,24 @@ class _Reader:
         is_plain = event.implicit[0]
         if not is_plain:
             return text
-        if text in _WORDS:
-            return _WORDS[text]
-        if _WHOLE.fullmatch(text):
-            if len(text) > _LONGEST_NUMBER:
-                raise self._refused(event, path, "is too large a number")
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if _INTEGER.fullmatch(text):
+            if len(text) > _MAX_DIGITS:
+                raise self._error(event, path, "is too large a number")
             return int(text)
         if _DECIMAL.fullmatch(text):
             number = float(text)
             if number in (float("inf"), float("-inf")):
-                raise self._refused(event, path, "is too large a number")
+                raise self._error(event, path, "is too large a number")
             return number
         return text
 
     def _text(self, event: yaml.ScalarEvent, path: KeyPath) -> str:
         text = str(event.value)
         if _SURROGATE.search(text):
-            raise self._refused(event, path, "has half of a surrogate pair, which is no character")
+            raise self._error(event, path, "has half of a surrogate pair, which is no character")
         return text
 
-    def _refused(self, event: yaml.Event, path: KeyPath, problem: str) -> SuiteError:
+    def _error(self, event: yaml.Event, path: KeyPath, problem: str) -> SuiteError:
         return _error(self._source, _line(event), dotted(path), problem)

@@ -155,7 +155,10 @@ class RigRunner:
         The controller's machine slept, say, with a load under way.
         """
         try:
-            return not all(lease.is_held(host, self.context.folder) for host in self.context.hosts)
+            return not all(
+                lease.session_folder_exists(host, self.context.folder)
+                for host in self.context.hosts
+            )
         except LostError:
             return True
         except FwbenchError:

@@ -21,10 +21,10 @@ def config_changes(header: SessionHeader, contenders: Mapping[str, Contender]) -
     found = []
     if header.fwbench != fwbench.__version__:
         found.append(f"fwbench was {header.fwbench}, now it is {fwbench.__version__}")
-    found.extend(_of_contenders(header, contenders))
+    found.extend(_contender_changes(header, contenders))
     if header.suite_file is not None and header.suite_file.exists():
         try:
-            found.extend(_of_suite(header, load_suite(header.suite_file, contenders)))
+            found.extend(_suite_changes(header, load_suite(header.suite_file, contenders)))
         except SuiteError as error:
             found.append(str(error))
     return tuple(found)
@@ -56,7 +56,7 @@ def changed_message(session: Path, found: Iterable[str]) -> str:
     )
 
 
-def _of_contenders(header: SessionHeader, contenders: Mapping[str, Contender]) -> Iterator[str]:
+def _contender_changes(header: SessionHeader, contenders: Mapping[str, Contender]) -> Iterator[str]:
     for before in header.contenders:
         now = contenders.get(before.name)
         if now is None:
@@ -66,7 +66,7 @@ def _of_contenders(header: SessionHeader, contenders: Mapping[str, Contender]) -
             yield f"contender {before.name} has another {', '.join(keys)}"
 
 
-def _of_suite(header: SessionHeader, now: Suite) -> Iterator[str]:
+def _suite_changes(header: SessionHeader, now: Suite) -> Iterator[str]:
     """The file's suite may have been asked for with another preset."""
     if header.suite in (now, now.with_preset(header.suite.preset)):
         return

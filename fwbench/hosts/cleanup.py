@@ -67,7 +67,7 @@ def _clean_host(host: Host, *, force: bool) -> CleanupResult:
 
 def _run_cleanup(remote: Remote, *, force: bool) -> AgentCleanup:
     folder = lease.session_folder(f"clean-{uuid.uuid4().hex}")
-    lease.make_folder(remote, folder)
+    lease.make_session_folder(remote, folder)
     try:
         argv = command_line(Cleanup(force), folder)
         remote.check(argv, timeout_s=TIMEOUT_S, sudo=True, within=folder)

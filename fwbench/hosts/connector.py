@@ -45,8 +45,8 @@ class HostConnector:
         rigs: Sequence[Rig],
         connect: Connect,
         threads: ThreadPoolExecutor,
-        busy: list[Future[Any]],
-        leaving: ExitStack,
+        pending: list[Future[Any]],
+        exit_stack: ExitStack,
     ) -> ConnectedHosts:
         """Enter all hosts at once; a rig with a host that is in trouble is in trouble.
 
@@ -54,16 +54,16 @@ class HostConnector:
         """
         folder = lease.session_folder(self.session.name)
         at = {host.name: (rig, host) for rig in rigs for host in rig.hosts}
-        remotes = {name: leaving.enter_context(connect(host)) for name, (_, host) in at.items()}
-        leaving.callback(
+        remotes = {name: exit_stack.enter_context(connect(host)) for name, (_, host) in at.items()}
+        exit_stack.callback(
             lambda: list(threads.map(lambda r: lease.release(r, folder), remotes.values()))
         )
-        leaving.callback(wait, busy)
+        exit_stack.callback(wait, pending)
         arriving = {
             name: threads.submit(self._enter, remotes[name], rig, host)
             for name, (rig, host) in at.items()
         }
-        busy += arriving.values()
+        pending += arriving.values()
         facts: dict[str, HostFacts] = {}
         errors: dict[str, list[FwbenchError]] = {}
         for name, (rig, _) in at.items():
@@ -72,7 +72,7 @@ class HostConnector:
             except FwbenchError as error:
                 errors.setdefault(rig.name, []).append(error)
         troubles = {rig: merge_errors(each) for rig, each in errors.items()}
-        readiness = preflight.check(
+        readiness = preflight.check_rigs(
             [rig for rig in rigs if rig.name not in troubles],
             tuple(facts.values()),
             self.header.contenders,
@@ -94,7 +94,7 @@ class HostConnector:
         before = None if continued is None else lease.session_folder(continued)
         lease.enter(remote, folder, takeover_from=before)
         to = self.addresses[rig.name] if isinstance(host, Client) else None
-        facts = preflight.read_facts(remote, host, folder, to=to)
+        facts = preflight.read_facts(remote, host, folder, load_address=to)
         if found := changes.host_changes(self.header, facts):
             raise SessionError("; ".join(found))
         return facts

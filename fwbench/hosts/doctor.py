@@ -37,7 +37,7 @@ def _check_host(rig: Rig, host: Host) -> HostCheck:
     try:
         to = _load_address(rig, host)
         with SshRemote(host) as remote:
-            facts = _facts(remote, host, to)
+            facts = _read_facts(remote, host, to)
     except FwbenchError as error:
         return HostCheck(host=host, rig=rig.name, is_target=serves, error=str(error))
     return HostCheck(host=host, rig=rig.name, is_target=serves, facts=facts)
@@ -54,7 +54,7 @@ def _load_address(rig: Rig, host: Host) -> str | None:
     return None if isinstance(host, Target) else address
 
 
-def _facts(remote: Remote, host: Host, to: str | None) -> HostFacts:
+def _read_facts(remote: Remote, host: Host, to: str | None) -> HostFacts:
     remote.check(["true"], sudo=True)
     if remote.execute(["python3", "-c", "pass"]).exit_status:
         raise HostError(f"{host.name}: there is no python3; Ansible and fwbench need it there")

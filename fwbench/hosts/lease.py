@@ -66,14 +66,14 @@ def enter(
     `instead_of` is the folder of a session that is known to be dead, whatever its lease says.
     Raises `NotReadyError` where another session has the host.
     """
-    make_folder(remote, folder)
+    make_session_folder(remote, folder)
     if takeover_from is not None:
         argv = command_line(Release(), takeover_from)
         remote.check(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
     acquire(remote, folder, None, ENTRY_LEASE_S)
 
 
-def make_folder(remote: Remote, folder: PurePosixPath) -> None:
+def make_session_folder(remote: Remote, folder: PurePosixPath) -> None:
     """Make an empty folder for the login user alone, with the agent in it.
 
     Raises `HostError` where another user of the host has taken the name: nothing of his is used.
@@ -82,18 +82,18 @@ def make_folder(remote: Remote, folder: PurePosixPath) -> None:
     made = remote.execute(["mkdir", "-m", "700", str(folder)])
     if made.exit_status:
         raise HostError(
-            f"{remote.name}: {folder} cannot be made ({_words(made)}); if it is there already,"
+            f"{remote.name}: {folder} cannot be made ({_stderr_end(made)}); if it is there already,"
             " another user of that host made it: remove it as root"
         )
     remote.put(archive(), str(folder / AGENT))
 
 
-def acquire(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float) -> None:
+def acquire(remote: Remote, folder: PurePosixPath, run: str | None, duration_s: float) -> None:
     """Have a host for so many seconds more, free of what was left; `run` gets a folder of its own.
 
     Raises `NotReadyError` where another session has the host.
     """
-    argv = command_line(Acquire(owner(), for_s, run), folder)
+    argv = command_line(Acquire(owner(), duration_s, run), folder)
     done = remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
     if done.exit_status == HELD_BY_ANOTHER_SESSION:
         raise NotReadyError(
@@ -101,7 +101,7 @@ def acquire(remote: Remote, folder: PurePosixPath, run: str | None, for_s: float
             " wait for its end, or take it away with `fwbench clean --force`"
         )
     if done.exit_status:
-        raise HostError(f"{remote.name}: cannot be prepared: {_words(done)}")
+        raise HostError(f"{remote.name}: cannot be prepared: {_stderr_end(done)}")
 
 
 def release(remote: Remote, folder: PurePosixPath) -> None:
@@ -114,7 +114,7 @@ def release(remote: Remote, folder: PurePosixPath) -> None:
         return
 
 
-def is_held(remote: Remote, folder: PurePosixPath) -> bool:
+def session_folder_exists(remote: Remote, folder: PurePosixPath) -> bool:
     """Whether a session's folder is still there, and nobody else's.
 
     Raises `LostError` where the host does not answer.
@@ -122,7 +122,7 @@ def is_held(remote: Remote, folder: PurePosixPath) -> bool:
     return remote.execute(["test", "-f", AGENT], within=folder).exit_status == 0
 
 
-def _words(done: Completed) -> str:
+def _stderr_end(done: Completed) -> str:
     return done.stderr.strip()[-300:] or "it said nothing"
 
 

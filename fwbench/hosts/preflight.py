@@ -42,7 +42,7 @@ def load_address(target: Target) -> str:
 
 
 def read_facts(
-    remote: Remote, host: Host, folder: PurePosixPath, to: str | None = None
+    remote: Remote, host: Host, folder: PurePosixPath, load_address: str | None = None
 ) -> HostFacts:
     """What a host is made of, as the agent in `folder` on it finds out.
 
@@ -50,7 +50,8 @@ def read_facts(
     before what the machine itself says.
     """
     root = isinstance(host, Target)  # the engine answers root alone
-    remote.check(command_line(Facts(to), folder), timeout_s=60, sudo=root, within=folder)
+    argv = command_line(Facts(load_address), folder)
+    remote.check(argv, timeout_s=60, sudo=root, within=folder)
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
         saved = Path(private) / FACTS
         remote.get(str(folder / FACTS), saved)
@@ -85,7 +86,7 @@ class PreflightResult(NamedTuple):
     errors: dict[str, NotReadyError]
 
 
-def check(
+def check_rigs(
     rigs: Sequence[Rig],
     facts: Sequence[HostFacts],
     contenders: Sequence[Contender],
@@ -107,7 +108,7 @@ def check(
             for client in rig.clients:
                 _check_client(of[client.name])
             found = _images(target, contenders, pinned_cpus)
-            _check_same(target, found, *first.get(target.architecture, (target.host, found)))
+            _check_same_images(target, found, *first.get(target.architecture, (target.host, found)))
         except NotReadyError as error:
             troubles[rig.name] = error
             continue
@@ -142,7 +143,7 @@ def _images(target: HostFacts, contenders: Sequence[Contender], pinned_cpus: int
     return {contender.name: there[contender.name] for contender in contenders}
 
 
-def _check_same(
+def _check_same_images(
     target: HostFacts, found: dict[str, str], other: str, expected: dict[str, str]
 ) -> None:
     for contender, image in found.items():

@@ -12,13 +12,13 @@ from fwbench.errors import InventoryError
 from fwbench.inventory.variables import OWN_VARIABLES, Variables
 from fwbench.model.host import Client, Host, Rig, Target
 
-__all__ = ["CLIENTS", "OWN_VARIABLES", "TARGETS", "rigs"]
+__all__ = ["CLIENTS", "OWN_VARIABLES", "TARGETS", "parse_rigs"]
 
 TARGETS, CLIENTS = "targets", "clients"
 _SSH_PORT = 22
 
 
-def rigs(listing: Mapping[str, object], source: str) -> tuple[Rig, ...]:
+def parse_rigs(listing: Mapping[str, object], source: str) -> tuple[Rig, ...]:
     """The rigs of an inventory, targets in its order; `source` is its name in errors.
 
     Hosts with the same `fwbench_rig` form a rig. Without it, a single target has all the clients,
@@ -38,7 +38,7 @@ class _Inventory:
         )
 
     def rigs(self) -> tuple[Rig, ...]:
-        of_targets, of_clients = self._hosts_of(TARGETS), self._hosts_of(CLIENTS)
+        of_targets, of_clients = self._group_hosts(TARGETS), self._group_hosts(CLIENTS)
         if not (of_targets or of_clients or self._hostvars):
             raise self._error(
                 "has no hosts (Ansible takes a file that is missing for an empty one)"
@@ -52,12 +52,12 @@ class _Inventory:
             )
         targets = tuple(self._target(name) for name in of_targets)
         clients = tuple(self._client(name) for name in of_clients)
-        self._check_machines((*targets, *clients))
-        return self._paired(targets, clients)
+        self._check_distinct_machines((*targets, *clients))
+        return self._pair(targets, clients)
 
     # From the listing to hosts
 
-    def _hosts_of(self, group: str) -> tuple[str, ...]:
+    def _group_hosts(self, group: str) -> tuple[str, ...]:
         """The hosts of a group and of the groups within it, each once, in the inventory's order."""
         hosts: dict[str, None] = {}
         groups = [group]
@@ -85,7 +85,7 @@ class _Inventory:
         given = self._mapping(self._hostvars.get(name, {}), f"the variables of host {name!r:.80}")
         return Variables(self._source, name, given)
 
-    def _check_machines(self, hosts: Sequence[Host]) -> None:
+    def _check_distinct_machines(self, hosts: Sequence[Host]) -> None:
         seen: dict[tuple[object, ...], str] = {}
         for host in hosts:
             # Behind two bastions, one private address may be two machines.
@@ -100,14 +100,14 @@ class _Inventory:
 
     # From hosts to rigs
 
-    def _paired(self, targets: tuple[Target, ...], clients: tuple[Client, ...]) -> tuple[Rig, ...]:
+    def _pair(self, targets: tuple[Target, ...], clients: tuple[Client, ...]) -> tuple[Rig, ...]:
         named = {
             host.name: rig
             for host in (*targets, *clients)
             if (rig := self._variables(host.name).text("fwbench_rig"))
         }
         if named:
-            return self._paired_by_name(targets, clients, named)
+            return self._pair_by_name(targets, clients, named)
         if len(targets) == 1:
             return (Rig(name=targets[0].name, target=targets[0], clients=clients),)
         if len(targets) == len(clients):
@@ -118,7 +118,7 @@ class _Inventory:
             " each host a fwbench_rig, the same one for a target and its clients"
         )
 
-    def _paired_by_name(
+    def _pair_by_name(
         self,
         targets: tuple[Target, ...],
         clients: tuple[Client, ...],

@@ -14,7 +14,7 @@ from fwbench.model.host import JumpHost
 from fwbench.ssh.jump_hosts import parse_jump_host, parse_proxy_jump
 
 _FLAGS = re.compile(r"-[46aACkqTvx]+")
-_HARMLESS = frozenset(
+_IGNORED_OPTIONS = frozenset(
     {
         "addressfamily",
         "batchmode",
@@ -51,14 +51,21 @@ _HARMLESS = frozenset(
         "visualhostkey",
     }
 )
-_VARIABLE_OF = {"port": "ansible_port", "user": "ansible_user"} | dict.fromkeys(
+_VARIABLE_BY_OPTION = {"port": "ansible_port", "user": "ansible_user"} | dict.fromkeys(
     ("identityfile", "i"), "ansible_ssh_private_key_file"
 )
-_SHORT = {"J": "proxyjump", "p": "port", "l": "user", "i": "identityfile", "W": "w", "o": "o"}
-_NAMED = re.compile(r"\s*([A-Za-z0-9]+)\s*[=\s]\s*(.*)", re.DOTALL)
+_OPTION_BY_LETTER = {
+    "J": "proxyjump",
+    "p": "port",
+    "l": "user",
+    "i": "identityfile",
+    "W": "w",
+    "o": "o",
+}
+_NAME_AND_VALUE = re.compile(r"\s*([A-Za-z0-9]+)\s*[=\s]\s*(.*)", re.DOTALL)
 _FORWARD = ("%h:%p", "[%h]:%p")
 # None of these has a meaning to the shell by which ssh starts a ProxyCommand.
-_PLAIN = re.compile(r"[A-Za-z0-9_%@:.,/=+~ \[\]-]*")
+_SHELL_SAFE = re.compile(r"[A-Za-z0-9_%@:.,/=+~ \[\]-]*")
 
 
 class SshRoute(NamedTuple):
@@ -76,26 +83,26 @@ def parse_ssh_arguments(text: str) -> SshRoute:
     """
     jump: tuple[JumpHost, ...] | None = None
     known_hosts: str | None = None
-    for name, value in _options(_words(text)):
+    for name, value in _options(_split(text)):
         if name == "proxyjump":
             found = parse_proxy_jump(value)
             jump = found if jump is None else jump
         elif name == "proxycommand":
-            found = _hops_of_command(value)
+            found = _parse_proxy_command(value)
             jump = found if jump is None else jump
         elif name == "userknownhostsfile":
-            if len(files := _words(value)) > 1:
+            if len(files := _split(value)) > 1:
                 raise ValueError("has several files of hosts' keys: name one fwbench_known_hosts")
             if known_hosts is None and files and files[0] not in ("/dev/null", "none"):
                 known_hosts = files[0]
         elif name == "stricthostkeychecking":
             pass  # fwbench's own comes first on Ansible's command line: keys are always checked
         else:
-            _check_harmless(name)
+            _check_ignorable(name)
     return SshRoute(jump, known_hosts)
 
 
-def _words(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
@@ -115,32 +122,32 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
         if not word.startswith("-"):
             yield "", word
             continue
-        if (name := _SHORT.get(word[1:2])) is None:
-            raise ValueError(_unknown(word[:2]))
+        if (name := _OPTION_BY_LETTER.get(word[1:2])) is None:
+            raise ValueError(_unsupported_message(word[:2]))
         value = word[2:] or next(left, "")
         if name == "o":
-            found = _NAMED.fullmatch(value)
+            found = _NAME_AND_VALUE.fullmatch(value)
             name, value = found.groups() if found else (value, "")
         yield name.lower(), value
 
 
-def _check_harmless(name: str) -> None:
-    if name in _VARIABLE_OF:
-        raise ValueError(f"sets what {_VARIABLE_OF[name]} is for: use that")
-    if name not in _HARMLESS:
-        raise ValueError(_unknown(name or "a word that is no option"))
+def _check_ignorable(name: str) -> None:
+    if name in _VARIABLE_BY_OPTION:
+        raise ValueError(f"sets what {_VARIABLE_BY_OPTION[name]} is for: use that")
+    if name not in _IGNORED_OPTIONS:
+        raise ValueError(_unsupported_message(name or "a word that is no option"))
 
 
-def _unknown(name: str) -> str:
+def _unsupported_message(name: str) -> str:
     return (
         f"has {name!r:.40}, which fwbench does not heed: put it into ~/.ssh/config or leave it out"
     )
 
 
-def _hops_of_command(command: str) -> tuple[JumpHost, ...]:
+def _parse_proxy_command(command: str) -> tuple[JumpHost, ...]:
     if command.lower() == "none":
         return ()
-    words = _words(command) if _PLAIN.fullmatch(command) else []
+    words = _split(command) if _SHELL_SAFE.fullmatch(command) else []
     if not words or words[0].rpartition("/")[2] != "ssh":
         raise ValueError(
             "has a ProxyCommand that is not `ssh -W %h:%p HOST`: use -J,"
@@ -152,7 +159,7 @@ def _hops_of_command(command: str) -> tuple[JumpHost, ...]:
             if said.setdefault(name, value) != value:
                 raise ValueError("has a ProxyCommand with two words for one thing: use -J")
         elif name != "stricthostkeychecking" or value.lower() not in ("yes", "ask"):
-            _check_inner(name)
+            _check_proxy_option(name)
     if said.get("w") not in _FORWARD or "" not in said:
         raise ValueError("has a ProxyCommand without `-W %h:%p` or without a host: use -J")
     login = f"{said['user']}@" if "user" in said else ""
@@ -169,8 +176,8 @@ def _key_file(text: str) -> Path:
         raise ValueError("has a ProxyCommand with the key of no such user") from error
 
 
-def _check_inner(name: str) -> None:
-    if name not in _HARMLESS:
+def _check_proxy_option(name: str) -> None:
+    if name not in _IGNORED_OPTIONS:
         raise ValueError(
             f"has a ProxyCommand with {name!r:.40}, which fwbench does not heed:"
             " use -J, or put it into ~/.ssh/config"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fwbench.errors import InventoryError
-from fwbench.inventory import refused
+from fwbench.inventory import refused_variables
 from fwbench.inventory.ssh_arguments import SshRoute, parse_ssh_arguments
 from fwbench.model.host import Host, JumpHost
 
@@ -25,7 +25,7 @@ _ADDRESSES = ("ansible_host", "ansible_ssh_host")
 _PORTS = ("ansible_port", "ansible_ssh_port")
 _USERS = ("ansible_user", "ansible_ssh_user")
 _KEY_FILES = ("ansible_private_key_file", "ansible_ssh_private_key_file")
-_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")  # as they stand on a line
+_SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")  # as they stand on a line
 _TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
 _FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
 
@@ -43,18 +43,18 @@ class Variables:
         self._check_text(self._name, "a host's name")
         self._check_spelling()
         self._check_refused()
-        user, becomes, said = self._last(_USERS), self._becomes(), self._way()
+        user, becomes, said = self._last_text(_USERS), self._become(), self._ssh_route()
         if not becomes and user not in (None, "root"):
             raise self._error(
-                f"{self._of('ansible_become')} is false, and its user {user!r:.80} is not root:"
+                f"{self._label('ansible_become')} is false, and its user {user!r:.80} is not root:"
                 " leave ansible_become out, or log in as root"
             )
         known_hosts = self._path("fwbench_known_hosts")
         if known_hosts is None and said.known_hosts:
-            known_hosts = self._expanded(said.known_hosts, "UserKnownHostsFile")
+            known_hosts = self._expand(said.known_hosts, "UserKnownHostsFile")
         return Host(
             name=self._name,
-            address=self._last(_ADDRESSES) or self._name,
+            address=self._last_text(_ADDRESSES) or self._name,
             port=self._port(),
             user=user,
             key_file=next((p for key in reversed(_KEY_FILES) if (p := self._path(key))), None),
@@ -72,14 +72,14 @@ class Variables:
         if value is None:
             return None
         if not isinstance(value, str):
-            raise self._error(f"{self._of(key)} must be text, not {value!r:.80}")
-        self._check_text(value, self._of(key))
+            raise self._error(f"{self._label(key)} must be text, not {value!r:.80}")
+        self._check_text(value, self._label(key))
         return value
 
     def _value(self, key: str) -> object:
-        return _unwrapped(self._given.get(key))
+        return _unwrap(self._given.get(key))
 
-    def _last(self, keys: tuple[str, ...]) -> str | None:
+    def _last_text(self, keys: tuple[str, ...]) -> str | None:
         found = [value for key in keys if (value := self.text(key)) is not None]
         return found[-1] if found else None
 
@@ -92,7 +92,7 @@ class Variables:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
             raise self._error(
-                f"{self._of(key)} must be a number from 1 to 65535, not {value!r:.80}"
+                f"{self._label(key)} must be a number from 1 to 65535, not {value!r:.80}"
             )
         return value
 
@@ -106,59 +106,60 @@ class Variables:
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
             return float(value)
         raise self._error(
-            f"{self._of(key)} must be a number, 0 or more and without a currency, not {value!r:.80}"
+            f"{self._label(key)} must be a number, 0 or more and without a currency,"
+            f" not {value!r:.80}"
         )
 
     def _path(self, key: str) -> Path | None:
         text = self.text(key)
-        return None if text is None else self._expanded(text, key)
+        return None if text is None else self._expand(text, key)
 
-    def _expanded(self, text: str, key: str) -> Path:
+    def _expand(self, text: str, key: str) -> Path:
         try:
             return Path(text).expanduser()
         except RuntimeError as error:
-            raise self._error(f"{self._of(key)}: {text!r:.80} has no such user") from error
+            raise self._error(f"{self._label(key)}: {text!r:.80} has no such user") from error
 
-    def _way(self) -> SshRoute:
+    def _ssh_route(self) -> SshRoute:
         jump: tuple[JumpHost, ...] | None = None
         known_hosts: str | None = None
-        for key in _ARGUMENTS:
+        for key in _SSH_ARGUMENTS:
             value = self._value(key)
             if value is None or value == "":
                 continue
             if not isinstance(value, str):
-                raise self._error(f"{self._of(key)} must be text")
-            self._check_written_out(value, self._of(key))
+                raise self._error(f"{self._label(key)} must be text")
+            self._check_ssh_arguments(value, self._label(key))
             try:
                 found = parse_ssh_arguments(value)
             except ValueError as error:
-                raise self._error(f"{self._of(key)} {error}") from error
+                raise self._error(f"{self._label(key)} {error}") from error
             jump = found.jump if jump is None else jump
             known_hosts = known_hosts or found.known_hosts
         return SshRoute(jump, known_hosts)
 
-    def _becomes(self) -> bool:
+    def _become(self) -> bool:
         value = self._value("ansible_become")
         if value is None:
             return True
         word = str(value).strip().lower()
         if word not in _TRUE | _FALSE:
-            raise self._error(f"{self._of('ansible_become')} must be true or false")
+            raise self._error(f"{self._label('ansible_become')} must be true or false")
         return word in _TRUE
 
     def _check_refused(self) -> None:
-        for key, rule in refused.RULES.items():
+        for key, rule in refused_variables.RULES.items():
             value = self._value(key)
             if value is not None and value not in rule.allowed:
-                raise self._error(f"{self._of(key)} {rule.instead}")
-        for key in refused.SHELL_VARIABLES:
+                raise self._error(f"{self._label(key)} {rule.message}")
+        for key in refused_variables.SHELL_VARIABLES:
             value = self._value(key)
-            if value is not None and not refused.UNTEMPLATED_PREFIXES.fullmatch(str(value)):
-                raise self._error(f"{self._of(key)} is not a plain path or word: write one")
+            if value is not None and not refused_variables.PLAIN_VALUE.fullmatch(str(value)):
+                raise self._error(f"{self._label(key)} is not a plain path or word: write one")
         for given, value in self._given.items():
-            if given not in _ARGUMENTS and refused.is_evaluated(given, value):
+            if given not in _SSH_ARGUMENTS and refused_variables.has_template(given, value):
                 raise self._error(
-                    f"{self._of(f'{given!s:.80}')}: templates are not resolved; write it out"
+                    f"{self._label(f'{given!s:.80}')}: templates are not resolved; write it out"
                 )
 
     def _check_text(self, text: str, what: str) -> None:
@@ -166,16 +167,16 @@ class Variables:
             raise self._error(f"{what} is empty")
         if text.startswith("-"):
             raise self._error(f"{what} is {text!r:.80}: ssh would take it for an option")
-        if any(unicodedata.category(character) in _UNSEEN for character in text):
+        if any(unicodedata.category(character) in _INVISIBLE_CATEGORIES for character in text):
             raise self._error(f"{what} is {text!r:.80}: it has a control character")
         if _is_template(text):
             raise self._error(f"{what} is {text!r:.80}: templates are not resolved; write it out")
 
-    def _check_written_out(self, text: str, what: str) -> None:
+    def _check_ssh_arguments(self, text: str, what: str) -> None:
         """Without repeating it, since it may hold a password."""
         if _is_template(text):
             raise self._error(f"{what} is a template, and these are not resolved: write it out")
-        if any(unicodedata.category(character) in _UNSEEN for character in text):
+        if any(unicodedata.category(character) in _INVISIBLE_CATEGORIES for character in text):
             raise self._error(f"{what} has a control character")
 
     def _check_spelling(self) -> None:
@@ -187,7 +188,7 @@ class Variables:
                     f" did you mean {near[0]!r}?"
                 )
 
-    def _of(self, key: str) -> str:
+    def _label(self, key: str) -> str:
         return f"{key} of host {self._name!r:.80}"
 
     def _error(self, problem: str) -> InventoryError:
@@ -196,14 +197,14 @@ class Variables:
 
 # Control characters, invisible formatting (also that which reverses the direction of writing),
 # halves of surrogate pairs, and separators of lines.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def _is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
-def _unwrapped(value: object) -> object:
+def _unwrap(value: object) -> object:
     """Ansible wraps text that came from outside, such as a cloud's addresses."""
     if isinstance(value, Mapping) and set(value) == {"__ansible_unsafe"}:
         return value["__ansible_unsafe"]

@@ -23,7 +23,7 @@ FORKS = 50  # each is a process of its own on the controller
 
 # What the environment says of Ansible's connections: the driver's would not heed it. ansible-runner
 # turns the check of host keys off wherever the environment does not say.
-_OVERRULED = {
+_ENFORCED_ENVIRONMENT = {
     "ANSIBLE_HOST_KEY_CHECKING": "True",
     "ANSIBLE_SSH_HOST_KEY_CHECKING": "True",
     "ANSIBLE_TRANSPORT": "ssh",
@@ -161,7 +161,7 @@ def play(
                 cmdline="--check" if check else None,
                 envvars={
                     **_environment(),
-                    **_OVERRULED,
+                    **_ENFORCED_ENVIRONMENT,
                     "ANSIBLE_SSH_ARGS": openssh.arguments(text, config),
                     # What roles leave on the controller goes too, whatever becomes of a host.
                     "TMPDIR": private,
@@ -179,7 +179,7 @@ def play(
     if not stats:
         words = " ".join(" ".join(said).replace("ERROR!", "").split())
         raise ProvisionError(f"{name}: Ansible did not run: {words[-600:] or runner.status}")
-    results = [_result(host, stats, trouble, kept_engines.get(host, ())) for host in hosts]
+    results = [_host_result(host, stats, trouble, kept_engines.get(host, ())) for host in hosts]
     return PlayResult(hosts=tuple(results))
 
 
@@ -201,7 +201,7 @@ def _deferred_sigint() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _result(
+def _host_result(
     host: str,
     stats: Mapping[str, Mapping[str, int]],
     trouble: Mapping[str, str],

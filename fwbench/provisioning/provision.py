@@ -48,7 +48,7 @@ def run_playbook(
     inventory: Path,
     hosts: Iterable[Host],
     *,
-    left_out: Mapping[str, str] | None = None,
+    excluded: Mapping[str, str] | None = None,
     variables: Mapping[str, Any] | None = None,
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
@@ -58,11 +58,11 @@ def run_playbook(
     `left_out` are those that it is not run on, with the reason. Raises `ProvisionError` where
     Ansible itself fails; `shortfall` says what a host's trouble means to the whole.
     """
-    hosts, left_out = tuple(hosts), left_out or {}
-    met = [host for host in hosts if host.name not in left_out]
+    hosts, excluded = tuple(hosts), excluded or {}
+    met = [host for host in hosts if host.name not in excluded]
     done: dict[str, HostResult] = {
         host: HostResult(host=host, changed=0, error=why, skipped=True)
-        for host, why in left_out.items()
+        for host, why in excluded.items()
     }
     if met:
         played = play(
@@ -96,7 +96,7 @@ def _with_host_key_errors(results: Sequence[HostResult], hosts: Sequence[Host]) 
     return [result.model_copy(update=refused.get(result.host, {})) for result in results]
 
 
-def error_of(
+def provisioning_error(
     played: PlayResult, rigs: Sequence[Rig], *, keep_going: bool = False
 ) -> FwbenchError | None:
     """What falls short of ready hosts, as the error to end with, or None where all are well.
@@ -108,7 +108,7 @@ def error_of(
     """
     troubles = {result.host: _describe(result) for result in played.failed}
     if not troubles:
-        return _kept_engines(played)
+        return _engine_kept_error(played)
     out = {
         rig.name: [troubles[host.name] for host in rig.hosts if host.name in troubles]
         for rig in rigs
@@ -120,7 +120,7 @@ def error_of(
     return family("; ".join(troubles.values()))
 
 
-def _kept_engines(played: PlayResult) -> EngineKeptError | None:
+def _engine_kept_error(played: PlayResult) -> EngineKeptError | None:
     kept = [
         f"{result.host}: {'; '.join(result.foreign_engine_data)}"
         for result in played.hosts

@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from fwbench.hosts.doctor import HostCheck
 from fwbench.model.host import Rig
-from fwbench.providers.lab.listing import LabHost
+from fwbench.providers.lab.inventory import LabHost
 from fwbench.provisioning.playbook import PlayResult
 from fwbench.report.formatting import one_line
 

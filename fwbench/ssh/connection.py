@@ -37,19 +37,19 @@ def known_hosts_files(host: Host) -> list[Path]:
 class _BoundedRunner(fabric.runners.Remote):  # type: ignore[misc]
     """A command of whose outputs no more is read than a host may say; it hangs if it says more."""
 
-    _left_bytes = OUTPUT_LIMIT_BYTES
+    _remaining_bytes = OUTPUT_LIMIT_BYTES
 
     def read_proc_stdout(self, num_bytes: int) -> bytes:
         """What comes next, or the end once too much has come."""
-        return self._counted(super().read_proc_stdout(num_bytes))
+        return self._count(super().read_proc_stdout(num_bytes))
 
     def read_proc_stderr(self, num_bytes: int) -> bytes:
         """What comes next, or the end once too much has come."""
-        return self._counted(super().read_proc_stderr(num_bytes))
+        return self._count(super().read_proc_stderr(num_bytes))
 
-    def _counted(self, read: bytes) -> bytes:
-        self._left_bytes -= len(read)
-        return read if self._left_bytes > 0 else b""
+    def _count(self, read: bytes) -> bytes:
+        self._remaining_bytes -= len(read)
+        return read if self._remaining_bytes > 0 else b""
 
 
 class Connection(fabric.Connection):  # type: ignore[misc]
@@ -60,7 +60,7 @@ class Connection(fabric.Connection):  # type: ignore[misc]
     that it may show for as long as this object lives, whatever becomes of the files.
     """
 
-    way_to: Host
+    destination: Host
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Connection(fabric.Connection):  # type: ignore[misc]
         hop: JumpHost | None = None,
         gateway: "Connection | Literal[False] | None" = None,
     ) -> None:
-        self._set(way_to=host)
+        self._set(destination=host)
         if hop is None and host.jump_hosts is not None:
             gateway = _jump_connection(host, host.jump_hosts) or False
         at = hop or host
@@ -87,16 +87,16 @@ class Connection(fabric.Connection):  # type: ignore[misc]
             connect_timeout=CONNECT_TIMEOUT_S,
             connect_kwargs=kwargs,
             forward_agent=False,  # whatever the user's own SSH configuration says
-            config=_config(host),
+            config=_fabric_config(host),
         )
         alias = self.ssh_config.get("hostkeyalias")
-        _pin(self.client, host, alias)
+        _pin_host_keys(self.client, host, alias)
         if alias:
             name = self.host if self.port == _SSH_PORT else f"[{self.host}]:{self.port}"
             _use_host_key_alias(alias, self.client.get_host_keys(), name)
 
     @property
-    def place(self) -> str:
+    def endpoint(self) -> str:
         """Where it leads, for sentences."""
         return f"{self.host}:{self.port}"
 
@@ -106,18 +106,18 @@ class Connection(fabric.Connection):  # type: ignore[misc]
             try:
                 found = parse_proxy_jump(jump)
             except ValueError as error:
-                name = self.way_to.name
+                name = self.destination.name
                 raise HostError(f"{name}: ProxyJump of your SSH configuration {error}") from error
             if any(hop.address in (self.host, self.original_host) for hop in found):
                 return None  # `Host *` includes the hop itself
-            return _jump_connection(self.way_to, found)
+            return _jump_connection(self.destination, found)
         command: str | None = self.ssh_config.get("proxycommand")
         return command
 
-    def way(self) -> Iterator[Self]:
+    def hops(self) -> Iterator[Self]:
         """The hops that lead to it, the nearest first, and itself."""
         if isinstance(self.gateway, Connection):
-            yield from self.gateway.way()
+            yield from self.gateway.hops()
         yield self
 
     def open(self) -> None:
@@ -148,7 +148,7 @@ class Connection(fabric.Connection):  # type: ignore[misc]
 
     def sever(self, *, alone: bool = False) -> None:
         """Close what there is, in whatever state; who waits on it, in any thread, waits no more."""
-        for each in [self] if alone else reversed(list(self.way())):
+        for each in [self] if alone else reversed(list(self.hops())):
             each._sftp = None
             if (transport := each.client.get_transport()) is not None:
                 each.client.close()
@@ -156,7 +156,7 @@ class Connection(fabric.Connection):  # type: ignore[misc]
             each.transport = None
 
 
-def _config(host: Host) -> fabric.Config:
+def _fabric_config(host: Host) -> fabric.Config:
     """What the user's own files say of connections; `HostError` where one cannot be read."""
     paths.user()  # a line of theirs may be for some users alone
     try:
@@ -194,14 +194,14 @@ class _RecordFirstContact(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
         known = client.get_host_keys().lookup(hostname)
         if known:
             raise paramiko.BadHostKeyException(hostname, key, next(iter(known.values())))
-        if not _can_be_written(recorded_as):
+        if not _is_known_hosts_name(recorded_as):
             raise HostError(f"{recorded_as!r:.80} is no name for known_hosts; use ansible_host")
         path = paths.known_hosts()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock, path.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # Somebody else may have met it since the files were read, and may have met another.
-            if (known := _read(path).lookup(recorded_as)) is None:
+            if (known := _read_known_hosts(path).lookup(recorded_as)) is None:
                 file.write(f"{recorded_as} {key.get_name()} {key.get_base64()}\n")
             elif known.get(key.get_name()) != key:
                 raise paramiko.BadHostKeyException(hostname, key, next(iter(known.values())))
@@ -216,11 +216,11 @@ class _RecordFirstContact(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
             )
 
 
-def _can_be_written(hostname: str) -> bool:
+def _is_known_hosts_name(hostname: str) -> bool:
     return hostname.isprintable() and not set(hostname) & set(" ,*?!|#@")
 
 
-def _read(path: Path) -> paramiko.HostKeys:
+def _read_known_hosts(path: Path) -> paramiko.HostKeys:
     return paramiko.HostKeys(str(path))
 
 
@@ -233,7 +233,7 @@ def _use_host_key_alias(alias: str, keys: paramiko.HostKeys, name: str) -> None:
         keys.add(name, key.get_name(), key)
 
 
-def _pin(client: paramiko.SSHClient, host: Host, alias: str | None) -> None:
+def _pin_host_keys(client: paramiko.SSHClient, host: Host, alias: str | None) -> None:
     """Let a client accept only what the files know, or what no file knows."""
     client.set_missing_host_key_policy(_RecordFirstContact(alias))
     for path in known_hosts_files(host):
@@ -247,10 +247,11 @@ def _pin(client: paramiko.SSHClient, host: Host, alias: str | None) -> None:
         except (paramiko.hostkeys.InvalidHostKey, UnicodeDecodeError) as error:
             # Lines after a broken one would not be read, and one of them may be this host's.
             raise HostError(
-                f"{host.name}: {path} has a line that is no host key: {_shown(error)}; correct it"
+                f"{host.name}: {path} has a line that is no host key: {_quote_line(error)};"
+                " correct it"
             ) from error
 
 
-def _shown(error: paramiko.hostkeys.InvalidHostKey | UnicodeDecodeError) -> str:
+def _quote_line(error: paramiko.hostkeys.InvalidHostKey | UnicodeDecodeError) -> str:
     line = error.object if isinstance(error, UnicodeDecodeError) else error.line
     return repr(line[:60])

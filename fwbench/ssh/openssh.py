@@ -9,7 +9,7 @@ from pathlib import Path
 
 # Of an option that is given twice ssh takes the first. These stand first in the file for `ssh -F`,
 # which counts for jump hosts as well, and first on the command line, which goes before that file.
-_FIRST = (
+_ENFORCED_OPTIONS = (
     "StrictHostKeyChecking yes",
     "VerifyHostKeyDNS no",
     "NoHostAuthenticationForLocalhost no",
@@ -20,10 +20,10 @@ _FIRST = (
     "GSSAPIDelegateCredentials no",
 )
 _SINCE_8_5 = "KnownHostsCommand none"
-_BLOCKS = ("host ", "match ")
+_BLOCK_KEYWORDS = ("host ", "match ")
 _CLOSE_TIMEOUT_S = 5
 # Whatever TMPDIR says: the path of a socket has at most 104 characters.
-_SOCKETS_BENEATH = Path("/tmp")  # noqa: S108 - a folder of mode 0700 is made there
+_SOCKETS_PARENT = Path("/tmp")  # noqa: S108 - a folder of mode 0700 is made there
 
 
 def configuration(
@@ -34,13 +34,13 @@ def configuration(
     It goes before the user's own configuration and includes it. ssh hands it on to jump hosts, as
     it does with no option. `key_files` are what these log in with, by their address.
     """
-    lines = list(_FIRST)
-    if _is_known(_SINCE_8_5):
+    lines = list(_ENFORCED_OPTIONS)
+    if _is_supported(_SINCE_8_5):
         lines.append(_SINCE_8_5)
-    if files := " ".join(map(_quoted, known_hosts)):
+    if files := " ".join(map(_quote, known_hosts)):
         lines.append(f"UserKnownHostsFile {files}")
     for address, key in (key_files or {}).items():
-        lines += [f"Host {address}", f"  IdentityFile {_quoted(key)}"]
+        lines += [f"Host {address}", f"  IdentityFile {_quote(key)}"]
     lines += [
         "Match all",
         # For jump hosts, since the command line says otherwise: their masters would outlive a play.
@@ -52,7 +52,7 @@ def configuration(
     return "\n".join(lines) + "\n"
 
 
-def _is_known(option: str) -> bool:
+def _is_supported(option: str) -> bool:
     """Whether this ssh knows an option: it refuses a whole configuration for one unknown."""
     argv = ["ssh", "-G", "-F", "none", "-o", option, "localhost"]
     try:
@@ -62,7 +62,7 @@ def _is_known(option: str) -> bool:
     return done.returncode == 0
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     text = str(path.absolute()).replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
 
@@ -74,7 +74,7 @@ def arguments(config: str, path: Path) -> str:
     """
     options = []
     for line in config.splitlines():
-        if line.lower().startswith(_BLOCKS):
+        if line.lower().startswith(_BLOCK_KEYWORDS):
             break
         options += ["-o", line]
     masters = ["-oControlMaster=auto", "-oControlPersist=30s"]
@@ -85,7 +85,7 @@ def arguments(config: str, path: Path) -> str:
 @contextmanager
 def control_sockets() -> Iterator[Path]:
     """Give a private folder for the sockets of ssh's master processes, and end these at its end."""
-    with tempfile.TemporaryDirectory(prefix="fwbench-ssh-", dir=_SOCKETS_BENEATH) as folder:
+    with tempfile.TemporaryDirectory(prefix="fwbench-ssh-", dir=_SOCKETS_PARENT) as folder:
         try:
             yield Path(folder)
         finally:

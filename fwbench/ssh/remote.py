@@ -14,7 +14,7 @@ from fwbench.model.host import Host
 from fwbench.ssh import connection
 from fwbench.ssh import sudo as under_sudo
 from fwbench.ssh.connection import Connection, known_hosts_files
-from fwbench.ssh.failures import RAISED, host_error
+from fwbench.ssh.failures import SSH_ERRORS, host_error
 
 __all__ = ["Completed", "Remote", "SshRemote", "known_hosts_files"]
 
@@ -22,12 +22,12 @@ FILE_LIMIT_BYTES = 16 << 20  # of what is read as a whole
 _CHUNK_BYTES = 1 << 20
 # Whoever has entered a folder of his own that only he can write to stays in it, whatever is done
 # to its name meanwhile.
-_WITHIN = (
+_RUN_IN_OWN_FOLDER = (
     'cd "$0" 2>/dev/null && case "$(stat -c %u:%a .)" in'
     ' "${SUDO_UID:-$(id -u)}":*700) exec "$@";; esac;'
     ' echo "$0 is not the folder that fwbench made, or no longer there" >&2; exit 77'
 )
-_TRANSPORT_ENDS_S = 1
+_TRANSPORT_END_TIMEOUT_S = 1
 
 
 class Completed(Frozen):
@@ -91,7 +91,7 @@ class SshRemote:
         self.name = host.name
         self._host = host
         self._connection = Connection(host)
-        self._at = self._connection
+        self._current_hop = self._connection
 
     def __enter__(self) -> Self:
         return self
@@ -115,15 +115,15 @@ class SshRemote:
         """Run a command, bounded on the host itself, since a lost connection leaves it running."""
         words = ["timeout", "--kill-after=5", f"{timeout_s:g}", *argv]
         if within is not None:
-            words = ["sh", "-c", _WITHIN, str(within), *words]
+            words = ["sh", "-c", _RUN_IN_OWN_FOLDER, str(within), *words]
         becomes = sudo and self._host.become
         if becomes:
-            words = under_sudo.argv_of(words)
-        with self._clear_errors(), self._unless_silent(timeout_s):
+            words = under_sudo.sudo_argv(words)
+        with self._translate_errors(), self._sever_when_silent(timeout_s):
             result = self._connection.run(shlex.join(words), hide=True, warn=True, in_stream=False)
             if result.exited == -1:
-                self._check_still_there(argv)
-        stderr = self._past_sudo(result.exited, result.stderr) if becomes else result.stderr
+                self._raise_killed_or_lost(argv)
+        stderr = self._command_stderr(result.exited, result.stderr) if becomes else result.stderr
         return Completed(argv=tuple(argv), exit_status=result.exited, stderr=stderr[-4000:])
 
     def check(
@@ -146,7 +146,7 @@ class SshRemote:
 
     def put(self, content: bytes, path: str) -> None:
         """Leave a file that only its owner may read."""
-        with self._clear_errors(path), self._files().open(path, "wb") as file:
+        with self._translate_errors(path), self._sftp().open(path, "wb") as file:
             file.chmod(0o600)
             file.write(content)
 
@@ -155,8 +155,8 @@ class SshRemote:
 
         Raises `SessionError` where it cannot be written here.
         """
-        with self._clear_errors(path):
-            size = self._files().stat(path).st_size
+        with self._translate_errors(path):
+            size = self._sftp().stat(path).st_size
         if size is None or size > limit_bytes:
             raise HostError(f"{self.name}: {path} has {size} bytes, more than fwbench fetches")
         try:
@@ -168,49 +168,49 @@ class SshRemote:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file of that name."""
-        with self._clear_errors(path):
+        with self._translate_errors(path):
             try:
-                self._files().stat(path)
+                self._sftp().stat(path)
             except FileNotFoundError:
                 return False
             return True
 
     def _chunks(self, path: str, size: int) -> Iterator[bytes]:
-        with self._clear_errors(path):
-            file = self._files().open(path, "rb")
+        with self._translate_errors(path):
+            file = self._sftp().open(path, "rb")
             file.prefetch(size)
         left = size
         while left:
-            with self._clear_errors(path):
+            with self._translate_errors(path):
                 chunk = file.read(min(left, _CHUNK_BYTES))
             if not chunk:
                 raise HostError(f"{self.name}: {path} ended {left} bytes early")
             left -= len(chunk)
             yield chunk
-        with self._clear_errors(path):
+        with self._translate_errors(path):
             file.close()
 
     def _open(self) -> None:
-        for hop in self._connection.way():
-            self._at = hop
+        for hop in self._connection.hops():
+            self._current_hop = hop
             hop.open()
 
-    def _files(self) -> Any:
+    def _sftp(self) -> Any:
         self._open()
-        with self._unless_silent(0):
+        with self._sever_when_silent(0):
             return self._connection.files()
 
-    def _check_still_there(self, argv: Sequence[str]) -> None:
+    def _raise_killed_or_lost(self, argv: Sequence[str]) -> None:
         """A command without an exit status was killed, or the connection is: say which."""
         if (transport := self._connection.transport) is not None:
-            transport.join(_TRANSPORT_ENDS_S)  # it learns of its end after its channels
+            transport.join(_TRANSPORT_END_TIMEOUT_S)  # it learns of its end after its channels
         if self._connection.is_connected:
             raise HostError(f"{self.name}: `{shlex.join(argv)}` was killed on the host")
         raise LostError(f"{self.name}: the connection was lost during `{shlex.join(argv)}`")
 
-    def _past_sudo(self, exited: int, stderr: str) -> str:
+    def _command_stderr(self, exited: int, stderr: str) -> str:
         """What the command printed, without sudo's warnings; an error where sudo refused."""
-        said, of_command = under_sudo.split(stderr)
+        said, of_command = under_sudo.split_stderr(stderr)
         if of_command is not None:
             return of_command
         if exited == 127:
@@ -225,7 +225,7 @@ class SshRemote:
         )
 
     @contextmanager
-    def _unless_silent(self, takes_s: float) -> Iterator[None]:
+    def _sever_when_silent(self, takes_s: float) -> Iterator[None]:
         """Sever the connection of a host that has not answered long after it should have.
 
         Not all of paramiko's waits can be given a limit, and a host that hangs goes on
@@ -243,23 +243,23 @@ class SshRemote:
         timer.start()
         try:
             yield
-        except (LostError, *RAISED) as error:
+        except (LostError, *SSH_ERRORS) as error:
             if silent.is_set():
-                at = self._connection.place
+                at = self._connection.endpoint
                 raise LostError(f"{self.name}: {at} fell silent during a command") from error
             raise
         finally:
             timer.cancel()
 
     @contextmanager
-    def _clear_errors(self, path: str | None = None) -> Iterator[None]:
+    def _translate_errors(self, path: str | None = None) -> Iterator[None]:
         """Turn what a library raises into a sentence; `path` is the file that it was about."""
         try:
             try:
                 self._open()
                 yield
-            except RAISED as error:
-                raise host_error(error, self._at, path) from error
+            except SSH_ERRORS as error:
+                raise host_error(error, self._current_hop, path) from error
         except LostError:
             self._connection.sever()
             raise

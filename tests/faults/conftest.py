@@ -7,7 +7,7 @@ import pytest
 from fault_injection import Broken, Oracle
 from lab_program import Lab
 
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.provisioning.playbook import list_inventory
 
 
@@ -37,6 +37,6 @@ def oracle(lab: Lab) -> Iterator[Oracle]:
 @pytest.fixture
 def broken(lab: Lab, sessions: Path) -> Iterator[Broken]:
     """Executes a run while something goes wrong; nothing of it may be left on the hosts."""
-    rig, *_ = rigs(list_inventory(lab.inventory), "the lab")
+    rig, *_ = parse_rigs(list_inventory(lab.inventory), "the lab")
     yield Broken(lab, rig, sessions)
     assert lab.leftovers() == {}

@@ -13,7 +13,7 @@ import yaml
 from lab_program import SOUND, Lab, Program
 
 from fwbench.execution.session import Session, SessionOptions
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.host import Rig
 from fwbench.model.load import Load
@@ -134,7 +134,7 @@ class Silent:
 
 @pytest.fixture
 def rig(ready: Lab) -> Rig:
-    first, _ = rigs(list_inventory(ready.inventory), "the lab")
+    first, _ = parse_rigs(list_inventory(ready.inventory), "the lab")
     return first
 
 

@@ -10,7 +10,7 @@ from lab_program import Lab
 
 from fwbench.errors import HostError
 from fwbench.hosts import lease
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.provisioning.playbook import list_inventory
 from fwbench.ssh.remote import SshRemote
 
@@ -56,7 +56,7 @@ def mallory(ready: Lab) -> Iterator[Mallory]:
 
 @pytest.fixture
 def remote(ready: Lab) -> Iterator[SshRemote]:
-    found = rigs(list_inventory(ready.inventory), "the lab")
+    found = parse_rigs(list_inventory(ready.inventory), "the lab")
     (host,) = [host for rig in found for host in rig.hosts if host.name == HOST]
     with SshRemote(host) as remote:
         yield remote
@@ -130,7 +130,7 @@ def test_no_code_of_his_is_executed_when_he_takes_the_name_of_a_session_that_is_
     mallory.does(f"mkdir -m 755 {folder}; echo '{code}' >{folder}/agent.pyz")
     with pytest.raises(HostError, match="is not the folder that fwbench made, or no longer there"):
         lease.acquire(remote, folder, "r1-0001-flask", 60)
-    assert not lease.is_held(remote, folder)
+    assert not lease.session_folder_exists(remote, folder)
     lease.release(remote, folder)
     assert ready.ssh(HOST, "test -e /tmp/owned").returncode == 1
     with pytest.raises(HostError, match="another user of that host made it: remove it as root"):

@@ -16,7 +16,7 @@ import yaml
 from lab_fixture import lab_up
 from lab_program import Lab, Program
 
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.provisioning.playbook import list_inventory, play
 from fwbench.ssh.ssh_config import ssh_config
 
@@ -157,7 +157,8 @@ class Owned:
         whole = {"hosts": "targets", "become": True, "gather_facts": False, "tasks": roles}
         (place / "engines.yml").write_text(yaml.safe_dump([whole]))
         targets = [
-            rig.target for rig in rigs(list_inventory(self.lab.inventory), str(self.lab.inventory))
+            rig.target
+            for rig in parse_rigs(list_inventory(self.lab.inventory), str(self.lab.inventory))
         ]
         played = play(
             str(place / "engines.yml"),

@@ -17,7 +17,7 @@ from fwbench import paths
 from fwbench.errors import HostError
 from fwbench.model.host import Client, Host, JumpHost, Rig, Target
 from fwbench.provisioning.playbook import PlayResult
-from fwbench.provisioning.provision import check_connections, error_of, run_playbook
+from fwbench.provisioning.provision import check_connections, provisioning_error, run_playbook
 from fwbench.ssh import openssh
 from fwbench.ssh.remote import SshRemote
 
@@ -149,7 +149,7 @@ def test_another_key_has_the_exit_code_of_a_host_and_names_it(refused: Host, pla
     played = plays(refused)
     target = Target(**dict(refused), load_address="127.0.0.1")
     rig = Rig(name="r", target=target, clients=(Client(name="c", address="c"),))
-    error = error_of(played, [rig])
+    error = provisioning_error(played, [rig])
     assert isinstance(error, HostError)
     assert error.exit_code == 5
     assert str(error).startswith(f"box: 127.0.0.1:{refused.port} {CHANGED}")
@@ -369,7 +369,7 @@ def test_no_agent_is_forwarded(host: HostOf, plays: Plays, tmp_path: Path) -> No
 def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a short name, beneath which the sockets of one test's plays are."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        monkeypatch.setattr(openssh, "_SOCKETS_BENEATH", Path(folder))
+        monkeypatch.setattr(openssh, "_SOCKETS_PARENT", Path(folder))
         yield Path(folder)
 
 

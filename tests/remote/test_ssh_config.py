@@ -12,7 +12,7 @@ import pytest
 from sshd import Server, keygen
 
 from fwbench import paths
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import Host, JumpHost
 from fwbench.provisioning.playbook import list_inventory
 from fwbench.ssh.jump_hosts import parse_proxy_jump
@@ -58,7 +58,7 @@ def ansible(inventory: Path, config: Path) -> "subprocess.CompletedProcess[str]"
 def test_a_jump_is_taken_by_the_driver_and_by_ansible_alike(
     inventory: Path, tmp_path: Path
 ) -> None:
-    (rig,) = rigs(list_inventory(inventory), "x")
+    (rig,) = parse_rigs(list_inventory(inventory), "x")
     for host in rig.hosts:
         with SshRemote(host) as box:
             box.check(["true"])
@@ -72,7 +72,7 @@ def test_a_jump_is_taken_by_the_driver_and_by_ansible_alike(
 def test_ansible_refuses_a_hop_with_another_key(
     sshd: Server, inventory: Path, tmp_path: Path
 ) -> None:
-    (rig,) = rigs(list_inventory(inventory), "x")
+    (rig,) = parse_rigs(list_inventory(inventory), "x")
     with SshRemote(rig.target) as box:
         box.check(["true"])
     other = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]

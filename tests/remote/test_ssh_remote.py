@@ -175,7 +175,7 @@ def test_two_megabytes_on_both_outputs_do_not_block(box: SshRemote) -> None:
 def test_of_a_commands_outputs_no_more_is_read_than_16_mib(
     box: SshRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert connection._BoundedRunner._left_bytes == 16 << 20
+    assert connection._BoundedRunner._remaining_bytes == 16 << 20
     monkeypatch.setattr(connection._BoundedRunner, "_left_bytes", 1 << 16)
     flood = "import sys; sys.stderr.write('e' * {}); sys.stderr.write('the end')"
     assert box.execute(["python3", "-c", flood.format(1 << 10)]).stderr.endswith("the end")

@@ -43,11 +43,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 def _left_by_labs() -> list[str]:
     """What any lab left on this machine, but for labs that are up: their owner wants them."""
-    if not docker.answers():
+    if not docker.engine_answers():
         return []
-    if docker.names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
+    if docker.list_names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
         return []
-    networks = docker.names(["network", "ls"], "fwbench.lab", "{{.Name}}")
+    networks = docker.list_names(["network", "ls"], "fwbench.lab", "{{.Name}}")
     listed = docker.docker("images", "--format={{.Repository}}:{{.Tag}}")
     return networks + [image for image in listed.split() if image.startswith("fwbench")]
 

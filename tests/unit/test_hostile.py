@@ -29,7 +29,7 @@ from fwbench.execution.contender import run_argv, url
 from fwbench.execution.session import Session, SessionOptions
 from fwbench.hosts import preflight
 from fwbench.hosts.doctor import HostCheck
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.loadgen import h2load
 from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender
@@ -304,7 +304,7 @@ def listing(target: str, variables: dict[str, Any]) -> dict[str, Any]:
 def test_hostile_text_in_a_variable_is_an_error_or_data(key: str) -> None:
     for text in HOSTILE:
         try:
-            (rig,) = rigs(listing("t", {key: text}), "hosts.yml")
+            (rig,) = parse_rigs(listing("t", {key: text}), "hosts.yml")
         except InventoryError as error:
             assert_one_line(error, Path("hosts.yml"))
             continue
@@ -322,7 +322,7 @@ def test_hostile_text_in_a_variable_with_a_meaning_is_an_error(key: str) -> None
         if key == "ansible_ssh_common_args" and not text.strip():
             continue
         with pytest.raises(InventoryError) as caught:
-            rigs(listing("t", {key: text}), "hosts.yml")
+            parse_rigs(listing("t", {key: text}), "hosts.yml")
         assert_one_line(caught.value, Path("hosts.yml"))
 
 
@@ -331,7 +331,7 @@ def test_a_hostile_name_of_a_host_or_a_group_is_an_error_or_data() -> None:
         in_group = {"targets": {"hosts": [], "children": [text]}, text: {"hosts": ["t"]}}
         for inventory in (listing(text, {}), listing("t", {}) | in_group):
             try:
-                (rig,) = rigs(inventory, "hosts.yml")
+                (rig,) = parse_rigs(inventory, "hosts.yml")
             except InventoryError as error:
                 assert_one_line(error, Path("hosts.yml"))
             else:
@@ -350,7 +350,7 @@ def test_a_hostile_name_of_a_host_or_a_group_is_an_error_or_data() -> None:
 def test_a_secret_of_the_inventory_is_in_no_error_and_in_nothing_that_is_kept(key: str) -> None:
     secret = "https://me:hunter2@index.example/simple"
     try:
-        told = header(rigs=rigs(listing("t", {key: secret}), "hosts.yml")).model_dump_json()
+        told = header(rigs=parse_rigs(listing("t", {key: secret}), "hosts.yml")).model_dump_json()
     except InventoryError as error:
         told = str(error)
     assert "hunter2" not in told
@@ -574,7 +574,7 @@ def test_progress_takes_no_name_for_markup(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_what_ansible_would_make_a_command_of_is_refused(key: str, value: object) -> None:
     with pytest.raises(InventoryError) as caught:
-        rigs(listing("t", {key: value}), "hosts.yml")
+        parse_rigs(listing("t", {key: value}), "hosts.yml")
     assert_one_line(caught.value, Path("hosts.yml"))
 
 
@@ -589,7 +589,7 @@ def test_what_ansible_would_make_a_command_of_is_refused(key: str, value: object
     ],
 )
 def test_what_ansible_makes_no_command_of_is_let_through(key: str, value: object) -> None:
-    assert rigs(listing("t", {key: value}), "hosts.yml")
+    assert parse_rigs(listing("t", {key: value}), "hosts.yml")
 
 
 def test_a_rate_that_no_clock_could_keep_is_refused(tmp_path: Path) -> None:

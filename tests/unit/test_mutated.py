@@ -19,7 +19,7 @@ from repository import ROOT
 
 from fwbench.config.suites import load_contenders, load_suite
 from fwbench.errors import FwbenchError, InventoryError, SuiteError
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import Rig
 from fwbench.model.suite import Suite
 from fwbench.provisioning import playbook
@@ -283,7 +283,7 @@ def printed(stdout: bytes, **how: Any) -> subprocess.CompletedProcess[str]:
 
 def assert_rigs_or_one_line(file: Path) -> None:
     try:
-        found = rigs(playbook.list_inventory(file), str(file))
+        found = parse_rigs(playbook.list_inventory(file), str(file))
     except InventoryError as error:
         assert_one_line(error, file)
     else:

@@ -30,7 +30,7 @@ def docker(*argv: str, stdin: bytes | None = None, timeout_s: float = 120) -> st
     return done.stdout.decode(errors="replace").strip()
 
 
-def answers() -> bool:
+def engine_answers() -> bool:
     """Whether an engine answers this user."""
     if shutil.which("docker") is None:
         return False
@@ -41,13 +41,13 @@ def answers() -> bool:
     return True
 
 
-def names(kind: Sequence[str], label: str, template: str) -> list[str]:
+def list_names(kind: Sequence[str], label: str, template: str) -> list[str]:
     """What `docker KIND ls` lists under a label, formatted by `template`."""
     listed = docker(*kind, "--filter", f"label={label}", "--format", template)
     return [line for line in listed.splitlines() if line]
 
 
-def describe(kind: str, name: str) -> dict[str, Any] | None:
+def inspect(kind: str, name: str) -> dict[str, Any] | None:
     """The engine's description of one thing; None if there is no such thing."""
     done = subprocess.run(
         ["docker", kind, "inspect", name], capture_output=True, stdin=subprocess.DEVNULL

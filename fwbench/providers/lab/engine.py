@@ -9,7 +9,7 @@ from fwbench.errors import LabError
 from fwbench.providers.lab import docker
 from fwbench.provisioning.playbook import play
 
-HERE = "localhost ansible_connection=local"  # an inventory
+LOCALHOST = "localhost ansible_connection=local"  # an inventory
 
 
 def ensure(say: Callable[[str], None]) -> None:
@@ -17,7 +17,7 @@ def ensure(say: Callable[[str], None]) -> None:
 
     Raises `LabError` in one sentence where there is none and it cannot be had.
     """
-    if docker.answers():
+    if docker.engine_answers():
         return
     if os.geteuid() != 0:
         raise LabError(
@@ -25,29 +25,31 @@ def ensure(say: Callable[[str], None]) -> None:
             "or run this once as root, which installs and starts one on Debian and Ubuntu"
         )
     say("no Docker engine answers: installing and starting one")
-    played = play("engine.yml", HERE, ["localhost"], on_task=lambda task: say(f"engine: {task}"))
+    played = play(
+        "engine.yml", LOCALHOST, ["localhost"], on_task=lambda task: say(f"engine: {task}")
+    )
     if played.failed:
         raise LabError(f"no Docker engine could be had: {played.failed[0].error}")
-    _ours().parent.mkdir(parents=True, exist_ok=True)
-    _ours().touch()
-    if not docker.answers():
+    _ownership_marker().parent.mkdir(parents=True, exist_ok=True)
+    _ownership_marker().touch()
+    if not docker.engine_answers():
         raise LabError("the Docker engine was installed, but it does not answer")
 
 
 def release(say: Callable[[str], None]) -> None:
     """Remove the engine if fwbench installed or started it and nobody else has anything in it."""
-    if not _ours().exists():
+    if not _ownership_marker().exists():
         return
     say("removing the Docker engine that fwbench installed")
-    played = play("engine_remove.yml", HERE, ["localhost"])
+    played = play("engine_remove.yml", LOCALHOST, ["localhost"])
     if played.failed:
         raise LabError(f"the Docker engine could not be removed: {played.failed[0].error}")
     (result,) = played.hosts
     if result.foreign_engine_data:
         say(f"the Docker engine stays: it holds {'; '.join(result.foreign_engine_data)}")
         return
-    _ours().unlink()
+    _ownership_marker().unlink()
 
 
-def _ours() -> Path:
+def _ownership_marker() -> Path:
     return paths.state_folder() / "engine-is-ours"

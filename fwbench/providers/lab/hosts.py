@@ -14,9 +14,9 @@ import yaml
 from fwbench import paths
 from fwbench.errors import LabError
 from fwbench.providers.lab import engine
-from fwbench.providers.lab.docker import describe, docker, names
+from fwbench.providers.lab.docker import docker, inspect, list_names
 from fwbench.providers.lab.image import host_image, remove_images
-from fwbench.providers.lab.listing import LabHost, listing
+from fwbench.providers.lab.inventory import LabHost, make_inventory
 from fwbench.providers.lab.size import Size, parse_size
 
 # RFC 2544 sets 198.18.0.0/15 aside for benchmarks. The upper half of the first /16 is for bridges
@@ -81,20 +81,20 @@ class Lab:
 
     def hosts(self) -> tuple[LabHost, ...]:
         """The hosts that there are, in order of their names; none where no engine answers."""
-        found = names(["ps", "--all"], self._label, "{{.Names}}")
-        return tuple(self._host(name) for name in sorted(found, key=_numbered))
+        found = list_names(["ps", "--all"], self._label, "{{.Names}}")
+        return tuple(self._read_host(name) for name in sorted(found, key=_natural_order))
 
     def down(self, say: Callable[[str], None], *, everything: bool = False) -> None:
         """Remove hosts, volumes, network and inventory; with `everything` images and engine too."""
-        for name in names(["ps", "--all"], self._label, "{{.Names}}"):
+        for name in list_names(["ps", "--all"], self._label, "{{.Names}}"):
             say(f"removing {name}")
             docker("rm", "--force", "--volumes", name)
-        if describe("network", self._network) is not None:
+        if inspect("network", self._network) is not None:
             docker("network", "rm", self._network)
         if self.folder.exists():
             shutil.rmtree(self.folder)
         if everything:
-            if names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
+            if list_names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
                 say("the images stay: another lab has hosts of them")
                 return
             remove_images()
@@ -111,11 +111,11 @@ class Lab:
         return key
 
     def _ensure_network(self) -> None:
-        if describe("network", self._network) is not None:
+        if inspect("network", self._network) is not None:
             return
         taken = []
         for network in docker("network", "ls", "--quiet").split():
-            described = describe("network", network) or {}
+            described = inspect("network", network) or {}
             pools = described.get("IPAM", {}).get("Config") or []
             taken += [ipaddress.ip_network(pool["Subnet"]) for pool in pools]
         for subnet in NETWORKS.subnets(new_prefix=24):
@@ -149,7 +149,7 @@ class Lab:
         say: Callable[[str], None],
     ) -> None:
         container = f"fwbench-{self.name}-{name}"
-        described = describe("container", container)
+        described = inspect("container", container)
         if described is None:
             image = host_image(system, say)
             say(f"starting {name} ({system}{f', {size}' if size else ''})")
@@ -172,8 +172,8 @@ class Lab:
             say(f"starting {name} again")
             docker("start", container)
 
-    def _host(self, container: str) -> LabHost:
-        described = describe("container", container)
+    def _read_host(self, container: str) -> LabHost:
+        described = inspect("container", container)
         if described is None:
             raise LabError(f"{container} is gone")
         published: dict[str, Any] = described["HostConfig"]["PortBindings"]
@@ -190,7 +190,7 @@ class Lab:
     def _await_ssh(self, hosts: Sequence[LabHost]) -> None:
         deadline = time.monotonic() + SSH_TIMEOUT_S
         for host in hosts:
-            while not _greets(host.ssh_port):
+            while not _answers_ssh(host.ssh_port):
                 if time.monotonic() > deadline:
                     said = docker("logs", "--tail=5", f"fwbench-{self.name}-{host.name}")
                     raise LabError(f"{host.name} does not answer SSH; its log ends: {said}")
@@ -205,11 +205,11 @@ class Lab:
             lines.append(f"[127.0.0.1]:{host.ssh_port} {key[0]} {key[1]}\n")
         known_hosts = self.folder / "known_hosts"
         known_hosts.write_text("".join(lines))
-        inventory = listing(hosts, self.folder / "key", known_hosts, ca_certs)
+        inventory = make_inventory(hosts, self.folder / "key", known_hosts, ca_certs)
         self.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False))
 
 
-def _numbered(name: str) -> tuple[str, int]:
+def _natural_order(name: str) -> tuple[str, int]:
     """Sorts `target-10` behind `target-9`."""
     kind, _, number = name.rpartition("-")
     return kind, int(number)
@@ -231,7 +231,7 @@ def _free_port() -> int:
         return port
 
 
-def _greets(port: int) -> bool:
+def _answers_ssh(port: int) -> bool:
     """Whether an SSH server says so; the engine's own proxy accepts connections before it does."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:

@@ -21,8 +21,8 @@ def host_image(system: str, say: Callable[[str], None]) -> str:
     content = b"".join(path.read_bytes() for path in sorted(CONTEXT.iterdir()))
     digest = hashlib.sha256(content).hexdigest()[:12]
     tag = f"fwbench-lab-host:{system.replace(':', '-')}-{digest}"
-    if docker.describe("image", tag) is None:
-        base = _base(system, say)
+    if docker.inspect("image", tag) is None:
+        base = _base_image(system, say)
         say(f"building the image of a {system} host")
         docker.build(CONTEXT, tag, {"BASE": base})
     return tag
@@ -36,10 +36,10 @@ def remove_images() -> None:
             docker.docker("rmi", tag)
 
 
-def _base(system: str, say: Callable[[str], None]) -> str:
+def _base_image(system: str, say: Callable[[str], None]) -> str:
     ours = f"fwbench-lab-base:{system.replace(':', '-')}"
     for image in (ours, system):
-        if docker.describe("image", image) is not None:
+        if docker.inspect("image", image) is not None:
             return image
     try:
         docker.docker("pull", "--quiet", system, timeout_s=300)

@@ -6,7 +6,7 @@ from fwbench.model.base import Frozen
 from fwbench.model.names import Name
 
 FORM = "NAME=CPUS,MEMORY[,PRICE]"
-_WANTED = {
+_EXPECTED = {
     "name": "name of a size: lower-case letters, digits, - and _",
     "cpus": "number of CPUs above 0, as 0.5",
     "memory": "memory, as 512m or 1g",
@@ -41,7 +41,7 @@ def parse_size(text: str) -> Size:
         return Size.model_validate(given)
     except ValidationError as error:
         wrong = str(error.errors()[0]["loc"][0])
-        raise ValueError(f"{text!r:.80}: {given[wrong]!r:.40} is no {_WANTED[wrong]}") from error
+        raise ValueError(f"{text!r:.80}: {given[wrong]!r:.40} is no {_EXPECTED[wrong]}") from error
 
 
 def _plain(number: float) -> str:

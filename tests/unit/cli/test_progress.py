@@ -8,7 +8,7 @@ from builders import COUNTED, finding, record, rig, suite
 from rich.console import Console
 
 from fwbench.cli import progress
-from fwbench.cli.progress import PlaybookProgress, SessionProgress, duration, line_of
+from fwbench.cli.progress import PlaybookProgress, SessionProgress, duration, record_line
 from fwbench.model.verdict import Level
 from fwbench.plan import make_plan
 
@@ -40,7 +40,7 @@ def test_durations_are_told_as_people_do(seconds: float, words: str) -> None:
     ],
 )
 def test_a_run_is_a_line(findings: tuple, end: str | None) -> None:
-    line = line_of(record(findings=findings, block=3))
+    line = record_line(record(findings=findings, block=3))
     assert line == f"one  block 3  flask hello: {end or 'INVALID (oom-kill, run-failed)'}"
 
 

@@ -43,6 +43,6 @@ def test_a_host_that_is_held_names_the_holder() -> None:
 def test_a_session_has_its_folder_until_it_is_gone() -> None:
     host = FakeHost("one-client")
     lease.enter(host, FOLDER)
-    assert lease.is_held(host, FOLDER)
+    assert lease.session_folder_exists(host, FOLDER)
     lease.release(host, FOLDER)
-    assert not lease.is_held(host, FOLDER)
+    assert not lease.session_folder_exists(host, FOLDER)

@@ -40,7 +40,7 @@ def check(
     rigs: Sequence[Rig] = (rig(),),
     contenders: Sequence[Contender] = (FLASK, FASTAPI),
 ) -> preflight.PreflightResult:
-    return preflight.check(rigs, facts, contenders, pinned_cpus=1)
+    return preflight.check_rigs(rigs, facts, contenders, pinned_cpus=1)
 
 
 def trouble(*facts: HostFacts) -> NotReadyError:

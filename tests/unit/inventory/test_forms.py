@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import JumpHost, Rig
 from fwbench.provisioning.playbook import list_inventory
 
@@ -107,7 +107,7 @@ def inventory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def read(inventory: Path) -> tuple[Rig, ...]:
-    return rigs(list_inventory(inventory), str(inventory))
+    return parse_rigs(list_inventory(inventory), str(inventory))
 
 
 def test_the_same_rigs_come_out_of_every_form(inventory: Path) -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from repository import ROOT
 
 from fwbench.errors import InventoryError
-from fwbench.inventory.refused import RULES
-from fwbench.inventory.rigs import OWN_VARIABLES, rigs
+from fwbench.inventory.refused_variables import RULES
+from fwbench.inventory.rigs import OWN_VARIABLES, parse_rigs
 from fwbench.model.host import Client, Host, JumpHost, Rig, Target
 
 Hosts = dict[str, dict[str, Any]]
@@ -25,12 +25,12 @@ def listing(targets: Hosts, clients: Hosts) -> dict[str, Any]:
 
 
 def rigs_of(targets: Hosts, clients: Hosts) -> tuple[Rig, ...]:
-    return rigs(listing(targets, clients), "hosts.yml")
+    return parse_rigs(listing(targets, clients), "hosts.yml")
 
 
 def error_of(inventory: dict[str, Any]) -> str:
     with pytest.raises(InventoryError) as caught:
-        rigs(inventory, "hosts.yml")
+        parse_rigs(inventory, "hosts.yml")
     message = str(caught.value)
     assert message.startswith("hosts.yml: ")
     assert "\n" not in message
@@ -95,7 +95,7 @@ def test_groups_within_groups_count_in_the_inventorys_order() -> None:
         "clients": {"children": ["empty", "many"]},
         "many": {"hosts": ["c1", "c2", "c3", "c4"]},
     }
-    assert names(rigs(inventory, "x")) == [
+    assert names(parse_rigs(inventory, "x")) == [
         ("t1", "t1", ["c1"]),
         ("t3", "t3", ["c2"]),
         ("t4", "t4", ["c3"]),
@@ -431,7 +431,7 @@ LISTINGS = st.fixed_dictionaries(
 @given(LISTINGS)
 def test_any_json_gives_rigs_or_an_inventory_error(inventory: dict[str, Any]) -> None:
     try:
-        found = rigs(inventory, "hosts.yml")
+        found = parse_rigs(inventory, "hosts.yml")
     except InventoryError as error:
         message = str(error)
         assert message.startswith("hosts.yml: ")

@@ -19,7 +19,7 @@ from fwbench.provisioning.playbook import HostResult, PlayResult, list_inventory
 
 
 def result(host: str = "box", error: str | None = None, **stats: dict[str, int]) -> HostResult:
-    return playbook._result(host, stats, {host: error} if error else {})
+    return playbook._host_result(host, stats, {host: error} if error else {})
 
 
 def test_a_host_that_was_processed_is_well() -> None:

@@ -78,7 +78,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World()
     monkeypatch.setattr(provision, "SshRemote", made.remote)
     monkeypatch.setattr(provision, "play", made.play)
-    monkeypatch.setattr(commands, "rigs_of", lambda _: RIGS)
+    monkeypatch.setattr(commands, "load_rigs", lambda _: RIGS)
     before = signal.getsignal(signal.SIGTERM)
     yield made
     signal.signal(signal.SIGTERM, before)
@@ -196,7 +196,7 @@ def test_with_keep_going_and_no_whole_rig_left_nothing_is_ready(
 @pytest.mark.parametrize("keep_going", [True, False])
 def test_where_nothing_is_wrong_nothing_falls_short(keep_going: bool) -> None:
     well = PlayResult(hosts=tuple(HostResult(host=host.name, changed=0) for host in HOSTS))
-    assert provision.error_of(well, RIGS, keep_going=keep_going) is None
+    assert provision.provisioning_error(well, RIGS, keep_going=keep_going) is None
 
 
 def test_an_engine_that_stays_is_named_with_what_is_in_it_and_an_exit_code(world: World) -> None:

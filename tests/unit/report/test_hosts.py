@@ -2,7 +2,7 @@ from builders import client_facts, rig, target_facts
 
 from fwbench.hosts.doctor import HostCheck
 from fwbench.model.record import HostFacts
-from fwbench.providers.lab.listing import LabHost
+from fwbench.providers.lab.inventory import LabHost
 from fwbench.providers.lab.size import parse_size
 from fwbench.provisioning.playbook import HostResult, PlayResult
 from fwbench.report import hosts

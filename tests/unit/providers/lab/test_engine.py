@@ -25,7 +25,7 @@ def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 def answering(monkeypatch: pytest.MonkeyPatch, *answers: bool) -> None:
     told = list(answers)
-    monkeypatch.setattr(docker, "answers", lambda: told.pop(0) if len(told) > 1 else told[0])
+    monkeypatch.setattr(docker, "engine_answers", lambda: told.pop(0) if len(told) > 1 else told[0])
 
 
 def quiet(_: str) -> None:
@@ -97,5 +97,5 @@ def test_its_inventory_has_this_machine_for_a_playbook(tmp_path: Path) -> None:
         "    - name: Say which connection\n"
         "      ansible.builtin.fail: {msg: '{{ ansible_connection }}'}\n"
     )
-    (host,) = play(str(written), engine.HERE, ["localhost"]).hosts
+    (host,) = play(str(written), engine.LOCALHOST, ["localhost"]).hosts
     assert host.error == "Say which connection: local"

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from fwbench.cli.main import main
 from fwbench.errors import LabError
-from fwbench.inventory.rigs import rigs
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.providers.lab import docker, engine, hosts, image
 from fwbench.providers.lab.hosts import Lab
-from fwbench.providers.lab.listing import LabHost
+from fwbench.providers.lab.inventory import LabHost
 from fwbench.providers.lab.size import Size, parse_size
 
 SMALL, LARGE = parse_size("small=0.5,512m,0.01"), parse_size("large=1,1g")
@@ -61,7 +61,7 @@ def test_every_target_gets_clients_in_turn(lab: Lab, targets: int, clients: int)
         f"client-{n + 1}" for n in range(clients)
     ]
     lab._write_inventory([host(name, 2200 + n) for n, name in enumerate(names)], [])
-    found = rigs(listing(lab.inventory), "the lab")
+    found = parse_rigs(listing(lab.inventory), "the lab")
     assert [rig.target.name for rig in found] == names[:targets]
     sizes = [len(rig.clients) for rig in found]
     assert sum(sizes) == clients
@@ -70,7 +70,7 @@ def test_every_target_gets_clients_in_turn(lab: Lab, targets: int, clients: int)
 
 def test_the_inventory_pins_the_keys_and_keeps_both_addresses_apart(lab: Lab) -> None:
     lab._write_inventory([host("target-1", 2201), host("client-1", 2202)], [Path("/etc/our.crt")])
-    (rig,) = rigs(listing(lab.inventory), "the lab")
+    (rig,) = parse_rigs(listing(lab.inventory), "the lab")
     assert (rig.target.address, rig.target.port) == ("127.0.0.1", 2201)
     assert rig.target.load_address == "198.18.0.2"
     assert rig.target.known_hosts is not None
@@ -110,10 +110,10 @@ class Engine:
             self.started.append(argv[1])
         return "ssh-ed25519 AAAA root@box" if argv[0] == "exec" else ""
 
-    def names(self, *_: object) -> list[str]:
+    def list_names(self, *_: object) -> list[str]:
         return list(self.containers)
 
-    def describe(self, kind: str, name: str) -> dict[str, object] | None:
+    def inspect(self, kind: str, name: str) -> dict[str, object] | None:
         if kind == "network":
             return {}
         if name not in self.containers:
@@ -131,10 +131,10 @@ class Engine:
 @pytest.fixture
 def of_engine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
-    for name in ("docker", "names", "describe"):
+    for name in ("docker", "list_names", "inspect"):
         monkeypatch.setattr(hosts, name, getattr(made, name))
     monkeypatch.setattr(hosts, "host_image", lambda *_: "image")
-    monkeypatch.setattr(hosts, "_greets", lambda _: True)
+    monkeypatch.setattr(hosts, "_answers_ssh", lambda _: True)
     monkeypatch.setattr(engine, "ensure", lambda _: None)
     (lab.folder / "key").touch()
     (lab.folder / "key.pub").write_text("ssh-ed25519 AAAA")
@@ -257,7 +257,7 @@ def test_a_system_that_cannot_be_pulled_is_made_of_packages_or_refused_in_a_sent
     def refuse(*_: str, **__: object) -> str:
         raise LabError("docker pull: no such host")
 
-    monkeypatch.setattr(docker, "describe", lambda *_: None)
+    monkeypatch.setattr(docker, "inspect", lambda *_: None)
     monkeypatch.setattr(docker, "docker", refuse)
     with pytest.raises(LabError, match="only debian:12 and debian:13 can be made"):
         image.host_image("ubuntu:24.04", lambda _: None)
@@ -274,7 +274,7 @@ def test_docker_without_an_answer_is_an_error_that_quotes_it(
     stub.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert shutil.which("docker") == str(stub)
-    assert not docker.answers()
+    assert not docker.engine_answers()
     with pytest.raises(LabError, match="docker ps: Cannot connect to the daemon"):
         docker.docker("ps")
     stub.unlink()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 class Rule(NamedTuple):
     """What such a variable may be all the same, and what to do instead of any other value."""
 
-    instead: str
+    message: str
     allowed: tuple[object, ...] = ()
 
 
@@ -82,21 +82,21 @@ SHELL_VARIABLES = (
     "ansible_shell_executable",
     "ansible_shell_type",
 )
-UNTEMPLATED_PREFIXES = re.compile(r"[A-Za-z0-9_.+/~-]+")
+PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.+/~-]+")
 
 # What roles, and Ansible itself, evaluate: a template there may start programs on this machine.
-_EVALUATED = ("ansible_", "contender_images_", "docker_engine_", "fwbench_", "h2load_")
-_FROM_THE_ENVIRONMENT = re.compile(
+_TEMPLATED_PREFIXES = ("ansible_", "contender_images_", "docker_engine_", "fwbench_", "h2load_")
+_ENVIRONMENT_LOOKUP = re.compile(
     r"""\{\{\s*lookup\(\s*(['"])(?:ansible\.builtin\.)?env\1\s*,\s*(['"])\w+\2\s*\)\s*\}\}"""
 )
 
 
-def is_evaluated(key: object, value: object) -> bool:
+def has_template(key: object, value: object) -> bool:
     """Whether a variable is a template, or holds one, that would be evaluated on this machine.
 
     An environment variable alone may be looked up: so a secret can stay out of the inventory.
     """
-    if not str(key).startswith(_EVALUATED):
+    if not str(key).startswith(_TEMPLATED_PREFIXES):
         return False
     left = [value]
     while left:
@@ -105,6 +105,6 @@ def is_evaluated(key: object, value: object) -> bool:
             left += [*part.keys(), *part.values()]
         elif isinstance(part, list):
             left += part
-        elif isinstance(part, str) and re.search(r"\{[{%#]", _FROM_THE_ENVIRONMENT.sub("", part)):
+        elif isinstance(part, str) and re.search(r"\{[{%#]", _ENVIRONMENT_LOOKUP.sub("", part)):
             return True
     return False

@@ -18,7 +18,7 @@ class LabHost(Frozen):
     size: Size | None = None  # None: as large as the machine that the lab is on
 
 
-def listing(
+def make_inventory(
     hosts: Sequence[LabHost], key: Path, known_hosts: Path, ca_certs: Sequence[Path]
 ) -> dict[str, object]:
     """The inventory of these hosts; each target gets clients in turn."""
