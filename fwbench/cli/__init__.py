@@ -1,5 +1,5 @@
-"""The command line: flags, exit codes, progress and printing, and nothing else.
+"""The command line: options, exit codes, progress and printing, and nothing else.
 
 In: what the user typed. Out: text on standard output, messages on standard error, an exit code.
-Nothing heavy is imported before a command needs it.
+Heavy modules are imported by the command that needs them, so that `--help` is quick.
 """

@@ -1,4 +1,4 @@
-"""The commands about hosts: doctor, provision, verify, clean, teardown."""
+"""The commands for hosts: doctor, provision, verify, clean, teardown."""
 
 import sys
 from collections.abc import Mapping
@@ -9,35 +9,41 @@ import click
 from fwbench.cli.options import inventory_option, keep_going_option, load_rigs
 from fwbench.errors import HostError
 
+check_option = click.option("--check", is_flag=True, help="Show what would change; change nothing.")
+
 
 @click.command()
 @inventory_option
 def doctor(inventory: Path) -> None:
-    """Check that every host can be reached and used; changes nothing on them.
+    """Check that fwbench can reach and use every host.
+
+    Logs in to every host and prints its CPUs, memory, system and software. Changes nothing.
 
     \b
     Example: fwbench doctor -i hosts.yml
     """
-    from fwbench.hosts import doctor as doctors
-    from fwbench.report import hosts as table
+    from fwbench.hosts.doctor import check_hosts
+    from fwbench.report import hosts as tables
 
-    examined = doctors.check_hosts(load_rigs(inventory))
-    click.echo(table.host_check_table(examined))
-    if troubles := [host.error for host in examined if host.error]:
-        for trouble in troubles:
-            click.echo(f"fwbench: {trouble}", err=True)
+    checks = check_hosts(load_rigs(inventory))
+    click.echo(tables.host_check_table(checks))
+    if errors := [check.error for check in checks if check.error]:
+        for error in errors:
+            click.echo(f"fwbench: {error}", err=True)
         sys.exit(5)
 
 
 @click.command()
 @inventory_option
-@click.option("--check", is_flag=True, help="Only tell what would change.")
+@check_option
 @keep_going_option
 def provision(inventory: Path, check: bool, keep_going: bool) -> None:
-    """Make bare hosts ready: Docker and images on targets, h2load on clients.
+    """Install what fwbench needs on the hosts.
 
-    A host that fails never stops the others. One that cannot even be reached does, before anything
-    is changed, unless -k leaves it out.
+    Targets get Docker and the contenders' images, clients get h2load.
+
+    Safe to repeat: only what is missing is installed. If a host cannot be reached, nothing is
+    changed on any host; -k excludes that host instead. If a host fails later, the others continue.
 
     \b
     Examples:
@@ -51,7 +57,9 @@ def provision(inventory: Path, check: bool, keep_going: bool) -> None:
 @inventory_option
 @keep_going_option
 def verify(inventory: Path, keep_going: bool) -> None:
-    """Check on the hosts that all that provisioning promises is there.
+    """Check that every host has what provisioning installs.
+
+    Changes nothing.
 
     \b
     Example: fwbench verify -i hosts.yml
@@ -61,19 +69,19 @@ def verify(inventory: Path, keep_going: bool) -> None:
 
 @click.command()
 @inventory_option
-@click.option("--check", is_flag=True, help="Only tell what would change.")
+@check_option
 @click.option(
     "--purge-engine",
     is_flag=True,
-    help="Remove an engine that fwbench installed with all that others keep in it.",
+    help="Remove a Docker engine that fwbench installed, with all that others keep in it.",
 )
 @keep_going_option
 def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool) -> None:
-    """Remove from the hosts all that fwbench put there, and put back what it changed.
+    """Undo what `provision` changed on the hosts.
 
-    A Docker engine that fwbench installed stays where it holds containers, images, volumes or
-    networks that fwbench did not make; these are named, and the exit code is 12. What was on a host
-    before fwbench came stays in any case.
+    What was on a host before fwbench stays. So does a Docker engine that fwbench installed if it
+    holds containers, images, volumes or networks that fwbench did not make: the command lists them
+    and exits with code 12.
 
     \b
     Examples:
@@ -87,23 +95,23 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
 
 @click.command()
 @inventory_option
-@click.option("--force", is_flag=True, help="Sessions that may still be alive, too.")
+@click.option("--force", is_flag=True, help="Also remove sessions that may still be running.")
 def clean(inventory: Path, force: bool) -> None:
-    """Take off the hosts what dead sessions left: containers, processes, folders.
+    """Remove what interrupted sessions left.
 
-    A session is dead once its time on a host is over without being renewed; one that may be alive
-    is named and left alone. What provisioning put there stays.
+    Removes containers, processes and folders from the hosts. A session whose lease has not expired may still be running: it is listed and left alone.
+    What provisioning installed stays.
 
     \b
     Example: fwbench clean -i hosts.yml
     """
-    from fwbench.hosts.cleanup import clean_hosts as take_away
+    from fwbench.hosts.cleanup import clean_hosts
     from fwbench.report import cleanup
 
-    hosts = take_away(load_rigs(inventory), force=force)
+    hosts = clean_hosts(load_rigs(inventory), force=force)
     click.echo(cleanup.cleanup_table(hosts))
-    if troubles := [host.error for host in hosts if host.error]:
-        raise HostError("; ".join(troubles))
+    if errors := [host.error for host in hosts if host.error]:
+        raise HostError("; ".join(errors))
 
 
 def _run_playbook(
@@ -116,22 +124,22 @@ def _run_playbook(
 ) -> None:
     from fwbench.cli.progress import PlaybookProgress
     from fwbench.provisioning.provision import check_connections, provisioning_error, run_playbook
-    from fwbench.report import hosts as table
+    from fwbench.report import hosts as tables
 
     rigs = load_rigs(inventory)
     hosts = [host for rig in rigs for host in rig.hosts]
-    left_out = check_connections(hosts, keep_going=keep_going)
-    names = ", ".join(host.name for host in hosts if host.name not in left_out)
+    excluded = check_connections(hosts, keep_going=keep_going)
+    names = ", ".join(host.name for host in hosts if host.name not in excluded)
     with PlaybookProgress(f"{name.removesuffix('.yml')} of {names or 'no host'}") as progress:
-        played = run_playbook(
+        result = run_playbook(
             name,
             inventory,
             hosts,
-            excluded=left_out,
+            excluded=excluded,
             variables=variables,
             check=check,
             on_task=progress.task,
         )
-    click.echo(table.play_table(played, rigs))
-    if error := provisioning_error(played, rigs, keep_going=keep_going):
+    click.echo(tables.play_table(result, rigs))
+    if error := provisioning_error(result, rigs, keep_going=keep_going):
         raise error

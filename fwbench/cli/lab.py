@@ -1,4 +1,4 @@
-"""The commands about the lab."""
+"""The commands for the lab: test hosts on this machine."""
 
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,19 @@ from fwbench.cli.options import print_progress
 
 @click.group()
 def lab() -> None:
-    """Hosts to order on this machine, as stand-ins for rented ones."""
+    """Create test hosts on this machine, as containers."""
 
 
 lab_name = click.option(
-    "--name", default="lab", show_default=True, help="Labs of different names live side by side."
+    "--name",
+    default="lab",
+    show_default=True,
+    help="The lab's name; labs of different names are independent.",
 )
 
 
 class _SizeType(click.ParamType[Any]):
-    """A target's size, as `lab.size` reads it."""
+    """A target's size, parsed by `providers.lab.size`."""
 
     name = "NAME=CPUS,MEMORY[,PRICE]"
 
@@ -39,20 +42,21 @@ class _SizeType(click.ParamType[Any]):
 @click.option(
     "--targets",
     type=click.IntRange(1, 50),
-    help="Targets without limits of their own.  [default: 1]",
+    help="How many targets, without CPU or memory limits.  [default: 1]",
 )
 @click.option(
     "--target",
     "sizes",
     type=_SizeType(),
     multiple=True,
-    help="A target of a size: its CPUs and memory, and what an hour of it costs if reports are to"
-    " tell costs. Once for each target.",
+    help="Add a target with these CPUs and this memory. With a price per hour, reports compute"
+    " costs. Repeat the option for each target.",
 )
 @click.option(
     "--clients",
     type=click.IntRange(1, 50),
-    help="Targets get them in turn.  [default: 1, with --target as many as targets]",
+    help="How many clients; they are assigned to targets in turn."
+    "  [default: 1, or one for each --target]",
 )
 @click.option(
     "--os",
@@ -60,14 +64,15 @@ class _SizeType(click.ParamType[Any]):
     multiple=True,
     default=["debian:13"],
     show_default=True,
-    help="System of the hosts; given several times, the hosts take them in turn.",
+    help="Operating system of the hosts. Repeat the option to use several in turn.",
 )
 @click.option(
     "--ca-cert",
     "ca_certs",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
-    help="Certificate that the hosts are to trust  [default: those added to this machine]",
+    help="CA certificate that the hosts trust, as a PEM file. Repeat for several."
+    "  [default: those added to this machine]",
 )
 def up(
     name: str,
@@ -77,7 +82,9 @@ def up(
     systems: tuple[str, ...],
     ca_certs: tuple[Path, ...],
 ) -> None:
-    """Bring up targets and clients and write an inventory of them.
+    """Start targets and clients, and write an inventory for them.
+
+    Prints the inventory's path. Safe to repeat: only hosts that are missing are started.
 
     \b
     Examples:
@@ -90,12 +97,17 @@ def up(
 
     for system in systems:
         if system not in SYSTEMS:
-            raise click.BadParameter(f"{system}; there are {', '.join(SYSTEMS)}", param_hint="--os")
+            raise click.BadParameter(
+                f"{system}; choose from {', '.join(SYSTEMS)}", param_hint="--os"
+            )
     trusted = ca_certs or tuple(sorted(SYSTEM_CA_CERTS.glob("*.crt")))
     if sizes and targets is not None:
-        raise click.UsageError("--targets and --target exclude each other: name every size")
-    wanted = sizes or (None,) * (targets or 1)
-    path = Lab(name).up(wanted, clients or len(sizes) or 1, systems, trusted, print_progress)
+        raise click.UsageError(
+            "--targets and --target exclude each other: repeat --target for each target"
+        )
+    target_sizes = sizes or (None,) * (targets or 1)
+    client_count = clients or len(sizes) or 1
+    path = Lab(name).up(target_sizes, client_count, systems, trusted, print_progress)
     print_progress("the lab is up; its inventory is")
     click.echo(path)
 
@@ -109,9 +121,9 @@ def status(name: str) -> None:
     Example: fwbench lab status
     """
     from fwbench.providers.lab.hosts import Lab
-    from fwbench.report import hosts as table
+    from fwbench.report import hosts as tables
 
-    click.echo(table.lab_table(Lab(name).hosts()))
+    click.echo(tables.lab_table(Lab(name).hosts()))
 
 
 @lab.command()
@@ -133,7 +145,12 @@ def inventory(name: str) -> None:
 
 @lab.command()
 @lab_name
-@click.option("--all", "everything", is_flag=True, help="Its images too, and an engine of ours.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also remove the lab's images and the Docker engine that fwbench installed.",
+)
 def down(name: str, everything: bool) -> None:
     """Remove the lab's hosts, volumes and network.
 

@@ -1,4 +1,4 @@
-"""The command line: flags, exit codes, printing. Nothing heavy is imported before its use."""
+"""The `fwbench` command: its subcommands, its exit codes, and what it does with errors."""
 
 import signal
 import sys
@@ -16,39 +16,43 @@ INTERRUPTED = 130
 
 EXIT_CODES = """\b
 Exit codes:
-  0    done
+  0    success
   2    wrong usage of the command line
-  3    suite or contender file    4  inventory      5  a host does not answer or refuses
-  6    provisioning               7  not provisioned, or a port in use
+  3    error in a suite or contender file
+  4    error in the inventory
+  5    a host does not answer, or refuses the connection
+  6    provisioning failed
+  7    a host is not provisioned, is in use, or has a port in use
   8    at least one run is invalid (results are printed and kept)
-  9    lab                       10  session folder
-  11   a rig was left out or set aside; the others went on
-  12   a teardown left a Docker engine in which others keep something
-  70   a defect of fwbench: please report it with the file that is named
+  9    error in the lab
+  10   error in a session folder
+  11   a rig was excluded or quarantined; the others continued
+  12   teardown left a Docker engine in which others keep something
+  70   a defect of fwbench: please report it with the file that the message names
   130  interrupted; what was measured is kept
 """
 
 
 class _Commands(click.Group):
-    """Turns every error that a user or a network can cause into one sentence and an exit code."""
+    """A group of commands that turns every error into one sentence and an exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise  # of whoever calls this without click's own ending
+            raise  # for a caller that passes standalone_mode=False
         except FwbenchError as error:
             _print_and_exit(error)
         except OSError as error:
-            said = f"{error.strerror or error}: {error.filename or 'a file'}"
-            _print_and_exit(FwbenchError(said))
+            message = f"{error.strerror or error}: {error.filename or 'a file'}"
+            _print_and_exit(FwbenchError(message))
         except Exception as error:
             _print_and_exit(defect_error(error))
 
     def invoke(self, context: click.Context) -> Any:
-        # Whoever ends the program gently gets the same cleaning up as with Ctrl-C.
+        # SIGTERM and SIGHUP clean up as Ctrl-C does.
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
                 signal.signal(number, signal.default_int_handler)
         try:
             return super().invoke(context)
@@ -72,7 +76,7 @@ def main() -> None:
     """Benchmark web frameworks on real hosts, with a verdict on every run.
 
     \b
-    On this machine, with a lab of two stand-in hosts:
+    On this machine, with two test hosts:
       fwbench lab up
       fwbench provision -i "$(fwbench lab inventory)"
       fwbench run suites/smoke.yml -i "$(fwbench lab inventory)"

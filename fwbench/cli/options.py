@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Options and functions that several commands share."""
 
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,22 @@ inventory_option = click.option(
     "--inventory",
     type=click.Path(path_type=Path),
     required=True,
-    help="Any Ansible inventory with the groups `targets` and `clients`.",
+    help="An Ansible inventory with the groups `targets` and `clients`.",
 )
 
 keep_going_option = click.option(
     "-k",
     "--keep-going",
     is_flag=True,
-    help="Leave bad hosts out and go on with the others.",
+    help="Exclude hosts that fail, and continue with the others.",
 )
 
 
 def load_rigs(inventory: Path) -> Any:
-    """The rigs of an inventory."""
+    """Return the rigs of an inventory.
+
+    Raise `InventoryError` if it cannot be read, or lists no usable rig.
+    """
     from fwbench.inventory.rigs import parse_rigs
     from fwbench.provisioning.playbook import list_inventory
 
@@ -30,5 +33,5 @@ def load_rigs(inventory: Path) -> Any:
 
 
 def print_progress(text: str) -> None:
-    """Tell on standard error what is being done."""
+    """Print a progress line to standard error."""
     click.echo(text, err=True)

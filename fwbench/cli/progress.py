@@ -1,4 +1,4 @@
-"""What a person sees meanwhile: a live line on a terminal, plain lines elsewhere."""
+"""Progress on standard error: a live line on a terminal, plain lines elsewhere."""
 
 import threading
 import time
@@ -15,19 +15,19 @@ from fwbench.plan import estimated_s
 from fwbench.report.formatting import one_line
 from fwbench.stats.search import passed
 
-MARKS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
+STATUS_WORDS = {"valid": "ok", "suspect": "suspect", "invalid": "INVALID"}
 
 
 def record_line(record: Record) -> str:
-    """One run in a line: what it was, what came of it."""
+    """Return a line about a recorded run: rig, block, trial and result."""
     run, verdict = record.run, record.verdict
     what = f"{run.rig}  block {run.block}  {_trial_description(record)}"
     if record.observation.infrastructure_failure:
         why = one_line(record.observation.failure or "")
-        return f"{what}: lost, to be repeated ({why})"
+        return f"{what}: lost, will be repeated ({why})"
     codes = ", ".join(dict.fromkeys(finding.code for finding in verdict.findings))
-    because = f" ({codes})" if codes and verdict.status != "valid" else ""
-    return f"{what}: {_status_word(record)}{because}"
+    reason = f" ({codes})" if codes and verdict.status != "valid" else ""
+    return f"{what}: {_status_word(record)}{reason}"
 
 
 def _trial_description(record: Record) -> str:
@@ -38,18 +38,18 @@ def _trial_description(record: Record) -> str:
 def _status_word(record: Record) -> str:
     search = record.run.trial.load.search
     if search is None:
-        return MARKS[record.verdict.status]
-    return {True: "held", False: "too high", None: MARKS["invalid"]}[passed(record, search)]
+        return STATUS_WORDS[record.verdict.status]
+    return {True: "passed", False: "failed", None: STATUS_WORDS["invalid"]}[passed(record, search)]
 
 
 def duration(seconds: float) -> str:
-    """`75` as `1 min 15 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    """Return a duration as people write it: `1 min 15 s` for 75."""
+    minutes, remainder = divmod(round(seconds), 60)
+    return f"{minutes} min {remainder} s" if minutes else f"{remainder} s"
 
 
 class SessionProgress:
-    """Follows a session on standard error; `quiet` leaves only errors to be seen."""
+    """The progress of a session; `quiet` prints nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -83,28 +83,28 @@ class SessionProgress:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        """A step that is being taken."""
+        """Print a line."""
         self._console.print(text, markup=False)
 
     def planned(self, plan: Plan, executed: int = 0) -> None:
-        """All runs are known now, and so is about how long those take that are left."""
+        """Print how many runs the plan has, and about how long those take that remain."""
         self._total, self._recorded = len(plan.runs), executed
         self._already_executed = executed
-        left = 1 - executed / self._total if self._total else 0
-        self._planned_s = left * estimated_s(plan)
+        remaining = 1 - executed / self._total if self._total else 0
+        self._planned_s = remaining * estimated_s(plan)
         self._started_at = time.monotonic()
         done = f", {executed} of them executed" if executed else ""
         self.say(f"{self._total} runs{done}, about {duration(self._planned_s)}")
         self._task = self._live.add_task("", total=self._total, completed=executed, left="")
 
     def started(self, run: Run) -> None:
-        """A run begins on its rig."""
+        """Show a run that begins on its rig."""
         with self._lock:
             self._running[run.rig] = f"{run.rig}: {run.trial.label} {run.trial.endpoint}"
             self._show()
 
     def ended(self, record: Record) -> None:
-        """A run is recorded, or an attempt at one that was lost."""
+        """Print a line about a run that was recorded, or an attempt that was lost."""
         with self._lock:
             self._recorded += not record.observation.infrastructure_failure
             self._running.pop(record.run.rig, None)
@@ -112,12 +112,12 @@ class SessionProgress:
             self._show()
 
     def _remaining(self) -> str:
-        """What remains, by the pace so far; by the plan while there is none."""
+        """Return the remaining time: by the pace so far or, before the first run, by the plan."""
         if self._recorded == self._already_executed:
             return f"about {duration(self._planned_s)} left"
         pace = (time.monotonic() - self._started_at) / (self._recorded - self._already_executed)
-        left = pace * (self._total - self._recorded)
-        return f"about {duration(left)} left" if self._recorded < self._total else "done"
+        remaining_s = pace * (self._total - self._recorded)
+        return f"about {duration(remaining_s)} left" if self._recorded < self._total else "done"
 
     def _show(self) -> None:
         if self._task is not None:
@@ -128,17 +128,17 @@ class SessionProgress:
 
 
 class PlaybookProgress:
-    """Follows a playbook. Nobody knows how many tasks are to come: a host says what it lacks."""
+    """The progress of a playbook. Its number of tasks is unknown: it depends on the hosts."""
 
-    def __init__(self, what: str) -> None:
-        self._what, self._count = what, 0
+    def __init__(self, description: str) -> None:
+        self._description, self._count = description, 0
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._status = self._console.status("")
         self._started_at = time.monotonic()
 
     def __enter__(self) -> Self:
-        said = f"{self._what}: seconds if nothing lacks, minutes the first time"
-        self._console.print(said, markup=False)
+        message = f"{self._description}: minutes the first time, seconds when nothing is missing"
+        self._console.print(message, markup=False)
         if self._console.is_terminal:
             self._status.start()
         return self
@@ -152,7 +152,7 @@ class PlaybookProgress:
         self._status.stop()
 
     def task(self, name: str) -> None:
-        """A task begins; on a terminal it takes the place of the one before."""
+        """Show a task that begins; on a terminal it replaces the one before."""
         self._count += 1
         line = f"[{duration(time.monotonic() - self._started_at)}] task {self._count}: {name}"
         if self._console.is_terminal:

@@ -1,4 +1,4 @@
-"""The commands about sessions: run, resume and report."""
+"""The commands for sessions: run, resume and report."""
 
 import sys
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ INVALID_RUNS_EXIT_CODE = 8
 
 
 class _FrameworkShareType(click.ParamType[Any]):
-    """What of a request is framework_share, as `analyse.application` reads it."""
+    """The framework's share of a request, parsed by `stats.application`."""
 
-    name = "part"
+    name = "share"
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
@@ -33,8 +33,8 @@ class _FrameworkShareType(click.ParamType[Any]):
 framework_share_option = click.option(
     "--framework-share",
     type=_FrameworkShareType(),
-    help="The part of your application's request that is serving (20% or 10ms): what each ratio"
-    " means to the whole is printed beside it.",
+    help="The part of your own application's request time that the framework takes, such as 20%"
+    " or 10ms. The report adds what each ratio means for the whole request.",
 )
 
 
@@ -47,14 +47,14 @@ framework_share_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("sessions"),
     show_default=True,
-    help="The folder in which the session's own folder is made.",
+    help="Create the session's folder in this folder.",
 )
 @click.option(
     "--preset",
     type=click.Choice([preset.value for preset in Preset]),
-    help="Instead of the suite's preset and its number of blocks: 1, 10 or 30.",
+    help="Replace the suite's preset and number of blocks (smoke 1, standard 10, publish 30).",
 )
-@click.option("--dry-run", is_flag=True, help="Only print the plan; nothing is connected to.")
+@click.option("--dry-run", is_flag=True, help="Print the plan; connect to no host.")
 @keep_going_option
 @framework_share_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
@@ -68,9 +68,10 @@ def run(
     framework_share: Any,
     quiet: bool,
 ) -> None:
-    """Execute a suite between targets and clients, and print its report.
+    """Execute a suite on the hosts, and print its report.
 
-    SUITE is a file, or the name of a suite that comes with fwbench.
+    SUITE is a file, or the name of a suite that comes with fwbench. Every run is stored in the
+    session's folder. Continue an interrupted session with `fwbench resume`.
 
     \b
     Examples:
@@ -85,27 +86,27 @@ def run(
 
     contenders = load_contenders(paths.data_folder() / "contenders")
     path = _suite_path(suite)
-    asked = load_suite(path, contenders)
+    loaded = load_suite(path, contenders)
     if preset is not None:
-        asked = asked.with_preset(Preset(preset))
+        loaded = loaded.with_preset(Preset(preset))
     rigs = load_rigs(inventory)
     if dry_run:
         from fwbench.plan import make_plan
         from fwbench.report.plan import render_plan
 
-        click.echo(render_plan(asked, make_plan(asked, rigs)), nl=False)
+        click.echo(render_plan(loaded, make_plan(loaded, rigs)), nl=False)
         return
-    with SessionProgress(quiet=quiet) as watcher:
+    with SessionProgress(quiet=quiet) as progress:
         session = Session.new(
-            asked,
+            loaded,
             contenders,
             rigs,
             output,
-            SessionOptions(watcher, keep_going=keep_going),
+            SessionOptions(progress, keep_going=keep_going),
             suite_file=path,
         )
-        _execute(session, watcher)
-    _print_report(session.store.folder, framework_share, left_out=session.unfinished_rigs)
+        _execute(session, progress)
+    _print_report(session.store.folder, framework_share, excluded=session.unfinished_rigs)
 
 
 @click.command()
@@ -113,17 +114,17 @@ def run(
 @click.option(
     "--fork",
     is_flag=True,
-    help="Execute the rest as a new session beside it: for when the hosts or the suite changed.",
+    help="Execute the remaining runs as a new session. Use this when hosts or suite have changed.",
 )
 @keep_going_option
 @framework_share_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
 def resume(session: Path, fork: bool, keep_going: bool, framework_share: Any, quiet: bool) -> None:
-    """Go on with a session that was interrupted, in the same plan.
+    """Continue a session that was interrupted, in the same plan.
 
-    Whatever ended it, runs that are recorded stay, and one that was interrupted is repeated.
-    Nothing is executed if hosts, images or the suite are no longer what they were. A session in
-    which nothing is left to be executed is only reported.
+    Runs that are recorded stay; a run that was interrupted is repeated. Before it continues,
+    `resume` checks that hosts, images and configuration are unchanged. If no run remains, it only
+    prints the report.
 
     \b
     Examples:
@@ -138,22 +139,22 @@ def resume(session: Path, fork: bool, keep_going: bool, framework_share: Any, qu
     from fwbench.storage.store import SessionStore
 
     contenders = load_contenders(paths.data_folder() / "contenders")
-    with SessionProgress(quiet=quiet) as watcher:
-        take_up = Session.fork_remaining if fork else Session.resume
-        options = SessionOptions(watcher, keep_going=keep_going)
-        going_on = take_up(SessionStore(session), contenders, options)
-        _execute(going_on, watcher)
-    _print_report(going_on.store.folder, framework_share, left_out=going_on.unfinished_rigs)
+    with SessionProgress(quiet=quiet) as progress:
+        open_session = Session.fork_remaining if fork else Session.resume
+        options = SessionOptions(progress, keep_going=keep_going)
+        resumed = open_session(SessionStore(session), contenders, options)
+        _execute(resumed, progress)
+    _print_report(resumed.store.folder, framework_share, excluded=resumed.unfinished_rigs)
 
 
-def _execute(session: Any, watcher: Any) -> None:
-    """Execute a session; however it ends, say where its results are and how it goes on."""
+def _execute(session: Any, progress: Any) -> None:
+    """Execute a session; if it is interrupted, print how to continue it."""
     try:
         session.run()
     except (KeyboardInterrupt, Exception):
         folder = session.store.folder
         if folder.exists():
-            watcher.say(f"what was measured is kept; go on with: fwbench resume {folder}")
+            progress.say(f"what was measured is kept; continue with: fwbench resume {folder}")
         raise
 
 
@@ -161,16 +162,18 @@ def _execute(session: Any, watcher: Any) -> None:
 @click.argument("session", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--format",
-    "form",
+    "output_format",
     type=click.Choice(["text", "json", "hdr"]),
     default="text",
     show_default=True,
-    help="json: all of it, unrounded (docs/report-json.md). hdr: the latencies of every run, as"
-    " HdrHistogram logs them (needs the extra hdr).",
+    help="json: all results, unrounded (docs/report-json.md). hdr: the latencies of every run, as"
+    " an HdrHistogram log (install the extra `hdr` for this).",
 )
 @framework_share_option
-def report(session: Path, form: str, framework_share: Any) -> None:
-    """Print the report of a session's folder.
+def report(session: Path, output_format: str, framework_share: Any) -> None:
+    """Print the report of a session.
+
+    SESSION is the session's folder. No host is contacted.
 
     \b
     Examples:
@@ -178,11 +181,11 @@ def report(session: Path, form: str, framework_share: Any) -> None:
       fwbench report sessions/smoke-20261123t101500123 --format json | jq .groups
       fwbench report sessions/flask-vs-fastapi-20261123t101500123 --framework-share 20%
     """
-    _print_report(session, framework_share, form)
+    _print_report(session, framework_share, output_format)
 
 
 def _suite_path(suite: Path) -> Path:
-    """A file as it is named; a bare name stands for a suite that comes with fwbench."""
+    """Return the suite's file; a bare name stands for a suite that comes with fwbench."""
     from fwbench import paths
     from fwbench.errors import SuiteError
 
@@ -192,20 +195,21 @@ def _suite_path(suite: Path) -> Path:
     name = suite.name.removesuffix(".yml")
     if suite.parent in (Path(), Path("suites")) and name in shipped:
         return shipped[name]
-    raise SuiteError(f"{suite}: no such file, nor one of the suites {', '.join(shipped)}")
+    raise SuiteError(f"{suite}: no such file; name a file, or one of {', '.join(shipped)}")
 
 
 def _print_report(
     folder: Path,
     framework_share: Any,
-    form: str = "text",
-    left_out: Mapping[str, str] | None = None,
+    output_format: str = "text",
+    excluded: Mapping[str, str] | None = None,
 ) -> None:
+    """Print a session's report; `excluded` maps rigs that were not used to their errors."""
     from fwbench.storage.store import SessionStore
 
     store = SessionStore(folder)
     records = store.records()
-    if form == "text":
+    if output_format == "text":
         from fwbench.report.text import render_session
         from fwbench.stats.summarise import summarise
 
@@ -213,11 +217,11 @@ def _print_report(
         summary = summarise(header, plan, records, store.lost_attempts(), store.events())
         click.echo(render_session(header, summary, records, framework_share))
         click.echo(f"Session: {folder}")
-    elif form == "json":
+    elif output_format == "json":
         from fwbench.stats.summarise import summarise
 
-        told = summarise(*store.load(), records, store.lost_attempts(), store.events())
-        click.echo(told.model_dump_json(indent=1))
+        summary = summarise(*store.load(), records, store.lost_attempts(), store.events())
+        click.echo(summary.model_dump_json(indent=1))
     else:
         from fwbench.report.hdr import hdr_log
 
@@ -225,10 +229,10 @@ def _print_report(
             click.echo(line)
     from fwbench.stats.samples import has_answer
 
-    if left_out:
+    if excluded:
         raise RigError(
-            "; ".join(f"{rig}: {why}" for rig, why in left_out.items())
-            + f"; once that is healed, go on with: fwbench resume {folder}"
+            "; ".join(f"{rig}: {why}" for rig, why in excluded.items())
+            + f"; correct that, then continue with: fwbench resume {folder}"
         )
     if not all(has_answer(record) for record in records):
         sys.exit(INVALID_RUNS_EXIT_CODE)

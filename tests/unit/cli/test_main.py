@@ -298,7 +298,7 @@ def test_a_session_that_a_defect_ends_says_how_it_goes_on(
     done = fwbench("resume", str(session.folder))
     assert done.exit_code == errors.DefectError.exit_code
     kept, defect = done.stderr.splitlines()
-    assert kept == f"what was measured is kept; go on with: fwbench resume {session.folder}"
+    assert kept == f"what was measured is kept; continue with: fwbench resume {session.folder}"
     assert "ValueError: nobody thought of it" in defect
 
 
@@ -526,7 +526,7 @@ def test_a_suite_that_is_neither_a_file_nor_shipped_is_refused_with_those_that_a
     done = CliRunner().invoke(main, ["run", "smok", "-i", "hosts.yml"])
     assert done.exit_code == 3
     assert (
-        "smok: no such file, nor one of the suites flask-vs-fastapi, highest-rate, latency,"
+        "smok: no such file; name a file, or one of flask-vs-fastapi, highest-rate, latency,"
         " published, smoke" in done.stderr
     )
 
