@@ -99,8 +99,8 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
 def clean(inventory: Path, force: bool) -> None:
     """Remove what interrupted sessions left.
 
-    Removes containers, processes and folders from the hosts. A session whose lease has not expired may still be running: it is listed and left alone.
-    What provisioning installed stays.
+    Removes containers, processes and folders from the hosts. A session whose lease has not expired
+    may still be running: it is listed and left alone. What provisioning installed stays.
 
     \b
     Example: fwbench clean -i hosts.yml

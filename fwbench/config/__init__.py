@@ -1,4 +1,4 @@
-"""What people write: suites and contenders.
+"""The files that users write: suites and contenders.
 
 In: YAML files. Out: models. Errors name the file, the line and the key.
 """

@@ -1,4 +1,4 @@
-"""Suites and contenders from their YAML files; an error names file, line and key."""
+"""Read suites and contenders from YAML files; an error names file, line and key."""
 
 import difflib
 import json
@@ -39,31 +39,35 @@ _TYPE_RULES = {
 
 
 def load_contenders(folder: Path) -> dict[str, Contender]:
-    """Every contender of `<folder>/<name>/contender.yml`, by name and in the order of names."""
+    """Return the contenders of `<folder>/<name>/contender.yml` by name, sorted.
+
+    Raise `SuiteError` if there is none, or a file is wrong.
+    """
     try:
         files = sorted(folder.glob("*/contender.yml"))
     except (OSError, ValueError) as error:
         raise SuiteError(f"{folder}: cannot be read: {error}") from error
     if not files:
-        raise SuiteError(f"{folder}: has no contender: no file of it is */contender.yml")
+        raise SuiteError(f"{folder}: has no contender; add a file NAME/contender.yml")
     return {file.parent.name: _load_contender(file) for file in files}
 
 
 def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
-    """The suite in the file at `path`, of contenders that exist and have all its endpoints.
+    """Return the suite in the file at `path`.
 
-    A load whose `connections` or `rate` is a list is a sweep: it stands for a load with each.
+    A load whose `connections` or `rate` is a list is a sweep: it stands for one load per value.
+    Raise `SuiteError` if the file is wrong, a contender does not exist, or lacks an endpoint.
     """
     document = read(path)
     value, entries = _expand_sweeps(document)
 
-    def in_file(path: KeyPath) -> KeyPath:
-        """Where in the file a load comes from, whose place among all loads `path` gives."""
+    def path_in_file(path: KeyPath) -> KeyPath:
+        """Return the path in the file for a path in the expanded suite."""
         if len(path) < 2 or path[0] != "loads" or not isinstance(path[1], int):
             return path
         return ("loads", entries[path[1]], *path[2:])
 
-    suite = _validate(document, Suite, value, in_file)
+    suite = _validate(document, Suite, value, path_in_file)
     for index, name in enumerate(suite.contenders):
         if name not in contenders:
             problem = f"no contender is called {name!r}{_suggestion(name, contenders)}"
@@ -80,29 +84,29 @@ def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
 def _load_contender(file: Path) -> Contender:
     document = read(file)
     if isinstance(document.value, dict) and "name" in document.value:
-        raise document.error(("name",), "leave this out: a contender is called as its folder is")
+        raise document.error(("name",), "remove this key: a contender has the name of its folder")
     if not isinstance(document.value, dict):
         raise document.error((), "must be a mapping of keys to values")
     return _validate(document, Contender, {**document.value, "name": file.parent.name})
 
 
 def _expand_sweeps(document: Document) -> tuple[Any, list[int]]:
-    """The suite with every sweep written out, and from which entry of the file each load comes."""
+    """Return the suite with every sweep expanded, and each load's index in the file."""
     value: Any = document.value
     loads = value.get("loads") if isinstance(value, dict) else None
     if not isinstance(loads, list):
         return value, []
-    written_out: list[Any] = []
+    expanded: list[Any] = []
     entries: list[int] = []
     for entry, load in enumerate(loads):
-        swept = [key for key in _SWEEP_KEYS if isinstance(load, dict) and _is_sweep(load.get(key))]
-        if (number := prod(len(load[key]) for key in swept)) > _MAX_SWEEP:
+        keys = [key for key in _SWEEP_KEYS if isinstance(load, dict) and _is_sweep(load.get(key))]
+        if (number := prod(len(load[key]) for key in keys)) > _MAX_SWEEP:
             problem = f"stands for {number} loads; a sweep may have {_MAX_SWEEP}"
             raise document.error(("loads", entry), problem)
-        for values in product(*(load[key] for key in swept)):
-            written_out.append({**load, **dict(zip(swept, values, strict=True))} if swept else load)
+        for values in product(*(load[key] for key in keys)):
+            expanded.append({**load, **dict(zip(keys, values, strict=True))} if keys else load)
             entries.append(entry)
-    return {**value, "loads": written_out}, entries
+    return {**value, "loads": expanded}, entries
 
 
 def _is_sweep(value: Any) -> bool:
@@ -113,20 +117,23 @@ def _validate(
     document: Document,
     model: type[_Model],
     value: Any,
-    in_file: Callable[[KeyPath], KeyPath] = lambda path: path,
+    path_in_file: Callable[[KeyPath], KeyPath] = lambda path: path,
 ) -> _Model:
-    """The model that `value`, made of the document, describes; `in_file` leads errors back."""
+    """Return the model of `value`, which was made from the document.
+
+    `path_in_file` returns the document's path for a path in `value`, for errors.
+    """
     if not isinstance(value, dict):
         raise document.error((), "must be a mapping of keys to values")
     try:
-        # JSON, because pydantic then takes lists for tuples and is strict about everything else:
-        # "40" and true are no numbers.
+        # In JSON mode, pydantic accepts lists as tuples and is strict about everything else:
+        # "40" and true are not numbers.
         return model.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         details: list[ErrorDetails] = [
-            {**each, "loc": in_file(each["loc"])}
-            for each in error.errors(include_url=False)
-            if each["type"] != "default_factory_not_called"  # follows from another error
+            {**detail, "loc": path_in_file(detail["loc"])}
+            for detail in error.errors(include_url=False)
+            if detail["type"] != "default_factory_not_called"  # follows from another error
         ]
         raise _first_error(document, model, details) from None
 
@@ -134,22 +141,24 @@ def _validate(
 def _first_error(
     document: Document, model: type[BaseModel], errors: list[ErrorDetails]
 ) -> SuiteError:
-    """The first error in the file, but a misspelt key rather than that the right one is missing."""
-    # To pydantic, a list whose entries are wrong is also too short.
-    around = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
-    own = [error for error in errors if error["loc"] not in around]
-    first = min(own, key=lambda error: (error["type"] == "missing", document.line(_path(error))))
-    others = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
+    """Return the first error in the file; a misspelt key goes before the key that is missing."""
+    # pydantic reports a list with wrong entries as too short, too: keep the innermost errors.
+    parents = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    innermost = [error for error in errors if error["loc"] not in parents]
+    first = min(
+        innermost, key=lambda error: (error["type"] == "missing", document.line(_path(error)))
+    )
+    others = f" (and {len(innermost) - 1} more)" if len(innermost) > 1 else ""
     return document.error(_path(first), _problem(first, model) + others)
 
 
 def _path(details: ErrorDetails) -> KeyPath:
-    """Where the error is; pydantic marks a bad key of a mapping with a last part of its own."""
+    """Return the error's path; pydantic appends `[key]` when a mapping's key is wrong."""
     return tuple(part for part in details["loc"] if part != "[key]")
 
 
 def _problem(details: ErrorDetails, model: type[BaseModel]) -> str:
-    """What is wrong, in a user's words."""
+    """Return what is wrong, without pydantic's terms."""
     kind, limits = details["type"], details.get("ctx", {})
     key = str(details["loc"][-1]) if details["loc"] else ""
     match kind:
@@ -179,7 +188,7 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _describe_value(value: object) -> str:
-    """The value as its writer knows it: Python's None, lists and dicts were never typed."""
+    """Return the value in YAML's terms, since the user wrote no None, list or dict."""
     if value is None:
         return "empty"
     if isinstance(value, bool):
@@ -190,7 +199,7 @@ def _describe_value(value: object) -> str:
 
 
 def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> Collection[str]:
-    """The keys that are known where `path` leads."""
+    """Return the keys that the model allows at `path`."""
     for part in path:
         if part in model.model_fields:
             model = _nested_model(model.model_fields[str(part)].annotation) or model
@@ -200,11 +209,11 @@ def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> Collection[
 def _nested_model(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_nested_model(argument) for argument in get_args(annotation))
-    return next((model for model in found if model is not None), None)
+    models = (_nested_model(argument) for argument in get_args(annotation))
+    return next((model for model in models if model is not None), None)
 
 
 def _suggestion(word: str, known: Collection[str]) -> str:
-    if near := difflib.get_close_matches(word, known, n=1):
-        return f"; did you mean {near[0]!r}?"
+    if matches := difflib.get_close_matches(word, known, n=1):
+        return f"; did you mean {matches[0]!r}?"
     return f"; known: {', '.join(sorted(known))}"

@@ -1,9 +1,9 @@
-"""YAML as plain values that remember on which line each of them stands.
+"""Parse YAML into plain values, with the line of each.
 
-Only what a hand-written configuration needs is read: mappings, lists and scalars of YAML 1.2's core
-schema, so that `no` is a word and `010` is ten. Tags, anchors, aliases and second documents are
-refused, and so are files too large or too deep to have been written by hand: a reader that cannot
-be made to expand, construct or recurse needs no further guard.
+Only what hand-written configuration needs is supported: mappings, lists and scalars of YAML 1.2's
+core schema, so that `no` is text and `010` is ten. Tags, anchors, aliases and second documents are
+errors. So are files that are too large or too deep. Hostile files therefore cannot make the parser
+expand aliases, construct objects or recurse.
 """
 
 import re
@@ -43,25 +43,25 @@ _PLAIN_KEY = re.compile(r"[\w-]{1,40}")
 
 @dataclass(frozen=True)
 class Document:
-    """The value of a whole file, and the line of everything in it."""
+    """The value of a whole file, and the line of each key and list entry."""
 
     source: str
     value: Value
     lines: Mapping[KeyPath, int]
 
     def error(self, path: KeyPath, problem: str) -> SuiteError:
-        """`file:line: key: problem`, on the line of `path` or of what would have held it."""
+        """Return the error `file:line: key: problem`; the line is that of `line(path)`."""
         return _error(self.source, self.line(path), dotted(path), problem)
 
     def line(self, path: KeyPath) -> int:
-        """The line of `path`, or of the innermost thing around it that the file has."""
+        """Return the line of `path` or, if the file lacks it, of its innermost parent."""
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]
 
 
 def read(path: Path) -> Document:
-    """The file's document; a SuiteError says why it has none, whatever its bytes are."""
+    """Return the document in a file. Raise `SuiteError` if it cannot be read or parsed."""
     source = str(path)
     try:
         if not path.is_file():
@@ -75,9 +75,9 @@ def read(path: Path) -> Document:
 
 
 def parse(content: bytes, source: str) -> Document:
-    """The document in `content`; `source` is its name in errors."""
+    """Return the document in `content`; errors name it `source`."""
     if len(content) > _MAX_BYTES:
-        raise SuiteError(f"{source}: is larger than 1 MiB, which nobody writes by hand")
+        raise SuiteError(f"{source}: is larger than 1 MiB; a suite or contender file is smaller")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -93,13 +93,13 @@ def parse(content: bytes, source: str) -> Document:
         where = source if mark is None else f"{source}:{mark.line + 1}"
         raise SuiteError(f"{where}: is not YAML: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        # PyYAML converts escapes such as "\UFFFFFFFF" and "%YAML" versions without checking them.
+        # PyYAML does not check escapes like "\UFFFFFFFF" and "%YAML" versions.
         problem = "an escape or a version number is out of range"
         raise SuiteError(f"{source}: is not YAML: {problem}") from error
 
 
 def dotted(path: KeyPath) -> str:
-    """The path as people write it: `loads[0].connections`."""
+    """Return the path as people write it: `loads[0].connections`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -111,7 +111,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value on one line and of bounded length, as an error may quote it."""
+    """Return a value for an error message: on one line, at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -126,7 +126,7 @@ def _line(event: yaml.Event) -> int:
 
 
 class _Reader:
-    """Builds values from PyYAML's events: these come without recursion and without construction."""
+    """Builds values from PyYAML's events, which involve no recursion and construct no objects."""
 
     def __init__(self, source: str, text: str) -> None:
         self._source = source
@@ -142,16 +142,16 @@ class _Reader:
         next(self._events)  # the document's end
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise self._error(event, (), "a second document begins here; write one a file")
+            raise self._error(event, (), "a second document begins here; write one per file")
         return Document(self._source, value, self._lines)
 
     def _value(self, event: yaml.Event, path: KeyPath) -> Value:
         if isinstance(event, yaml.AliasEvent):
-            raise self._error(event, path, "aliases (*name) are not read; write the value out")
+            raise self._error(event, path, "aliases (*name) are not supported; repeat the value")
         if getattr(event, "anchor", None) is not None:
-            raise self._error(event, path, "anchors (&name) are not read")
+            raise self._error(event, path, "anchors (&name) are not supported; remove this one")
         if getattr(event, "tag", None) is not None:
-            raise self._error(event, path, "tags (!name) are not read")
+            raise self._error(event, path, "tags (!name) are not supported; remove this one")
         if len(path) > _MAX_DEPTH:
             raise self._error(event, path[:3], f"is nested more than {_MAX_DEPTH} levels deep")
         self._lines[path] = _line(event)
@@ -204,7 +204,7 @@ class _Reader:
     def _text(self, event: yaml.ScalarEvent, path: KeyPath) -> str:
         text = str(event.value)
         if _SURROGATE.search(text):
-            raise self._error(event, path, "has half of a surrogate pair, which is no character")
+            raise self._error(event, path, "contains half of a surrogate pair; remove it")
         return text
 
     def _error(self, event: yaml.Event, path: KeyPath, problem: str) -> SuiteError:

@@ -310,7 +310,7 @@ def test_contenders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
         ("path: /", "path: hello", "8: endpoints.hello.path: must begin with /"),
         ("port: 8001", "port: 80010", "2: port: must be at most 65535, not 80010"),
         ("hello:", "Hello World:", "7: endpoints.'Hello World': must be lower-case letters"),
-        ("summary", "name: flask\nsummary", "1: name: leave this out"),
+        ("summary", "name: flask\nsummary", "1: name: remove this key"),
     ],
 )
 def test_an_error_of_a_contender_names_its_line(
