@@ -1,5 +1,5 @@
-"""Where the hosts are: any Ansible inventory.
+"""Turn any Ansible inventory into rigs.
 
 In: what `ansible-inventory --list` prints. Out: rigs, each a target with its clients. A variable
-that fwbench's own connections cannot use as Ansible would is refused by name.
+that Ansible would use and fwbench's own connections cannot is an error that names it.
 """

@@ -1,6 +1,6 @@
-"""Variables that Ansible would heed and fwbench's own connections would not, or must not.
+"""Variables that Ansible uses and that fwbench's own connections cannot or must not use.
 
-A value of them is never repeated: it may be a secret.
+Error messages never repeat their values, which may be secrets.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """What such a variable may be all the same, and what to do instead of any other value."""
+    """The values that a variable may have, and the message about any other value."""
 
     message: str
     allowed: tuple[object, ...] = ()
@@ -17,23 +17,23 @@ class Rule(NamedTuple):
 
 _PASSWORD = Rule(
     "is a password, and fwbench logs in with keys alone: put a public key on the host,"
-    " name its file in ansible_ssh_private_key_file, and take the password out"
+    " name the private key's file in ansible_ssh_private_key_file, and remove the password"
 )
 _SUDO_PASSWORD = Rule(
     "is a password, and fwbench needs sudo without one: give the login user NOPASSWD in sudoers,"
-    " and take the password out"
+    " and remove the password"
 )
 _KEY = Rule(
-    "is a secret key, and fwbench reads keys from files: name one in"
-    " ansible_ssh_private_key_file, and take the key out"
+    "is a private key, and fwbench reads keys from files: name a file in"
+    " ansible_ssh_private_key_file, and remove the key"
 )
-_PASSPHRASE = Rule("is a passphrase: load the key into ssh-agent, and take the passphrase out")
+_PASSPHRASE = Rule("is a passphrase: load the key into ssh-agent, and remove the passphrase")
 _PROGRAM = Rule(
-    "would have a program or other options executed on this machine: take it out, and put"
+    "would execute a program, or add options, on this machine: remove it, and put"
     " what ssh needs into ~/.ssh/config"
 )
-_ROOT = Rule("is not root, which fwbench has to become: leave it out", ("root",))
-_SUDO = "is not sudo, by which fwbench becomes root: leave it out"
+_ROOT = Rule("is not root, and fwbench must become root: remove it", ("root",))
+_SUDO = "is not sudo, with which fwbench becomes root: remove it"
 
 RULES = {
     **dict.fromkeys(("ansible_password", "ansible_ssh_pass", "ansible_ssh_password"), _PASSWORD),
@@ -56,11 +56,11 @@ RULES = {
         _PROGRAM,
     ),
     "ansible_ssh_args": Rule(
-        "would replace the options with which fwbench has host keys checked: write it as"
-        " ansible_ssh_common_args, which are added to them"
+        "would replace the options that make ssh check host keys: use"
+        " ansible_ssh_common_args, which adds to them"
     ),
     "ansible_connection": Rule(
-        "is not ssh, by which fwbench reaches hosts: leave it out",
+        "is not ssh, and fwbench reaches hosts over SSH alone: remove it",
         ("ssh", "ansible.builtin.ssh", "smart"),
     ),
     **dict.fromkeys(("ansible_become_user", "ansible_sudo_user"), _ROOT),
@@ -69,12 +69,13 @@ RULES = {
     **dict.fromkeys(
         ("ansible_become_flags", "ansible_sudo_flags"),
         Rule(
-            "is not what fwbench calls sudo with: leave it out", ("-H -S -n", "-n", "-H", "-H -n")
+            "has other options than fwbench gives sudo: remove it",
+            ("-H -S -n", "-n", "-H", "-H -n"),
         ),
     ),
 }
 
-# Ansible puts these into shell lines on the host without quoting them.
+# Ansible inserts these into shell commands on the host without quoting them.
 SHELL_VARIABLES = (
     "ansible_python_interpreter",
     "ansible_remote_tmp",
@@ -84,7 +85,7 @@ SHELL_VARIABLES = (
 )
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.+/~-]+")
 
-# What roles, and Ansible itself, evaluate: a template there may start programs on this machine.
+# Roles and Ansible itself evaluate these: a template there can start programs on this machine.
 _TEMPLATED_PREFIXES = ("ansible_", "contender_images_", "docker_engine_", "fwbench_", "h2load_")
 _ENVIRONMENT_LOOKUP = re.compile(
     r"""\{\{\s*lookup\(\s*(['"])(?:ansible\.builtin\.)?env\1\s*,\s*(['"])\w+\2\s*\)\s*\}\}"""
@@ -92,9 +93,9 @@ _ENVIRONMENT_LOOKUP = re.compile(
 
 
 def has_template(key: object, value: object) -> bool:
-    """Whether a variable is a template, or holds one, that would be evaluated on this machine.
+    """Return whether a variable contains a template that would be evaluated on this machine.
 
-    An environment variable alone may be looked up: so a secret can stay out of the inventory.
+    The lookup of an environment variable does not count: it keeps secrets out of the inventory.
     """
     if not str(key).startswith(_TEMPLATED_PREFIXES):
         return False

@@ -1,8 +1,8 @@
-"""Any Ansible inventory, as `ansible-inventory --list` prints it, to rigs.
+"""Parse the output of `ansible-inventory --list` into rigs.
 
-Groups `targets` and `clients` (or groups within them) say what a host is for; README's table of
-variables says how it is reached. What is read here becomes arguments of other programs, so that
-names with spaces, quotes or semicolons are data, but nothing may look like an option.
+The groups `targets` and `clients`, and groups within them, determine a host's role. Its variables
+determine how it is reached (docs/inventory.md). Names and addresses become arguments of other
+programs: spaces, quotes and semicolons are allowed, but nothing may look like an option.
 """
 
 from collections import Counter
@@ -19,16 +19,17 @@ _SSH_PORT = 22
 
 
 def parse_rigs(listing: Mapping[str, object], source: str) -> tuple[Rig, ...]:
-    """The rigs of an inventory, targets in its order; `source` is its name in errors.
+    """Return the rigs of an inventory, in the order of its targets; errors name it `source`.
 
-    Hosts with the same `fwbench_rig` form a rig. Without it, a single target has all the clients,
-    and as many clients as targets are paired in the inventory's order. Raises InventoryError.
+    Hosts with the same `fwbench_rig` form a rig. Without that variable, a single target gets all
+    clients; several targets and equally many clients are paired in the inventory's order.
+    Raise `InventoryError` if a host or a rig is not usable.
     """
     return _Inventory(listing, source).rigs()
 
 
 class _Inventory:
-    """A listing, and the name by which its errors call it."""
+    """A listing, and the name that errors use for it."""
 
     def __init__(self, listing: Mapping[str, object], source: str) -> None:
         self._listing = listing
@@ -38,27 +39,25 @@ class _Inventory:
         )
 
     def rigs(self) -> tuple[Rig, ...]:
-        of_targets, of_clients = self._group_hosts(TARGETS), self._group_hosts(CLIENTS)
-        if not (of_targets or of_clients or self._hostvars):
-            raise self._error(
-                "has no hosts (Ansible takes a file that is missing for an empty one)"
-            )
-        for group, hosts in ((TARGETS, of_targets), (CLIENTS, of_clients)):
-            if not hosts:
+        target_names, client_names = self._group_hosts(TARGETS), self._group_hosts(CLIENTS)
+        if not (target_names or client_names or self._hostvars):
+            raise self._error("has no hosts (Ansible treats a missing file as an empty one)")
+        for group, names in ((TARGETS, target_names), (CLIENTS, client_names)):
+            if not names:
                 raise self._error(f"group {group!r} has no host")
-        if both := [name for name in of_targets if name in of_clients]:
+        if both := [name for name in target_names if name in client_names]:
             raise self._error(
-                f"host {both[0]!r:.80} is in {TARGETS} and in {CLIENTS}: what serves cannot measure"
+                f"host {both[0]!r:.80} is in {TARGETS} and in {CLIENTS}: remove it from one of them"
             )
-        targets = tuple(self._target(name) for name in of_targets)
-        clients = tuple(self._client(name) for name in of_clients)
+        targets = tuple(self._target(name) for name in target_names)
+        clients = tuple(self._client(name) for name in client_names)
         self._check_distinct_machines((*targets, *clients))
         return self._pair(targets, clients)
 
     # From the listing to hosts
 
     def _group_hosts(self, group: str) -> tuple[str, ...]:
-        """The hosts of a group and of the groups within it, each once, in the inventory's order."""
+        """Return the hosts of a group and the groups within it, each once, in order."""
         hosts: dict[str, None] = {}
         groups = [group]
         seen = set()
@@ -82,20 +81,19 @@ class _Inventory:
         return Client(**dict(self._variables(name).host()))
 
     def _variables(self, name: str) -> Variables:
-        given = self._mapping(self._hostvars.get(name, {}), f"the variables of host {name!r:.80}")
-        return Variables(self._source, name, given)
+        values = self._mapping(self._hostvars.get(name, {}), f"the variables of host {name!r:.80}")
+        return Variables(self._source, name, values)
 
     def _check_distinct_machines(self, hosts: Sequence[Host]) -> None:
         seen: dict[tuple[object, ...], str] = {}
         for host in hosts:
-            # Behind two bastions, one private address may be two machines.
+            # Behind different bastions, one private address may belong to two machines.
             machine = (host.address.lower(), host.port or _SSH_PORT, host.jump_hosts)
             other = seen.setdefault(machine, host.name)
             if other != host.name:
                 raise self._error(
                     f"hosts {other!r:.80} and {host.name!r:.80} are the same machine"
-                    f" ({host.address:.80} port {machine[1]}):"
-                    " they would take the CPU from each other"
+                    f" ({host.address:.80} port {machine[1]}): remove one of them"
                 )
 
     # From hosts to rigs
@@ -114,7 +112,7 @@ class _Inventory:
             pairs = zip(targets, clients, strict=True)
             return tuple(Rig(name=t.name, target=t, clients=(c,)) for t, c in pairs)
         raise self._error(
-            f"targets ({len(targets)}) and clients ({len(clients)}) do not pair by themselves: give"
+            f"targets ({len(targets)}) and clients ({len(clients)}) cannot be paired in order: give"
             " each host a fwbench_rig, the same one for a target and its clients"
         )
 
@@ -124,24 +122,27 @@ class _Inventory:
         clients: tuple[Client, ...],
         named: Mapping[str, str],
     ) -> tuple[Rig, ...]:
-        if nameless := [host.name for host in (*targets, *clients) if host.name not in named]:
-            raise self._error(f"host {nameless[0]!r:.80} has no fwbench_rig, but others have one")
+        if unnamed := [host.name for host in (*targets, *clients) if host.name not in named]:
+            raise self._error(
+                f"host {unnamed[0]!r:.80} has no fwbench_rig, but others have one: give it one"
+            )
         numbers = Counter(named[target.name] for target in targets)
         for rig in dict.fromkeys(named.values()):
             if numbers[rig] != 1:
                 raise self._error(
-                    f"rig {rig!r:.80} has {numbers[rig] or 'no'} targets; it needs one"
+                    f"rig {rig!r:.80} has {numbers[rig] or 'no'} targets: give one target"
+                    " this fwbench_rig"
                 )
-        found = []
+        rigs = []
         for target in targets:
             rig = named[target.name]
             own = tuple(client for client in clients if named[client.name] == rig)
             if not own:
                 raise self._error(f"rig {rig!r:.80} has no client: give one the same fwbench_rig")
-            found.append(Rig(name=rig, target=target, clients=own))
-        return tuple(found)
+            rigs.append(Rig(name=rig, target=target, clients=own))
+        return tuple(rigs)
 
-    # What the listing consists of
+    # The parts of the listing
 
     def _mapping(self, value: object, what: str) -> Mapping[object, object]:
         if not isinstance(value, Mapping):
@@ -150,10 +151,10 @@ class _Inventory:
 
     def _names(self, value: object, group: str) -> list[str]:
         if not isinstance(value, list):
-            raise self._error(f"group {group!r:.80} does not list names")
+            raise self._error(f"group {group!r:.80} is not a list of names")
         names = [name for name in value if isinstance(name, str)]
         if len(names) < len(value):
-            raise self._error(f"group {group!r:.80} does not list names")
+            raise self._error(f"group {group!r:.80} is not a list of names")
         return names
 
     def _error(self, problem: str) -> InventoryError:

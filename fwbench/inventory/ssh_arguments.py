@@ -1,7 +1,7 @@
-"""What Ansible's arguments for ssh say of the way to a host.
+"""Parse the ssh arguments of an inventory into jump hosts and a known_hosts file.
 
-An inventory's words never become a command of the driver's: a ProxyCommand is understood where it
-is ssh itself, and refused otherwise. Options that change nothing about the way are passed over.
+No text of an inventory becomes a command on the controller: a ProxyCommand is parsed if it calls
+ssh, and an error otherwise. Options that do not affect the route are ignored.
 """
 
 import re
@@ -64,39 +64,41 @@ _OPTION_BY_LETTER = {
 }
 _NAME_AND_VALUE = re.compile(r"\s*([A-Za-z0-9]+)\s*[=\s]\s*(.*)", re.DOTALL)
 _FORWARD = ("%h:%p", "[%h]:%p")
-# None of these has a meaning to the shell by which ssh starts a ProxyCommand.
+# ssh starts a ProxyCommand through a shell; these characters have no meaning for it.
 _SHELL_SAFE = re.compile(r"[A-Za-z0-9_%@:.,/=+~ \[\]-]*")
 
 
 class SshRoute(NamedTuple):
-    """The hosts on the way (None: nothing is said of them), and a file with hosts' keys."""
+    """The jump hosts (None: the arguments name none), and a known_hosts file."""
 
     jump: tuple[JumpHost, ...] | None = None
     known_hosts: str | None = None
 
 
 def parse_ssh_arguments(text: str) -> SshRoute:
-    """What arguments such as `-J bastion` or `-o ProxyCommand="ssh -W %h:%p bastion"` say.
+    """Parse arguments such as `-J bastion` or `-o ProxyCommand="ssh -W %h:%p bastion"`.
 
-    Of the same thing said twice the first counts, as in ssh. Raises ValueError where they say what
-    fwbench's own connections would not heed; values are not repeated, one may be a secret.
+    If an option is repeated, the first one counts, as in ssh. Raise `ValueError` for an option that
+    fwbench's own connections do not support; its message repeats no value, which may be a secret.
     """
     jump: tuple[JumpHost, ...] | None = None
     known_hosts: str | None = None
     for name, value in _options(_split(text)):
         if name == "proxyjump":
-            found = parse_proxy_jump(value)
-            jump = found if jump is None else jump
+            hops = parse_proxy_jump(value)
+            jump = hops if jump is None else jump
         elif name == "proxycommand":
-            found = _parse_proxy_command(value)
-            jump = found if jump is None else jump
+            hops = _parse_proxy_command(value)
+            jump = hops if jump is None else jump
         elif name == "userknownhostsfile":
             if len(files := _split(value)) > 1:
-                raise ValueError("has several files of hosts' keys: name one fwbench_known_hosts")
+                raise ValueError(
+                    "has several UserKnownHostsFile: name one file in fwbench_known_hosts"
+                )
             if known_hosts is None and files and files[0] not in ("/dev/null", "none"):
                 known_hosts = files[0]
         elif name == "stricthostkeychecking":
-            pass  # fwbench's own comes first on Ansible's command line: keys are always checked
+            pass  # fwbench's own value precedes it on the command line: keys are always checked
         else:
             _check_ignorable(name)
     return SshRoute(jump, known_hosts)
@@ -106,17 +108,17 @@ def _split(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise ValueError("has a quotation mark without its other half") from error
+        raise ValueError("has a quotation mark that is not closed") from error
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str]]:
-    """Names, in small letters, and values; words that are no option have the name ''."""
-    left = iter(words)
-    for word in left:
+    """Yield each option's name in lower case and its value; other words have the name ''."""
+    remaining = iter(words)
+    for word in remaining:
         if _FLAGS.fullmatch(word):
-            if "A" in word:  # no option that comes before it undoes it
+            if "A" in word:  # no earlier option on the command line overrides it
                 raise ValueError(
-                    "forwards your ssh-agent to the host, which fwbench never does: leave -A out"
+                    "forwards your ssh-agent to the host, which fwbench never does: remove -A"
                 )
             continue
         if not word.startswith("-"):
@@ -124,23 +126,23 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
             continue
         if (name := _OPTION_BY_LETTER.get(word[1:2])) is None:
             raise ValueError(_unsupported_message(word[:2]))
-        value = word[2:] or next(left, "")
+        value = word[2:] or next(remaining, "")
         if name == "o":
-            found = _NAME_AND_VALUE.fullmatch(value)
-            name, value = found.groups() if found else (value, "")
+            match = _NAME_AND_VALUE.fullmatch(value)
+            name, value = match.groups() if match else (value, "")
         yield name.lower(), value
 
 
 def _check_ignorable(name: str) -> None:
     if name in _VARIABLE_BY_OPTION:
-        raise ValueError(f"sets what {_VARIABLE_BY_OPTION[name]} is for: use that")
+        raise ValueError(f"sets {name}: use the variable {_VARIABLE_BY_OPTION[name]} instead")
     if name not in _IGNORED_OPTIONS:
         raise ValueError(_unsupported_message(name or "a word that is no option"))
 
 
 def _unsupported_message(name: str) -> str:
     return (
-        f"has {name!r:.40}, which fwbench does not heed: put it into ~/.ssh/config or leave it out"
+        f"has {name!r:.40}, which fwbench does not support: put it into ~/.ssh/config or remove it"
     )
 
 
@@ -153,32 +155,36 @@ def _parse_proxy_command(command: str) -> tuple[JumpHost, ...]:
             "has a ProxyCommand that is not `ssh -W %h:%p HOST`: use -J,"
             " or put it into ~/.ssh/config"
         )
-    said: dict[str, str] = {}
+    options: dict[str, str] = {}
     for name, value in _options(words[1:]):
         if name in ("", "w", "port", "user", "identityfile"):
-            if said.setdefault(name, value) != value:
-                raise ValueError("has a ProxyCommand with two words for one thing: use -J")
+            if options.setdefault(name, value) != value:
+                raise ValueError(
+                    "has a ProxyCommand with two values for one option, or with a command: use -J"
+                )
         elif name != "stricthostkeychecking" or value.lower() not in ("yes", "ask"):
             _check_proxy_option(name)
-    if said.get("w") not in _FORWARD or "" not in said:
+    if options.get("w") not in _FORWARD or "" not in options:
         raise ValueError("has a ProxyCommand without `-W %h:%p` or without a host: use -J")
-    login = f"{said['user']}@" if "user" in said else ""
-    port = f":{said['port']}" if "port" in said else ""
-    found = parse_jump_host(f"{login}{said['']}{port}")
-    key = _key_file(said["identityfile"]) if "identityfile" in said else None
-    return (found.model_copy(update={"key_file": key}),)
+    login = f"{options['user']}@" if "user" in options else ""
+    port = f":{options['port']}" if "port" in options else ""
+    hop = parse_jump_host(f"{login}{options['']}{port}")
+    key = _key_file(options["identityfile"]) if "identityfile" in options else None
+    return (hop.model_copy(update={"key_file": key}),)
 
 
 def _key_file(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise ValueError("has a ProxyCommand with the key of no such user") from error
+        raise ValueError(
+            "has a ProxyCommand whose key is in an unknown user's home folder: write its full path"
+        ) from error
 
 
 def _check_proxy_option(name: str) -> None:
     if name not in _IGNORED_OPTIONS:
         raise ValueError(
-            f"has a ProxyCommand with {name!r:.40}, which fwbench does not heed:"
+            f"has a ProxyCommand with {name!r:.40}, which fwbench does not support:"
             " use -J, or put it into ~/.ssh/config"
         )

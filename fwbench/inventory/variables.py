@@ -1,4 +1,4 @@
-"""What the variables of one host say, and which of them cannot be heeded."""
+"""Turn the variables of one host into a `Host`, and check them."""
 
 import difflib
 import math
@@ -20,38 +20,39 @@ OWN_VARIABLES = (
     "fwbench_region",
     "fwbench_rig",
 )
-# Of two names of one thing the last counts, as in Ansible.
+# Synonyms: the last one that is set counts, as in Ansible.
 _ADDRESSES = ("ansible_host", "ansible_ssh_host")
 _PORTS = ("ansible_port", "ansible_ssh_port")
 _USERS = ("ansible_user", "ansible_ssh_user")
 _KEY_FILES = ("ansible_private_key_file", "ansible_ssh_private_key_file")
-_SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")  # as they stand on a line
+# In their order on ssh's command line.
+_SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
 _TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
 _FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
 
 
 class Variables:
-    """The variables of a host; `source` is the inventory's name in errors, all InventoryError."""
+    """The variables of a host. All errors are `InventoryError` and name the inventory `source`."""
 
-    def __init__(self, source: str, name: str, given: Mapping[object, object]) -> None:
+    def __init__(self, source: str, name: str, values: Mapping[object, object]) -> None:
         self._source = source
         self._name = name
-        self._given = given
+        self._values = values
 
     def host(self) -> Host:
-        """The host that they describe."""
+        """Return the host that the variables describe."""
         self._check_text(self._name, "a host's name")
         self._check_spelling()
         self._check_refused()
-        user, becomes, said = self._last_text(_USERS), self._become(), self._ssh_route()
-        if not becomes and user not in (None, "root"):
+        user, become, route = self._last_text(_USERS), self._become(), self._ssh_route()
+        if not become and user not in (None, "root"):
             raise self._error(
                 f"{self._label('ansible_become')} is false, and its user {user!r:.80} is not root:"
-                " leave ansible_become out, or log in as root"
+                " remove ansible_become, or log in as root"
             )
         known_hosts = self._path("fwbench_known_hosts")
-        if known_hosts is None and said.known_hosts:
-            known_hosts = self._expand(said.known_hosts, "UserKnownHostsFile")
+        if known_hosts is None and route.known_hosts:
+            known_hosts = self._expand(route.known_hosts, "UserKnownHostsFile")
         return Host(
             name=self._name,
             address=self._last_text(_ADDRESSES) or self._name,
@@ -59,15 +60,15 @@ class Variables:
             user=user,
             key_file=next((p for key in reversed(_KEY_FILES) if (p := self._path(key))), None),
             known_hosts=known_hosts,
-            jump_hosts=said.jump,
-            become=becomes,
+            jump_hosts=route.jump,
+            become=become,
             instance_type=self.text("fwbench_instance_type"),
             region=self.text("fwbench_region"),
             price_per_hour=self._price(),
         )
 
     def text(self, key: str) -> str | None:
-        """The text of a variable; None if it is absent."""
+        """Return the text of a variable, or None if it is not set."""
         value = self._value(key)
         if value is None:
             return None
@@ -77,11 +78,11 @@ class Variables:
         return value
 
     def _value(self, key: str) -> object:
-        return _unwrap(self._given.get(key))
+        return _unwrap(self._values.get(key))
 
     def _last_text(self, keys: tuple[str, ...]) -> str | None:
-        found = [value for key in keys if (value := self.text(key)) is not None]
-        return found[-1] if found else None
+        texts = [text for key in keys if (text := self.text(key)) is not None]
+        return texts[-1] if texts else None
 
     def _port(self) -> int | None:
         key = next((key for key in reversed(_PORTS) if self._value(key) is not None), None)
@@ -118,7 +119,9 @@ class Variables:
         try:
             return Path(text).expanduser()
         except RuntimeError as error:
-            raise self._error(f"{self._label(key)}: {text!r:.80} has no such user") from error
+            raise self._error(
+                f"{self._label(key)}: {text!r:.80} names an unknown user: write the full path"
+            ) from error
 
     def _ssh_route(self) -> SshRoute:
         jump: tuple[JumpHost, ...] | None = None
@@ -131,11 +134,11 @@ class Variables:
                 raise self._error(f"{self._label(key)} must be text")
             self._check_ssh_arguments(value, self._label(key))
             try:
-                found = parse_ssh_arguments(value)
+                route = parse_ssh_arguments(value)
             except ValueError as error:
                 raise self._error(f"{self._label(key)} {error}") from error
-            jump = found.jump if jump is None else jump
-            known_hosts = known_hosts or found.known_hosts
+            jump = route.jump if jump is None else jump
+            known_hosts = known_hosts or route.known_hosts
         return SshRoute(jump, known_hosts)
 
     def _become(self) -> bool:
@@ -155,11 +158,14 @@ class Variables:
         for key in refused_variables.SHELL_VARIABLES:
             value = self._value(key)
             if value is not None and not refused_variables.PLAIN_VALUE.fullmatch(str(value)):
-                raise self._error(f"{self._label(key)} is not a plain path or word: write one")
-        for given, value in self._given.items():
-            if given not in _SSH_ARGUMENTS and refused_variables.has_template(given, value):
+                raise self._error(f"{self._label(key)} must be a plain path or word")
+        for variable, value in self._values.items():
+            if variable in _SSH_ARGUMENTS:
+                continue  # `_check_ssh_arguments` checks these
+            if refused_variables.has_template(variable, value):
                 raise self._error(
-                    f"{self._label(f'{given!s:.80}')}: templates are not resolved; write it out"
+                    f"{self._label(f'{variable!s:.80}')}: fwbench does not evaluate templates;"
+                    " write the value"
                 )
 
     def _check_text(self, text: str, what: str) -> None:
@@ -168,24 +174,28 @@ class Variables:
         if text.startswith("-"):
             raise self._error(f"{what} is {text!r:.80}: ssh would take it for an option")
         if any(unicodedata.category(character) in _INVISIBLE_CATEGORIES for character in text):
-            raise self._error(f"{what} is {text!r:.80}: it has a control character")
+            raise self._error(f"{what} is {text!r:.80}: remove the control character")
         if _is_template(text):
-            raise self._error(f"{what} is {text!r:.80}: templates are not resolved; write it out")
+            raise self._error(
+                f"{what} is {text!r:.80}: fwbench does not evaluate templates; write the value"
+            )
 
     def _check_ssh_arguments(self, text: str, what: str) -> None:
-        """Without repeating it, since it may hold a password."""
+        """Check arguments without quoting them in the error: they may contain a password."""
         if _is_template(text):
-            raise self._error(f"{what} is a template, and these are not resolved: write it out")
+            raise self._error(
+                f"{what} is a template, which fwbench does not evaluate: write the value"
+            )
         if any(unicodedata.category(character) in _INVISIBLE_CATEGORIES for character in text):
-            raise self._error(f"{what} has a control character")
+            raise self._error(f"{what} has a control character: remove it")
 
     def _check_spelling(self) -> None:
-        for key in self._given:
-            near = difflib.get_close_matches(str(key), OWN_VARIABLES, n=1, cutoff=0.85)
-            if near and key not in OWN_VARIABLES:
+        for key in self._values:
+            matches = difflib.get_close_matches(str(key), OWN_VARIABLES, n=1, cutoff=0.85)
+            if matches and key not in OWN_VARIABLES:
                 raise self._error(
                     f"host {self._name!r:.80} has the variable {key!r:.80};"
-                    f" did you mean {near[0]!r}?"
+                    f" did you mean {matches[0]!r}?"
                 )
 
     def _label(self, key: str) -> str:
@@ -195,8 +205,8 @@ class Variables:
         return InventoryError(f"{self._source}: {problem}")
 
 
-# Control characters, invisible formatting (also that which reverses the direction of writing),
-# halves of surrogate pairs, and separators of lines.
+# Control characters, invisible formatting (including reversals of the writing direction),
+# surrogates, and line separators.
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -205,7 +215,7 @@ def _is_template(text: str) -> bool:
 
 
 def _unwrap(value: object) -> object:
-    """Ansible wraps text that came from outside, such as a cloud's addresses."""
+    """Return the text itself: Ansible wraps text from outside, such as a cloud's addresses."""
     if isinstance(value, Mapping) and set(value) == {"__ansible_unsafe"}:
         return value["__ansible_unsafe"]
     return value
