@@ -1,4 +1,4 @@
-"""Takes off every host of an inventory what dead sessions left there."""
+"""Remove what interrupted sessions left on the hosts of an inventory."""
 
 import tempfile
 import uuid
@@ -20,7 +20,7 @@ TIMEOUT_S = 120
 
 
 class RemovedSession(Frozen):
-    """One session that was taken off a host, and how much of it there was."""
+    """A session that was removed from a host, with the number of its processes and containers."""
 
     session: str
     processes: int = Field(ge=0)
@@ -29,10 +29,10 @@ class RemovedSession(Frozen):
 
 
 class AgentCleanup(Frozen):
-    """What a host says of its cleaning.
+    """The agent's answer about the cleanup of its host.
 
-    `orphans` are containers of no session, `abandoned` folders of no session that were removed, and
-    `stuck` those that could not be.
+    Orphan containers and abandoned folders belong to no session; they were removed, except for
+    `unremovable` folders.
     """
 
     removed: tuple[RemovedSession, ...]
@@ -43,7 +43,7 @@ class AgentCleanup(Frozen):
 
 
 class CleanupResult(Frozen):
-    """One host: what was taken off it, and who has it still, or what is wrong with it."""
+    """A host with the result of its cleanup, or the error."""
 
     host: str
     result: AgentCleanup | None = None
@@ -51,7 +51,7 @@ class CleanupResult(Frozen):
 
 
 def clean_hosts(rigs: Sequence[Rig], *, force: bool) -> tuple[CleanupResult, ...]:
-    """Clean all hosts at once; `force` takes living sessions away too."""
+    """Clean all hosts in parallel; `force` also removes sessions that may still be running."""
     hosts = [host for rig in rigs for host in rig.hosts]
     with ThreadPoolExecutor(min(32, len(hosts))) as threads:
         return tuple(threads.map(lambda host: _clean_host(host, force=force), hosts))
@@ -77,6 +77,8 @@ def _run_cleanup(remote: Remote, *, force: bool) -> AgentCleanup:
             try:
                 return AgentCleanup.model_validate_json(to.read_bytes())
             except ValidationError as error:
-                raise HostError(f"{remote.name}: its answer makes no sense: {error}") from error
+                raise HostError(
+                    f"{remote.name}: its answer about the cleanup is not valid: {error}"
+                ) from error
     finally:
         remote.check(["rm", "-rf", str(folder)])

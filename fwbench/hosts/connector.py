@@ -1,4 +1,4 @@
-"""How a session comes to its hosts: entered all at once, and found to be what they were."""
+"""Connect a session to its hosts: take leases, and check that the hosts are unchanged."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -20,7 +20,10 @@ Connect = Callable[[Host], SshRemote]
 
 @dataclass(frozen=True)
 class ConnectedHosts:
-    """The hosts that were entered, the images on them, and by rig why others cannot be used."""
+    """The connections to all hosts, the facts of usable ones, and the errors by rig.
+
+    `images` maps a target's name and a contender to the image's id.
+    """
 
     remotes: Mapping[str, SshRemote]
     facts: Mapping[str, HostFacts]
@@ -28,13 +31,13 @@ class ConnectedHosts:
     errors: Mapping[str, FwbenchError]
 
     def image_ids_of(self, target: Host) -> dict[str, str]:
-        """The ids of the images on a target, by contender."""
+        """Return the ids of the images on a target, by contender."""
         return {name: image for (host, name), image in self.images.items() if host == target.name}
 
 
 @dataclass(frozen=True)
 class HostConnector:
-    """A session's way to its hosts; `addresses` are those that clients load, by rig."""
+    """Connects a session to its hosts; `addresses` maps a rig to the address that clients load."""
 
     header: SessionHeader
     session: Path
@@ -48,66 +51,69 @@ class HostConnector:
         pending: list[Future[Any]],
         exit_stack: ExitStack,
     ) -> ConnectedHosts:
-        """Enter all hosts at once; a rig with a host that is in trouble is in trouble.
+        """Enter all hosts in parallel; an error of a host is an error of its rig.
 
-        They are left with `leaving`, once all that is `busy` has ended.
+        `exit_stack` releases the hosts, once all `pending` futures have ended. The futures of this
+        call are added to `pending`.
         """
         folder = lease.session_folder(self.session.name)
-        at = {host.name: (rig, host) for rig in rigs for host in rig.hosts}
-        remotes = {name: exit_stack.enter_context(connect(host)) for name, (_, host) in at.items()}
+        hosts = {host.name: (rig, host) for rig in rigs for host in rig.hosts}
+        remotes = {
+            name: exit_stack.enter_context(connect(host)) for name, (_, host) in hosts.items()
+        }
         exit_stack.callback(
             lambda: list(threads.map(lambda r: lease.release(r, folder), remotes.values()))
         )
         exit_stack.callback(wait, pending)
-        arriving = {
+        futures = {
             name: threads.submit(self._enter, remotes[name], rig, host)
-            for name, (rig, host) in at.items()
+            for name, (rig, host) in hosts.items()
         }
-        pending += arriving.values()
+        pending += futures.values()
         facts: dict[str, HostFacts] = {}
-        errors: dict[str, list[FwbenchError]] = {}
-        for name, (rig, _) in at.items():
+        host_errors: dict[str, list[FwbenchError]] = {}
+        for name, (rig, _) in hosts.items():
             try:
-                facts[name] = arriving[name].result()
+                facts[name] = futures[name].result()
             except FwbenchError as error:
-                errors.setdefault(rig.name, []).append(error)
-        troubles = {rig: merge_errors(each) for rig, each in errors.items()}
-        readiness = preflight.check_rigs(
-            [rig for rig in rigs if rig.name not in troubles],
+                host_errors.setdefault(rig.name, []).append(error)
+        rig_errors = {rig: merge_errors(errors) for rig, errors in host_errors.items()}
+        result = preflight.check_rigs(
+            [rig for rig in rigs if rig.name not in rig_errors],
             tuple(facts.values()),
             self.header.contenders,
             _max_pinned_cpus(self.header.suite),
         )
-        return ConnectedHosts(remotes, facts, readiness.images, {**troubles, **readiness.errors})
+        return ConnectedHosts(remotes, facts, result.images, {**rig_errors, **result.errors})
 
     def reconnect(self, rig: Rig, remotes: Mapping[str, SshRemote]) -> None:
-        """Enter a rig's hosts anew after one of them was lost.
+        """Enter a rig's hosts again after the connection to one was lost.
 
-        Raises `LostError` where one does not answer, `SessionError` where one is not what it was.
+        Raise `LostError` if a host does not answer, `SessionError` if it has changed.
         """
         for host in rig.hosts:
             self._enter(remotes[host.name], rig, host)
 
     def _enter(self, remote: SshRemote, rig: Rig, host: Host) -> HostFacts:
         folder = lease.session_folder(self.session.name)
-        continued = self.header.forked_from
-        before = None if continued is None else lease.session_folder(continued)
-        lease.enter(remote, folder, takeover_from=before)
-        to = self.addresses[rig.name] if isinstance(host, Client) else None
-        facts = preflight.read_facts(remote, host, folder, load_address=to)
-        if found := changes.host_changes(self.header, facts):
-            raise SessionError("; ".join(found))
+        origin = self.header.forked_from
+        takeover_from = None if origin is None else lease.session_folder(origin)
+        lease.enter(remote, folder, takeover_from=takeover_from)
+        address = self.addresses[rig.name] if isinstance(host, Client) else None
+        facts = preflight.read_facts(remote, host, folder, load_address=address)
+        if host_changes := changes.host_changes(self.header, facts):
+            raise SessionError("; ".join(host_changes))
         return facts
 
 
 def merge_errors(errors: Iterable[FwbenchError]) -> FwbenchError:
-    """All that is wrong, each thing once, as an error of the first one's kind."""
+    """Return one error with all messages, each once, of the first error's class."""
     first, *others = errors
-    said = dict.fromkeys(map(str, (first, *others)))
-    return type(first)("; ".join(said))
+    messages = dict.fromkeys(map(str, (first, *others)))
+    return type(first)("; ".join(messages))
 
 
 def _max_pinned_cpus(suite: Suite) -> int:
-    """The most CPUs to which a container is pinned."""
+    """Return the largest number of CPUs to which the suite pins a container."""
     pinned = [limits for limits in suite.limits if limits.cpu_mode is CpuMode.PINNED]
     return max((int(limits.cpus or 0) for limits in pinned), default=0)

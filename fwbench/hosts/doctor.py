@@ -1,4 +1,4 @@
-"""Whether every host can be reached and used, in one sentence for each that cannot."""
+"""Check that every host can be reached and used; one sentence about each that cannot."""
 
 import uuid
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from fwbench.ssh.remote import Remote, SshRemote
 
 
 class HostCheck(Frozen):
-    """One host: what it is made of, or what is wrong with it."""
+    """A host with its facts, or the error."""
 
     host: Host
     rig: str
@@ -26,25 +26,28 @@ class HostCheck(Frozen):
 
 
 def check_hosts(rigs: Sequence[Rig]) -> tuple[HostCheck, ...]:
-    """Every host of the rigs, all at once; nothing stays on them."""
+    """Check the hosts of all rigs in parallel, and leave nothing on them."""
     pairs = [(rig, host) for rig in rigs for host in rig.hosts]
     with ThreadPoolExecutor(min(32, len(pairs))) as threads:
         return tuple(threads.map(lambda pair: _check_host(*pair), pairs))
 
 
 def _check_host(rig: Rig, host: Host) -> HostCheck:
-    serves = isinstance(host, Target)
+    is_target = isinstance(host, Target)
     try:
-        to = _load_address(rig, host)
+        load_address = _load_address(rig, host)
         with SshRemote(host) as remote:
-            facts = _read_facts(remote, host, to)
+            facts = _read_facts(remote, host, load_address)
     except FwbenchError as error:
-        return HostCheck(host=host, rig=rig.name, is_target=serves, error=str(error))
-    return HostCheck(host=host, rig=rig.name, is_target=serves, facts=facts)
+        return HostCheck(host=host, rig=rig.name, is_target=is_target, error=str(error))
+    return HostCheck(host=host, rig=rig.name, is_target=is_target, facts=facts)
 
 
 def _load_address(rig: Rig, host: Host) -> str | None:
-    """What a client loads. An address that is none is its target's trouble, not the client's."""
+    """Return the address that a client loads; None for a target, and if the address is wrong.
+
+    A wrong address is an error of the target, not of its clients.
+    """
     try:
         address = preflight.load_address(rig.target)
     except InventoryError:
@@ -54,14 +57,14 @@ def _load_address(rig: Rig, host: Host) -> str | None:
     return None if isinstance(host, Target) else address
 
 
-def _read_facts(remote: Remote, host: Host, to: str | None) -> HostFacts:
+def _read_facts(remote: Remote, host: Host, load_address: str | None) -> HostFacts:
     remote.check(["true"], sudo=True)
     if remote.execute(["python3", "-c", "pass"]).exit_status:
-        raise HostError(f"{host.name}: there is no python3; Ansible and fwbench need it there")
+        raise HostError(f"{host.name}: there is no python3; run `fwbench provision`, or install it")
     folder = PurePosixPath("/var/tmp") / f"fwbench-doctor-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
     remote.check(["mkdir", "-m", "700", str(folder)])
     try:
         remote.put(archive(), str(folder / AGENT))
-        return preflight.read_facts(remote, host, folder, to)
+        return preflight.read_facts(remote, host, folder, load_address)
     finally:
         remote.check(["rm", "-rf", str(folder)])

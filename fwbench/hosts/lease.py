@@ -1,7 +1,7 @@
-"""A host while a session has it: entered with a lease, left as it was.
+"""Take and release the lease of a host.
 
-The host's agent keeps the lease where no other user of the host can write. Whoever comes while it
-runs is refused; once it is over, the session is dead, and what it left is anybody's to take away.
+The host's agent stores the lease where no other user can write. Until it expires, every other
+session is refused. After that, the session counts as dead, and any session may remove its remains.
 """
 
 import os
@@ -31,7 +31,7 @@ AGENT_TIMEOUT_S = 90.0
 
 
 class Lease(BaseModel):
-    """What another session's lease says, as far as a host can be believed."""
+    """Another session's lease, as the host reports it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -41,30 +41,30 @@ class Lease(BaseModel):
 
     @property
     def description(self) -> str:
-        """Whose it is and until when at the latest, by the host's clock."""
-        said = f"session {self.session[:80]} of {self.owner[:80]}"
+        """Its session, owner and end by the host's clock, for messages."""
+        text = f"session {self.session[:80]} of {self.owner[:80]}"
         if self.until is None or not 0 < self.until < 1e11:
-            return said
-        return f"{said}, until {datetime.fromtimestamp(self.until, UTC):%H:%M:%S} UTC at the latest"
+            return text
+        return f"{text}, until {datetime.fromtimestamp(self.until, UTC):%H:%M:%S} UTC at the latest"
 
 
 def session_folder(session: str) -> PurePosixPath:
-    """Where a session's files are on each of its hosts, with mode 0700."""
+    """Return the folder of a session on each of its hosts. It has mode 0700."""
     return PurePosixPath("/var/tmp") / f"{SESSION_PREFIX}{session}"  # noqa: S108 - made with 0700
 
 
 def owner() -> str:
-    """Who executes sessions here, for whoever finds a host taken."""
+    """Return who executes sessions here; other sessions show it when they find a host in use."""
     return f"{paths.user()} on {socket.gethostname()} (process {os.getpid()})"
 
 
 def enter(
     remote: Remote, folder: PurePosixPath, takeover_from: PurePosixPath | None = None
 ) -> None:
-    """Enter a host for the first time, or anew after it was lost: an empty folder, and the agent.
+    """Copy the agent into an empty session folder on a host, and take a lease.
 
-    `instead_of` is the folder of a session that is known to be dead, whatever its lease says.
-    Raises `NotReadyError` where another session has the host.
+    `takeover_from` is the folder of a session that is known to have ended; it is removed even if
+    its lease has not expired. Raise `NotReadyError` if another session has the host.
     """
     make_session_folder(remote, folder)
     if takeover_from is not None:
@@ -74,38 +74,39 @@ def enter(
 
 
 def make_session_folder(remote: Remote, folder: PurePosixPath) -> None:
-    """Make an empty folder for the login user alone, with the agent in it.
+    """Make a session folder that only the login user can read, and copy the agent into it.
 
-    Raises `HostError` where another user of the host has taken the name: nothing of his is used.
+    Raise `HostError` if another user of the host has made a folder of that name.
     """
     remote.execute(["rm", "-rf", str(folder)], timeout_s=AGENT_TIMEOUT_S)
-    made = remote.execute(["mkdir", "-m", "700", str(folder)])
-    if made.exit_status:
+    mkdir = remote.execute(["mkdir", "-m", "700", str(folder)])
+    if mkdir.exit_status:
         raise HostError(
-            f"{remote.name}: {folder} cannot be made ({_stderr_end(made)}); if it is there already,"
+            f"{remote.name}: {folder} cannot be made ({_stderr_end(mkdir)}); if it exists,"
             " another user of that host made it: remove it as root"
         )
     remote.put(archive(), str(folder / AGENT))
 
 
 def acquire(remote: Remote, folder: PurePosixPath, run: str | None, duration_s: float) -> None:
-    """Have a host for so many seconds more, free of what was left; `run` gets a folder of its own.
+    """Take or renew the lease for `duration_s` seconds, and make a folder for `run` if given.
 
-    Raises `NotReadyError` where another session has the host.
+    The agent removes what dead sessions left. Raise `NotReadyError` if another session has the
+    host.
     """
     argv = command_line(Acquire(owner(), duration_s, run), folder)
-    done = remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
-    if done.exit_status == HELD_BY_ANOTHER_SESSION:
+    result = remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
+    if result.exit_status == HELD_BY_ANOTHER_SESSION:
         raise NotReadyError(
             f"{remote.name}: is in use by {_read_holder(remote, folder).description};"
-            " wait for its end, or take it away with `fwbench clean --force`"
+            " wait for its end, or remove that session with `fwbench clean --force`"
         )
-    if done.exit_status:
-        raise HostError(f"{remote.name}: cannot be prepared: {_stderr_end(done)}")
+    if result.exit_status:
+        raise HostError(f"{remote.name}: the agent cannot prepare it: {_stderr_end(result)}")
 
 
 def release(remote: Remote, folder: PurePosixPath) -> None:
-    """Take the session off a host; from one that cannot be reached its warden does that, later."""
+    """Remove the session from a host. If the host is lost, its watchdog does so later."""
     argv = command_line(Release(), folder)
     try:
         if remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder).exit_status:
@@ -115,15 +116,15 @@ def release(remote: Remote, folder: PurePosixPath) -> None:
 
 
 def session_folder_exists(remote: Remote, folder: PurePosixPath) -> bool:
-    """Whether a session's folder is still there, and nobody else's.
+    """Return whether the session's folder still exists and belongs to the login user.
 
-    Raises `LostError` where the host does not answer.
+    Raise `LostError` if the host does not answer.
     """
     return remote.execute(["test", "-f", AGENT], within=folder).exit_status == 0
 
 
-def _stderr_end(done: Completed) -> str:
-    return done.stderr.strip()[-300:] or "it said nothing"
+def _stderr_end(completed: Completed) -> str:
+    return completed.stderr.strip()[-300:] or "no output"
 
 
 def _read_holder(remote: Remote, folder: PurePosixPath) -> Lease:

@@ -1,4 +1,4 @@
-"""Whether hosts have what a session needs, asked before its first run."""
+"""Read the facts of hosts, and check that they have what a session needs."""
 
 import ipaddress
 import json
@@ -23,64 +23,64 @@ FACTS_LIMIT_BYTES = 1 << 20
 
 
 def load_address(target: Target) -> str:
-    """The address on which a target publishes its contenders, as numbers.
+    """Return the IP address on which a target publishes its contenders.
 
-    Raises `InventoryError` where the name that the inventory gives is unknown.
+    Raise `InventoryError` if the inventory contains a name that does not resolve.
     """
     try:
         return str(ipaddress.ip_address(target.load_address))
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(target.load_address, None, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(target.load_address, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise InventoryError(
-            f"{target.name}: {target.load_address!r} is no address ({error}); "
-            "set fwbench_load_address to the one that clients load"
+            f"{target.name}: {target.load_address!r} does not resolve to an address ({error}); "
+            "set fwbench_load_address to the address that clients load"
         ) from error
-    return str(found[0][4][0])
+    return str(addresses[0][4][0])
 
 
 def read_facts(
     remote: Remote, host: Host, folder: PurePosixPath, load_address: str | None = None
 ) -> HostFacts:
-    """What a host is made of, as the agent in `folder` on it finds out.
+    """Return the facts of a host, from the agent in its `folder`.
 
-    `to` is the address that a client is going to load. What the inventory says of the machine goes
-    before what the machine itself says.
+    `load_address` is the address that a client will load. For instance type and region, the
+    inventory precedes what the host reports. Raise `HostError` if the facts are not valid.
     """
-    root = isinstance(host, Target)  # the engine answers root alone
+    needs_root = isinstance(host, Target)  # the Docker engine answers root alone
     argv = command_line(Facts(load_address), folder)
-    remote.check(argv, timeout_s=60, sudo=root, within=folder)
+    remote.check(argv, timeout_s=60, sudo=needs_root, within=folder)
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
         saved = Path(private) / FACTS
         remote.get(str(folder / FACTS), saved)
         try:
             if saved.stat().st_size > FACTS_LIMIT_BYTES:
                 raise ValueError(f"more than {FACTS_LIMIT_BYTES} bytes")
-            given = {**json.loads(saved.read_text()), **_inventory_facts(host)}
-            if given.get("h2load") is not None:
-                given["h2load"] = parse_version(str(given["h2load"]))
-            return HostFacts.model_validate_json(json.dumps(given))
+            facts = {**json.loads(saved.read_text()), **_inventory_facts(host)}
+            if facts.get("h2load") is not None:
+                facts["h2load"] = parse_version(str(facts["h2load"]))
+            return HostFacts.model_validate_json(json.dumps(facts))
         except ValidationError as error:
             first = error.errors()[0]
             why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         except (TypeError, ValueError, RecursionError, ParseError) as error:
             why = str(error)
-        raise HostError(f"{host.name}: its facts make no sense: {why}")
+        raise HostError(f"{host.name}: its facts are not valid: {why}")
 
 
 def _inventory_facts(host: Host) -> dict[str, object]:
-    """What the inventory says; of the price nobody else knows."""
-    told: dict[str, object] = {"host": host.name, "price_per_hour": host.price_per_hour}
+    """Return the facts that the inventory contains."""
+    facts: dict[str, object] = {"host": host.name, "price_per_hour": host.price_per_hour}
     for key in ("instance_type", "region"):
         if (value := getattr(host, key)) is not None:
-            told[key] = value
-    return told
+            facts[key] = value
+    return facts
 
 
 class PreflightResult(NamedTuple):
-    """Which rigs can be used: image ids by target and contender, and what troubles the others."""
+    """The image ids by target and contender of usable rigs, and the errors of the others."""
 
     images: dict[tuple[str, str], str]
     errors: dict[str, NotReadyError]
@@ -92,29 +92,30 @@ def check_rigs(
     contenders: Sequence[Contender],
     pinned_cpus: int,
 ) -> PreflightResult:
-    """Which rigs have what the session needs; the facts of all their hosts must be known.
+    """Return which rigs have what the session needs; `facts` must contain all their hosts.
 
-    A rig is in trouble where a host lacks something, where a port is taken, where its target has
-    fewer CPUs than the `pinned_cpus` that one container is to have, or where it has another image
-    of a contender than the first target of its architecture that is ready.
+    A rig gets an error if a host lacks something, a port is in use, the target has fewer than
+    `pinned_cpus` CPUs, or its image of a contender differs from that of the first usable target of
+    the same architecture.
     """
-    of = {fact.host: fact for fact in facts}
+    facts_by_host = {fact.host: fact for fact in facts}
     images: dict[tuple[str, str], str] = {}
-    troubles: dict[str, NotReadyError] = {}
-    first: dict[str, tuple[str, dict[str, str]]] = {}
+    errors: dict[str, NotReadyError] = {}
+    references: dict[str, tuple[str, dict[str, str]]] = {}  # by architecture
     for rig in rigs:
-        target = of[rig.target.name]
+        target = facts_by_host[rig.target.name]
         try:
             for client in rig.clients:
-                _check_client(of[client.name])
-            found = _images(target, contenders, pinned_cpus)
-            _check_same_images(target, found, *first.get(target.architecture, (target.host, found)))
+                _check_client(facts_by_host[client.name])
+            own_images = _images(target, contenders, pinned_cpus)
+            reference = references.get(target.architecture, (target.host, own_images))
+            _check_same_images(target, own_images, *reference)
         except NotReadyError as error:
-            troubles[rig.name] = error
+            errors[rig.name] = error
             continue
-        first.setdefault(target.architecture, (target.host, found))
-        images |= {(target.host, contender): image for contender, image in found.items()}
-    return PreflightResult(images=images, errors=troubles)
+        references.setdefault(target.architecture, (target.host, own_images))
+        images |= {(target.host, contender): image for contender, image in own_images.items()}
+    return PreflightResult(images=images, errors=errors)
 
 
 def _check_client(client: HostFacts) -> None:
@@ -123,7 +124,7 @@ def _check_client(client: HostFacts) -> None:
 
 
 def _images(target: HostFacts, contenders: Sequence[Contender], pinned_cpus: int) -> dict[str, str]:
-    """The ids of the images by contender, on a target on which all else is well."""
+    """Return the target's image ids by contender. Raise `NotReadyError` if it lacks something."""
     if target.engine is None:
         raise NotReadyError(f"{target.host}: no Docker engine answers; {PROVISION_ADVICE}")
     if len(target.cpu_numbers) < pinned_cpus:
@@ -131,22 +132,22 @@ def _images(target: HostFacts, contenders: Sequence[Contender], pinned_cpus: int
             f"{target.host}: has {len(target.cpu_numbers)} CPUs, the suite pins a container to"
             f" {pinned_cpus}; lower cpus in its limits"
         )
-    there = {image.name: image.image_id for image in reversed(target.images)}
+    image_ids = {image.name: image.image_id for image in reversed(target.images)}
     for contender in contenders:
         if contender.port in target.listening_ports:
             raise NotReadyError(
                 f"{target.host}: port {contender.port} is in use, {contender.name} needs it; "
                 "`ss -ltnp` on that host shows by what"
             )
-        if contender.name not in there:
+        if contender.name not in image_ids:
             raise NotReadyError(f"{target.host}: no image of {contender.name}; {PROVISION_ADVICE}")
-    return {contender.name: there[contender.name] for contender in contenders}
+    return {contender.name: image_ids[contender.name] for contender in contenders}
 
 
 def _check_same_images(
-    target: HostFacts, found: dict[str, str], other: str, expected: dict[str, str]
+    target: HostFacts, images: dict[str, str], other: str, expected: dict[str, str]
 ) -> None:
-    for contender, image in found.items():
+    for contender, image in images.items():
         if image != expected[contender]:
             raise NotReadyError(
                 f"{target.host}: its image of {contender} ({image[:19]}) is not that "

@@ -1,4 +1,4 @@
-"""A fabric connection with pinned host keys, over the hosts on the way, that can be severed."""
+"""A fabric connection with pinned host keys and jump hosts, which any thread can sever."""
 
 import fcntl
 import logging
@@ -16,7 +16,7 @@ from fwbench.errors import HostError
 from fwbench.model.host import Host, JumpHost
 from fwbench.ssh.jump_hosts import parse_proxy_jump
 
-# Its errors arrive as exceptions; logged as well, they would be tracebacks on the terminal.
+# paramiko also logs the exceptions that it raises: these would be tracebacks on the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 logger = logging.getLogger(__name__)
@@ -24,27 +24,30 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 10
 SILENCE_TIMEOUT_S = 30
 KEEPALIVE_S = 10
-_SSH_PORT = 22  # known_hosts has the port beside the name where it is another
+_SSH_PORT = 22  # with another port, known_hosts contains `[name]:port`
 OUTPUT_LIMIT_BYTES = 16 << 20
 
 
 def known_hosts_files(host: Host) -> list[Path]:
-    """The files that may know a host's key: the user's own, fwbench's, and the inventory's."""
-    named = [host.known_hosts] if host.known_hosts else []
-    return [*named, paths.home_folder() / ".ssh" / "known_hosts", paths.known_hosts()]
+    """Return the files that may contain a host's key: the inventory's, the user's and fwbench's."""
+    from_inventory = [host.known_hosts] if host.known_hosts else []
+    return [*from_inventory, paths.home_folder() / ".ssh" / "known_hosts", paths.known_hosts()]
 
 
 class _BoundedRunner(fabric.runners.Remote):  # type: ignore[misc]
-    """A command of whose outputs no more is read than a host may say; it hangs if it says more."""
+    """Reads at most `OUTPUT_LIMIT_BYTES` of a command's output; a command that prints more hangs.
+
+    Without the limit, a hostile host could fill the controller's memory.
+    """
 
     _remaining_bytes = OUTPUT_LIMIT_BYTES
 
     def read_proc_stdout(self, num_bytes: int) -> bytes:
-        """What comes next, or the end once too much has come."""
+        """Return the next output, or nothing once the limit is reached."""
         return self._count(super().read_proc_stdout(num_bytes))
 
     def read_proc_stderr(self, num_bytes: int) -> bytes:
-        """What comes next, or the end once too much has come."""
+        """Return the next output, or nothing once the limit is reached."""
         return self._count(super().read_proc_stderr(num_bytes))
 
     def _count(self, read: bytes) -> bytes:
@@ -53,11 +56,11 @@ class _BoundedRunner(fabric.runners.Remote):  # type: ignore[misc]
 
 
 class Connection(fabric.Connection):  # type: ignore[misc]
-    """A connection to a host, or to a hop on the way to it, that checks every host's key.
+    """A connection to a host, or to one of its jump hosts, that checks every host's key.
 
-    fabric itself adds every unknown key, takes the hops of a ProxyJump in the wrong order, and
-    leaves what is left of a lost connection open. The key that a host has shown is the only one
-    that it may show for as long as this object lives, whatever becomes of the files.
+    fabric itself accepts every unknown key, takes the hops of a ProxyJump in the wrong order, and
+    does not close a lost connection. While this object lives, a host must show the same key each
+    time, even if the known_hosts files change.
     """
 
     destination: Host
@@ -71,22 +74,22 @@ class Connection(fabric.Connection):  # type: ignore[misc]
         self._set(destination=host)
         if hop is None and host.jump_hosts is not None:
             gateway = _jump_connection(host, host.jump_hosts) or False
-        at = hop or host
+        endpoint = hop or host
         kwargs: dict[str, object] = {
             "banner_timeout": CONNECT_TIMEOUT_S,
             "auth_timeout": CONNECT_TIMEOUT_S,
             "channel_timeout": CONNECT_TIMEOUT_S,
         }
-        if key_file := at.key_file or host.key_file:
+        if key_file := endpoint.key_file or host.key_file:
             kwargs |= {"key_filename": str(key_file)}
         super().__init__(
-            at.address,
-            user=at.user,
-            port=at.port,
+            endpoint.address,
+            user=endpoint.user,
+            port=endpoint.port,
             gateway=gateway,
             connect_timeout=CONNECT_TIMEOUT_S,
             connect_kwargs=kwargs,
-            forward_agent=False,  # whatever the user's own SSH configuration says
+            forward_agent=False,  # even if the user's own SSH configuration enables it
             config=_fabric_config(host),
         )
         alias = self.ssh_config.get("hostkeyalias")
@@ -97,89 +100,92 @@ class Connection(fabric.Connection):  # type: ignore[misc]
 
     @property
     def endpoint(self) -> str:
-        """Where it leads, for sentences."""
+        """The address and port that this connection leads to, for messages."""
         return f"{self.host}:{self.port}"
 
     def get_gateway(self) -> "Connection | str | None":
-        """The way that the user's own SSH configuration knows."""
+        """Return the gateway of the user's SSH configuration: a connection or a ProxyCommand."""
         if jump := self.ssh_config.get("proxyjump"):
             try:
-                found = parse_proxy_jump(jump)
+                hops = parse_proxy_jump(jump)
             except ValueError as error:
                 name = self.destination.name
                 raise HostError(f"{name}: ProxyJump of your SSH configuration {error}") from error
-            if any(hop.address in (self.host, self.original_host) for hop in found):
-                return None  # `Host *` includes the hop itself
-            return _jump_connection(self.destination, found)
+            if any(hop.address in (self.host, self.original_host) for hop in hops):
+                return None  # `Host *` also matches the jump host itself
+            return _jump_connection(self.destination, hops)
         command: str | None = self.ssh_config.get("proxycommand")
         return command
 
     def hops(self) -> Iterator[Self]:
-        """The hops that lead to it, the nearest first, and itself."""
+        """Yield the connections to the jump hosts, the nearest first, and this one."""
         if isinstance(self.gateway, Connection):
             yield from self.gateway.hops()
         yield self
 
     def open(self) -> None:
-        """Connect, unless it is connected; the hops have to be."""
+        """Connect, unless it is connected. The jump hosts must be connected already."""
         if self.is_connected:
             return
         self.sever(alone=True)
         super().open()
-        # paramiko leaves Nagle's algorithm on: a command takes 45 ms instead of 5. The way through
-        # a hop or a ProxyCommand is no socket of ours.
+        # paramiko leaves Nagle's algorithm on: a command takes 45 ms instead of 5. A connection
+        # through a jump host or a ProxyCommand has no socket of its own.
         if isinstance(sock := self.transport.sock, socket.socket):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a network that was cut ends it
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: detects an interrupted network
                 sock.setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENCE_TIMEOUT_S * 1000)
                 )
         self.transport.set_keepalive(KEEPALIVE_S)
 
     def files(self) -> Any:
-        """An SFTP client of which no answer is awaited for longer than the limit of silence."""
+        """Return an SFTP client that waits at most `SILENCE_TIMEOUT_S` for an answer."""
         client = self.sftp()
         client.get_channel().settimeout(SILENCE_TIMEOUT_S)
         return client
 
     def close(self) -> None:
-        """Close it, and the hops that lead to it."""
+        """Close this connection and those to its jump hosts."""
         self.sever()
 
     def sever(self, *, alone: bool = False) -> None:
-        """Close what there is, in whatever state; who waits on it, in any thread, waits no more."""
-        for each in [self] if alone else reversed(list(self.hops())):
-            each._sftp = None
-            if (transport := each.client.get_transport()) is not None:
-                each.client.close()
-                transport.sock.close()  # paramiko leaves that of a connection that was lost
-            each.transport = None
+        """Close the connection in any state, with its jump hosts unless `alone`.
+
+        Threads that wait for an answer stop waiting.
+        """
+        for hop in [self] if alone else reversed(list(self.hops())):
+            hop._sftp = None
+            if (transport := hop.client.get_transport()) is not None:
+                hop.client.close()
+                transport.sock.close()  # paramiko leaves a lost connection's socket open
+            hop.transport = None
 
 
 def _fabric_config(host: Host) -> fabric.Config:
-    """What the user's own files say of connections; `HostError` where one cannot be read."""
-    paths.user()  # a line of theirs may be for some users alone
+    """Return the user's SSH configuration. Raise `HostError` if a file cannot be read."""
+    paths.user()  # `Match localuser` needs it; this raises a clear error if it is unknown
     try:
         return fabric.Config(overrides={"runners": {"remote": _BoundedRunner}})
-    except Exception as error:  # of the files' several readers, each with errors of its own
+    except Exception as error:  # each file's parser raises errors of its own
         why = next(iter(str(error).splitlines()), type(error).__name__)
         raise HostError(
             f"{host.name}: your SSH configuration (~/.ssh/config, /etc/ssh/ssh_config, fabric.yml)"
-            f" cannot be read: {why}"
+            f" cannot be read: {why}; correct it"
         ) from error
 
 
-def _jump_connection(host: Host, found: Sequence[JumpHost]) -> Connection | None:
+def _jump_connection(host: Host, hops: Sequence[JumpHost]) -> Connection | None:
     gateway = None
-    for hop in found:
+    for hop in hops:
         gateway = Connection(host, hop, gateway)
     return gateway
 
 
 class _RecordFirstContact(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
-    """Records the key of a host never met before; one met with another kind of key is refused.
+    """Records the key of an unknown host; raises an error if a key of another type is known.
 
-    The key is recorded under the host's alias where the user's SSH configuration has one.
+    The key is recorded under the host's `HostKeyAlias` if the user's SSH configuration sets one.
     """
 
     _lock = threading.Lock()
@@ -195,12 +201,15 @@ class _RecordFirstContact(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
         if known:
             raise paramiko.BadHostKeyException(hostname, key, next(iter(known.values())))
         if not _is_known_hosts_name(recorded_as):
-            raise HostError(f"{recorded_as!r:.80} is no name for known_hosts; use ansible_host")
+            raise HostError(
+                f"{recorded_as!r:.80} cannot be written to known_hosts: set ansible_host"
+                " to an address"
+            )
         path = paths.known_hosts()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock, path.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Somebody else may have met it since the files were read, and may have met another.
+            # Another process may have recorded a key since the files were read.
             if (known := _read_known_hosts(path).lookup(recorded_as)) is None:
                 file.write(f"{recorded_as} {key.get_name()} {key.get_base64()}\n")
             elif known.get(key.get_name()) != key:
@@ -208,7 +217,7 @@ class _RecordFirstContact(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
         client.get_host_keys().add(hostname, key.get_name(), key)
         if known is None:
             logger.warning(
-                "first contact with %s: its key %s %s is recorded in %s",
+                "first contact with %s: recorded its host key %s %s in %s",
                 recorded_as,
                 key.get_name(),
                 key.fingerprint,
@@ -225,29 +234,31 @@ def _read_known_hosts(path: Path) -> paramiko.HostKeys:
 
 
 def _use_host_key_alias(alias: str, keys: paramiko.HostKeys, name: str) -> None:
-    """Know a host by its HostKeyAlias alone, as OpenSSH does."""
-    found = keys.lookup(alias)
-    known = list(found.values()) if found else []
+    """Replace all keys by those of the HostKeyAlias: OpenSSH looks up that name alone."""
+    entries = keys.lookup(alias)
+    alias_keys = list(entries.values()) if entries else []
     keys.clear()
-    for key in known:
+    for key in alias_keys:
         keys.add(name, key.get_name(), key)
 
 
 def _pin_host_keys(client: paramiko.SSHClient, host: Host, alias: str | None) -> None:
-    """Let a client accept only what the files know, or what no file knows."""
+    """Make a client accept the keys that the files contain, and first contacts."""
     client.set_missing_host_key_policy(_RecordFirstContact(alias))
     for path in known_hosts_files(host):
         try:
             if path.is_fifo():
-                raise HostError(f"{host.name}: {path} is a pipe; put a file in its place")
+                raise HostError(f"{host.name}: {path} is a pipe; replace it by a file")
             if path.exists():
                 client.get_host_keys().load(str(path))
         except OSError as error:
-            raise HostError(f"{host.name}: {path} cannot be read: {error.strerror}") from error
-        except (paramiko.hostkeys.InvalidHostKey, UnicodeDecodeError) as error:
-            # Lines after a broken one would not be read, and one of them may be this host's.
             raise HostError(
-                f"{host.name}: {path} has a line that is no host key: {_quote_line(error)};"
+                f"{host.name}: {path} cannot be read: {error.strerror}; correct its permissions"
+            ) from error
+        except (paramiko.hostkeys.InvalidHostKey, UnicodeDecodeError) as error:
+            # paramiko stops at a broken line, and a later one may contain this host's key.
+            raise HostError(
+                f"{host.name}: {path} has a line that is not a host key: {_quote_line(error)};"
                 " correct it"
             ) from error
 

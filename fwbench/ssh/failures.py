@@ -1,4 +1,4 @@
-"""What fabric, paramiko and invoke raise, as one sentence about a host."""
+"""Translate the exceptions of fabric, paramiko and invoke into one sentence about a host."""
 
 import struct
 
@@ -21,14 +21,16 @@ _CUT_OFF_LOGIN = ("Authentication timeout", "Authentication failed: transport sh
 _ADMINISTRATIVELY_PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 
 
-def host_error(error: BaseException, at: Connection, path: str | None) -> HostError:
-    """The error to raise instead of one of `RAISED`.
+def host_error(error: BaseException, connection: Connection, path: str | None) -> HostError:
+    """Return the error to raise for one of `SSH_ERRORS`.
 
-    `at` is the connection at work, to the host or to a hop on its way, and `path` the file that it
-    was about. It is a `LostError` unless the host, or the hop, said no.
+    `connection` is the one that failed, to the host or to a jump host; `path` is the file that was
+    read or written. The result is a `LostError` unless a host refused something.
     """
-    host = at.destination
-    where = at.endpoint if at.host == host.address else f"{at.endpoint} (on the way there)"
+    host = connection.destination
+    where = connection.endpoint
+    if connection.host != host.address:
+        where += " (a jump host)"
     name, keys = host.name, host.key_file or "the keys of your agent and ~/.ssh"
     if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
         error = next(iter(error.errors.values()))
@@ -39,31 +41,36 @@ def host_error(error: BaseException, at: Connection, path: str | None) -> HostEr
         return HostKeyError(
             f"{name}: {where} shows another host key than before "
             f"({error.key.get_name()} {error.key.fingerprint}); "
-            f"if the host was really made anew, remove its line from {files}"
+            f"if you reinstalled the host, remove its line from {files}"
         )
     if isinstance(error, _SFTP_PROTOCOL_ERRORS):
         return HostError(
-            f"{name}: {where} does not speak SFTP ({reason}); if the login shell of {at.user}"
-            " prints something when it starts, let ~/.bashrc and the like do so in interactive"
-            " shells only"
+            f"{name}: {where} does not speak SFTP ({reason}); if the login shell of"
+            f" {connection.user} prints something when it starts, change ~/.bashrc so that only"
+            " interactive shells do"
         )
     refusals = (paramiko.AuthenticationException, paramiko.PasswordRequiredException)
     if isinstance(error, refusals) and not reason.startswith(_CUT_OFF_LOGIN):
-        return HostError(f"{name}: {where} refuses the login of {at.user} with {keys}: {reason}")
+        return HostError(
+            f"{name}: {where} refuses the login of {connection.user} with {keys}: {reason}"
+        )
     if isinstance(error, paramiko.ChannelException) and error.code == _ADMINISTRATIVELY_PROHIBITED:
-        return HostError(f"{name}: a host on the way to {where} lets no connection through")
+        return HostError(
+            f"{name}: the jump host before {where} forwards no connection;"
+            " set AllowTcpForwarding in its sshd_config"
+        )
     if isinstance(error, FileNotFoundError):
         return HostError(f"{name}: no such file: {error.filename or path}")
-    if path is not None and isinstance(error, OSError) and _is_file_error(error, at):
+    if path is not None and isinstance(error, OSError) and _is_file_error(error, connection):
         full = "; is its disk full?" if reason == "Failure" else ""
         return HostError(f"{name}: {path}: {reason}{full}")
     if reason.startswith(_UNUSABLE_KEYS):
-        return HostError(f"{name}: no login at {where} is possible with {keys}: {reason}")
+        return HostError(f"{name}: cannot log in to {where} with {keys}: {reason}")
     return LostError(f"{name}: {where} does not answer SSH: {reason}")
 
 
-def _is_file_error(error: OSError, at: Connection) -> bool:
-    """Whether the host answered, and that the file is at fault."""
-    channel = at._sftp and at._sftp.get_channel()
-    answers = at.is_connected and channel is not None and not channel.closed
-    return answers and not isinstance(error, TimeoutError | ConnectionError)
+def _is_file_error(error: OSError, connection: Connection) -> bool:
+    """Return whether the host answered with an error about the file."""
+    channel = connection._sftp and connection._sftp.get_channel()
+    is_open = connection.is_connected and channel is not None and not channel.closed
+    return is_open and not isinstance(error, TimeoutError | ConnectionError)

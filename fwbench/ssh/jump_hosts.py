@@ -1,4 +1,4 @@
-"""Jump hosts as OpenSSH writes them: the values of ProxyJump and of `ssh -J`."""
+"""Parse jump hosts in OpenSSH's syntax: the values of ProxyJump and of `ssh -J`."""
 
 import re
 
@@ -12,9 +12,9 @@ _HOP = re.compile(
 
 
 def parse_proxy_jump(text: str) -> tuple[JumpHost, ...]:
-    """The hosts in between, the nearest first, out of what ssh's ProxyJump takes.
+    """Parse a ProxyJump value into its hosts, the nearest first; `none` gives an empty tuple.
 
-    Empty for `none`. Raises ValueError where it is not `[user@]host[:port]`, with commas between.
+    Raise `ValueError` if it is not `[user@]host[:port]`, separated by commas.
     """
     if text.lower() == "none":
         return ()
@@ -22,9 +22,9 @@ def parse_proxy_jump(text: str) -> tuple[JumpHost, ...]:
 
 
 def parse_jump_host(text: str) -> JumpHost:
-    """One hop out of `[user@]host[:port]`. Raises ValueError where it is anything else."""
-    found = _HOP.fullmatch(text)
-    port = int(found["port"]) if found and found["port"] else None
-    if found is None or (port is not None and not 1 <= port <= 65535):
+    """Parse `[user@]host[:port]`. Raise `ValueError` if the text is anything else."""
+    match = _HOP.fullmatch(text)
+    port = int(match["port"]) if match and match["port"] else None
+    if match is None or (port is not None and not 1 <= port <= 65535):
         raise ValueError(f"has {text!r:.80}, which is not [user@]host[:port]")
-    return JumpHost(address=found["v6"] or found["name"], port=port, user=found["user"])
+    return JumpHost(address=match["v6"] or match["name"], port=port, user=match["user"])

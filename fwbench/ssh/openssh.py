@@ -1,4 +1,4 @@
-"""Ansible's ssh: the options that nothing overrules, and its master processes."""
+"""OpenSSH as Ansible calls it: options that nothing overrides, and its master processes."""
 
 import shlex
 import subprocess
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# Of an option that is given twice ssh takes the first. These stand first in the file for `ssh -F`,
-# which counts for jump hosts as well, and first on the command line, which goes before that file.
+# If an option is repeated, ssh uses the first one. These come first in the file for `ssh -F`, which
+# jump hosts use as well, and first on the command line, which ssh reads before that file.
 _ENFORCED_OPTIONS = (
     "StrictHostKeyChecking yes",
     "VerifyHostKeyDNS no",
     "NoHostAuthenticationForLocalhost no",
-    "UpdateHostKeys no",  # a host would replace the key that it was met with
-    "GlobalKnownHostsFile /dev/null",  # the driver does not read the system's either
+    "UpdateHostKeys no",  # otherwise a host could replace its recorded key
+    "GlobalKnownHostsFile /dev/null",  # fwbench's own connections do not read it either
     "ForwardAgent no",
     "ForwardX11 no",
     "GSSAPIDelegateCredentials no",
@@ -22,17 +22,17 @@ _ENFORCED_OPTIONS = (
 _SINCE_8_5 = "KnownHostsCommand none"
 _BLOCK_KEYWORDS = ("host ", "match ")
 _CLOSE_TIMEOUT_S = 5
-# Whatever TMPDIR says: the path of a socket has at most 104 characters.
+# Independent of TMPDIR, since the path of a socket has at most 104 characters.
 _SOCKETS_PARENT = Path("/tmp")  # noqa: S108 - a folder of mode 0700 is made there
 
 
 def configuration(
     known_hosts: Iterable[Path] = (), key_files: Mapping[str, Path] | None = None
 ) -> str:
-    """Return a configuration for `ssh -F`: host keys are checked, and nothing is forwarded.
+    """Return a configuration for `ssh -F` that checks host keys and forwards nothing.
 
-    It goes before the user's own configuration and includes it. ssh hands it on to jump hosts, as
-    it does with no option. `key_files` are what these log in with, by their address.
+    It includes the user's own configuration at its end. Unlike options, ssh also uses it for jump
+    hosts. `key_files` maps the address of a jump host to the key that it accepts.
     """
     lines = list(_ENFORCED_OPTIONS)
     if _is_supported(_SINCE_8_5):
@@ -43,7 +43,8 @@ def configuration(
         lines += [f"Host {address}", f"  IdentityFile {_quote(key)}"]
     lines += [
         "Match all",
-        # For jump hosts, since the command line says otherwise: their masters would outlive a play.
+        # For jump hosts, whose master processes would outlive the play. The command line sets these
+        # options for the host itself.
         "  ControlMaster no",
         "  ControlPath none",
         f'  Include "{Path.home() / ".ssh" / "config"}"',
@@ -53,13 +54,13 @@ def configuration(
 
 
 def _is_supported(option: str) -> bool:
-    """Whether this ssh knows an option: it refuses a whole configuration for one unknown."""
+    """Return whether this ssh knows an option; one unknown option makes it reject the file."""
     argv = ["ssh", "-G", "-F", "none", "-o", option, "localhost"]
     try:
-        done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL)
+        result = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL)
     except OSError:
         return False
-    return done.returncode == 0
+    return result.returncode == 0
 
 
 def _quote(path: Path) -> str:
@@ -68,9 +69,9 @@ def _quote(path: Path) -> str:
 
 
 def arguments(config: str, path: Path) -> str:
-    """The arguments for ssh that go before all others, quoted as Ansible takes them.
+    """Return the arguments for ssh that precede all others, quoted for Ansible.
 
-    They are what the configuration says before its first block, and the configuration at `path`.
+    They repeat the options before the configuration's first block, and name the file at `path`.
     """
     options = []
     for line in config.splitlines():
@@ -84,7 +85,7 @@ def arguments(config: str, path: Path) -> str:
 
 @contextmanager
 def control_sockets() -> Iterator[Path]:
-    """Give a private folder for the sockets of ssh's master processes, and end these at its end."""
+    """Yield a private folder for the sockets of ssh's master processes; end these on exit."""
     with tempfile.TemporaryDirectory(prefix="fwbench-ssh-", dir=_SOCKETS_PARENT) as folder:
         try:
             yield Path(folder)
@@ -95,7 +96,7 @@ def control_sockets() -> Iterator[Path]:
 
 def _end_master(socket: Path) -> None:
     argv = ["ssh", "-F", "none", "-S", str(socket), "-O", "exit", "localhost"]
-    with suppress(OSError, subprocess.TimeoutExpired):  # it ends by itself half a minute later
+    with suppress(OSError, subprocess.TimeoutExpired):  # ControlPersist ends it after 30 s
         subprocess.run(
             argv, capture_output=True, stdin=subprocess.DEVNULL, timeout=_CLOSE_TIMEOUT_S
         )

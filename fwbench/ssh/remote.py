@@ -1,4 +1,4 @@
-"""How a host is reached: the `Remote` protocol and its SSH form, with pinned host keys."""
+"""The `Remote` protocol, and its implementation over SSH with pinned host keys."""
 
 import shlex
 import threading
@@ -12,16 +12,15 @@ from fwbench.errors import HostError, LostError, SessionError
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host
 from fwbench.ssh import connection
-from fwbench.ssh import sudo as under_sudo
+from fwbench.ssh import sudo as sudo_command
 from fwbench.ssh.connection import Connection, known_hosts_files
 from fwbench.ssh.failures import SSH_ERRORS, host_error
 
 __all__ = ["Completed", "Remote", "SshRemote", "known_hosts_files"]
 
-FILE_LIMIT_BYTES = 16 << 20  # of what is read as a whole
+FILE_LIMIT_BYTES = 16 << 20  # for files that fwbench reads into memory
 _CHUNK_BYTES = 1 << 20
-# Whoever has entered a folder of his own that only he can write to stays in it, whatever is done
-# to its name meanwhile.
+# Enter the folder first and check it from inside: another user cannot replace it after the check.
 _RUN_IN_OWN_FOLDER = (
     'cd "$0" 2>/dev/null && case "$(stat -c %u:%a .)" in'
     ' "${SUDO_UID:-$(id -u)}":*700) exec "$@";; esac;'
@@ -31,7 +30,7 @@ _TRANSPORT_END_TIMEOUT_S = 1
 
 
 class Completed(Frozen):
-    """How a command on a host ended. Its standard output is never read."""
+    """A command that ended on a host. Its standard output is not kept."""
 
     argv: tuple[str, ...]
     exit_status: int
@@ -39,7 +38,7 @@ class Completed(Frozen):
 
 
 class Remote(Protocol):
-    """What the driver asks of a host, however it is reached."""
+    """What the controller needs of a host: commands and files."""
 
     @property
     def name(self) -> str:
@@ -53,10 +52,10 @@ class Remote(Protocol):
         sudo: bool = False,
         within: PurePosixPath | None = None,
     ) -> Completed:
-        """Run a command; its exit status is the caller's to judge.
+        """Run a command and return its exit status, which the caller has to check.
 
-        `within` is the folder to run it in. It is not run where that is not the login user's own,
-        with mode 0700: another user of the host may have made one of the same name since.
+        `within` is the folder to run it in. The command is not run unless that folder belongs to
+        the login user and has mode 0700: another user may have made a folder of the same name.
         """
 
     def check(
@@ -67,24 +66,23 @@ class Remote(Protocol):
         sudo: bool = False,
         within: PurePosixPath | None = None,
     ) -> None:
-        """Run a command that must succeed, else raise `HostError` with the end of its stderr."""
+        """Run a command. Raise `HostError` with the end of its stderr if it fails."""
 
     def put(self, content: bytes, path: str) -> None:
-        """Leave a private file on the host."""
+        """Write a file with mode 0600 on the host."""
 
     def get(self, path: str, to: Path, limit_bytes: int = FILE_LIMIT_BYTES) -> None:
-        """Fetch a file of at most so many bytes."""
+        """Fetch a file. Raise `HostError` if it is larger than `limit_bytes`."""
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file of that name."""
+        """Return whether the host has a file of that name."""
 
 
 class SshRemote:
-    """A host over one SSH connection, opened when first needed. For one thread at a time.
+    """A host over one SSH connection, opened at first use. For one thread at a time.
 
-    A connection that is lost raises `LostError`, after at most half a minute of silence beyond what
-    a command may take, and the next call connects anew. What a host, or a hop on the way to it,
-    refuses raises any other `HostError`.
+    A lost connection raises `LostError`, at most half a minute after a command's timeout; the next
+    call reconnects. What the host, or a jump host, refuses raises another `HostError`.
     """
 
     def __init__(self, host: Host) -> None:
@@ -112,18 +110,20 @@ class SshRemote:
         sudo: bool = False,
         within: PurePosixPath | None = None,
     ) -> Completed:
-        """Run a command, bounded on the host itself, since a lost connection leaves it running."""
+        """Run a command under `timeout` on the host: a lost connection would leave it running."""
         words = ["timeout", "--kill-after=5", f"{timeout_s:g}", *argv]
         if within is not None:
             words = ["sh", "-c", _RUN_IN_OWN_FOLDER, str(within), *words]
-        becomes = sudo and self._host.become
-        if becomes:
-            words = under_sudo.sudo_argv(words)
+        uses_sudo = sudo and self._host.become
+        if uses_sudo:
+            words = sudo_command.sudo_argv(words)
         with self._translate_errors(), self._sever_when_silent(timeout_s):
             result = self._connection.run(shlex.join(words), hide=True, warn=True, in_stream=False)
             if result.exited == -1:
                 self._raise_killed_or_lost(argv)
-        stderr = self._command_stderr(result.exited, result.stderr) if becomes else result.stderr
+        stderr = result.stderr
+        if uses_sudo:
+            stderr = self._command_stderr(result.exited, stderr)
         return Completed(argv=tuple(argv), exit_status=result.exited, stderr=stderr[-4000:])
 
     def check(
@@ -134,26 +134,26 @@ class SshRemote:
         sudo: bool = False,
         within: PurePosixPath | None = None,
     ) -> None:
-        """Run a command that must succeed."""
-        done = self.execute(argv, timeout_s=timeout_s, sudo=sudo, within=within)
-        if done.exit_status == 124:
+        """Run a command. Raise `HostError` with the end of its stderr if it fails."""
+        completed = self.execute(argv, timeout_s=timeout_s, sudo=sudo, within=within)
+        if completed.exit_status == 124:
             raise HostError(f"{self.name}: `{shlex.join(argv)}` took over {timeout_s:g} s")
-        if done.exit_status:
+        if completed.exit_status:
             raise HostError(
-                f"{self.name}: `{shlex.join(argv)}` exited {done.exit_status}: "
-                f"{done.stderr.strip()[-300:] or 'it said nothing'}"
+                f"{self.name}: `{shlex.join(argv)}` exited {completed.exit_status}: "
+                f"{completed.stderr.strip()[-300:] or 'no output'}"
             )
 
     def put(self, content: bytes, path: str) -> None:
-        """Leave a file that only its owner may read."""
+        """Write a file with mode 0600 on the host."""
         with self._translate_errors(path), self._sftp().open(path, "wb") as file:
             file.chmod(0o600)
             file.write(content)
 
     def get(self, path: str, to: Path, limit_bytes: int = FILE_LIMIT_BYTES) -> None:
-        """Fetch a file of at most so many bytes.
+        """Fetch a file. Raise `HostError` if it is larger than `limit_bytes`.
 
-        Raises `SessionError` where it cannot be written here.
+        Raise `SessionError` if it cannot be written on the controller.
         """
         with self._translate_errors(path):
             size = self._sftp().stat(path).st_size
@@ -167,7 +167,7 @@ class SshRemote:
             raise SessionError(f"{to} cannot be written: {error.strerror}; make room") from error
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file of that name."""
+        """Return whether the host has a file of that name."""
         with self._translate_errors(path):
             try:
                 self._sftp().stat(path)
@@ -179,13 +179,13 @@ class SshRemote:
         with self._translate_errors(path):
             file = self._sftp().open(path, "rb")
             file.prefetch(size)
-        left = size
-        while left:
+        remaining = size
+        while remaining:
             with self._translate_errors(path):
-                chunk = file.read(min(left, _CHUNK_BYTES))
+                chunk = file.read(min(remaining, _CHUNK_BYTES))
             if not chunk:
-                raise HostError(f"{self.name}: {path} ended {left} bytes early")
-            left -= len(chunk)
+                raise HostError(f"{self.name}: {path} ended {remaining} bytes early")
+            remaining -= len(chunk)
             yield chunk
         with self._translate_errors(path):
             file.close()
@@ -201,41 +201,41 @@ class SshRemote:
             return self._connection.files()
 
     def _raise_killed_or_lost(self, argv: Sequence[str]) -> None:
-        """A command without an exit status was killed, or the connection is: say which."""
+        """Raise an error about a command without exit status: it, or the connection, was ended."""
         if (transport := self._connection.transport) is not None:
-            transport.join(_TRANSPORT_END_TIMEOUT_S)  # it learns of its end after its channels
+            transport.join(_TRANSPORT_END_TIMEOUT_S)  # paramiko closes its channels first
         if self._connection.is_connected:
             raise HostError(f"{self.name}: `{shlex.join(argv)}` was killed on the host")
         raise LostError(f"{self.name}: the connection was lost during `{shlex.join(argv)}`")
 
     def _command_stderr(self, exited: int, stderr: str) -> str:
-        """What the command printed, without sudo's warnings; an error where sudo refused."""
-        said, of_command = under_sudo.split_stderr(stderr)
-        if of_command is not None:
-            return of_command
+        """Return the command's stderr without sudo's warnings. Raise `HostError` if sudo failed."""
+        sudo_stderr, command_stderr = sudo_command.split_stderr(stderr)
+        if command_stderr is not None:
+            return command_stderr
         if exited == 127:
             raise HostError(
                 f"{self.name}: there is no sudo; install it, or log in as root with"
                 " ansible_become: false"
             )
         raise HostError(
-            f"{self.name}: sudo does not let {self._connection.user} in without a password "
-            f"({' '.join(said.split())[-300:] or 'it said nothing'}); "
-            "give that user NOPASSWD or log in as another"
+            f"{self.name}: sudo does not let {self._connection.user} run commands"
+            f" without a password ({' '.join(sudo_stderr.split())[-300:] or 'no output'}); "
+            "give that user NOPASSWD in sudoers, or log in as another user"
         )
 
     @contextmanager
     def _sever_when_silent(self, takes_s: float) -> Iterator[None]:
-        """Sever the connection of a host that has not answered long after it should have.
+        """Sever the connection if the host does not answer within `SILENCE_TIMEOUT_S` of `takes_s`.
 
-        Not all of paramiko's waits can be given a limit, and a host that hangs goes on
-        acknowledging packets.
+        Not all of paramiko's waits have a timeout, and a host that hangs still acknowledges
+        packets.
         """
         self._open()
-        silent = threading.Event()
+        timed_out = threading.Event()
 
         def sever() -> None:
-            silent.set()
+            timed_out.set()
             self._connection.sever()
 
         timer = threading.Timer(takes_s + connection.SILENCE_TIMEOUT_S, sever)
@@ -244,16 +244,18 @@ class SshRemote:
         try:
             yield
         except (LostError, *SSH_ERRORS) as error:
-            if silent.is_set():
-                at = self._connection.endpoint
-                raise LostError(f"{self.name}: {at} fell silent during a command") from error
+            if timed_out.is_set():
+                endpoint = self._connection.endpoint
+                raise LostError(
+                    f"{self.name}: {endpoint} stopped answering during a command"
+                ) from error
             raise
         finally:
             timer.cancel()
 
     @contextmanager
     def _translate_errors(self, path: str | None = None) -> Iterator[None]:
-        """Turn what a library raises into a sentence; `path` is the file that it was about."""
+        """Raise `host_error` for a library's exception; `path` is the file being transferred."""
         try:
             try:
                 self._open()

@@ -1,4 +1,4 @@
-"""What OpenSSH has to be told, so that Ansible checks the keys that fwbench's connections check."""
+"""The ssh configuration with which Ansible checks the same host keys as fwbench."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from fwbench.ssh.connection import known_hosts_files
 
 
 def ssh_config(hosts: Iterable[Host]) -> str:
-    """Return a configuration for `ssh -F` that knows the hosts' files of keys, and hops' logins."""
+    """Return a configuration for `ssh -F` with the hosts' known_hosts and jump hosts' keys."""
     hosts = tuple(hosts)
     return openssh.configuration(
         known_hosts=dict.fromkeys(path for host in hosts for path in known_hosts_files(host)),
@@ -22,7 +22,7 @@ def ssh_config(hosts: Iterable[Host]) -> str:
 
 
 def proxy_jump(hops: Iterable[JumpHost]) -> str:
-    """Return the hops as ssh's ProxyJump takes them, the nearest first."""
+    """Return the hops as a ProxyJump value, the nearest first."""
     return ",".join(map(_hop, hops))
 
 

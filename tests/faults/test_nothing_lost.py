@@ -226,7 +226,7 @@ def test_a_world_that_changed_is_refused_and_its_rest_is_a_new_session(befall: B
     process.communicate()
     session.suite.write_text(session.suite.read_text().replace("requests: 200", "requests: 201"))
     refused = session.resume(exits=NO_SESSION)
-    assert "befallen.yml has another loads" in refused
+    assert "befallen.yml has changed: loads" in refused
     assert f"fwbench resume --fork {session.folder}" in refused
     done = session.store.completed_run_ids()
     rest = session.resume("--fork")

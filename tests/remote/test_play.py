@@ -129,7 +129,7 @@ def test_a_bastion_that_shows_another_key_to_the_play_is_refused(
     machine.change_host_key()
     with machine.running():
         trouble = plays.trouble(box, ansible_ssh_common_args=arguments)
-    assert trouble.startswith(f"box: localhost:{machine.port} (on the way there) {CHANGED}")
+    assert trouble.startswith(f"box: localhost:{machine.port} (a jump host) {CHANGED}")
 
 
 def test_a_host_with_a_key_of_another_kind_is_refused(
@@ -252,7 +252,7 @@ def test_no_ssh_configuration_of_the_user_turns_the_check_of_a_bastion_off(
     hop = JumpHost(address="localhost", port=sshd.port, user=ME)
     arguments = f"-J {ME}@localhost:{sshd.port}"
     trouble = plays.trouble(host(jump=(hop,)), ansible_ssh_common_args=arguments)
-    assert trouble.startswith(f"box: localhost:{sshd.port} (on the way there) {CHANGED}")
+    assert trouble.startswith(f"box: localhost:{sshd.port} (a jump host) {CHANGED}")
 
 
 def test_the_ssh_of_a_proxy_command_checks_keys_too(
@@ -268,7 +268,7 @@ def test_the_ssh_of_a_proxy_command_checks_keys_too(
         file.write(known_now(sshd, tmp_path).read_text())
     with machine.running():
         trouble = plays.trouble(box, ansible_ssh_common_args=arguments)
-        assert trouble.startswith(f"box: localhost:{machine.port} (on the way there) {CHANGED}")
+        assert trouble.startswith(f"box: localhost:{machine.port} (a jump host) {CHANGED}")
         path.unlink()
         check_connections([box])
         assert plays(box, ansible_ssh_common_args=arguments).failed == ()

@@ -93,7 +93,7 @@ def test_a_command_that_must_succeed_and_does_not_is_an_error_with_its_words(
 
 
 def test_a_command_that_fails_in_silence_is_said_to(box: SshRemote) -> None:
-    with pytest.raises(HostError, match="box: `false` exited 1: it said nothing"):
+    with pytest.raises(HostError, match="box: `false` exited 1: no output"):
         box.check(["false"])
 
 
@@ -243,7 +243,7 @@ def test_sudo_that_wants_a_password_is_an_error_that_says_what_to_do(
 ) -> None:
     sudo(programs, f"echo '{WARNINGS[0]}' >&2; echo '{words}' >&2; exit {status}")
     with pytest.raises(
-        HostError, match=f"box: sudo does not let {host().user} in .*{words}.*NOPASSWD"
+        HostError, match=f"box: sudo does not let {host().user} run .*{words}.*NOPASSWD"
     ) as refused:
         box.execute(["true"], sudo=True)
     assert "\n" not in str(refused.value)
@@ -253,7 +253,7 @@ def test_sudo_that_executes_nothing_is_an_error_whatever_its_exit_status(
     box: SshRemote, programs: Path
 ) -> None:
     sudo(programs, "exit 0")
-    with pytest.raises(HostError, match=r"box: sudo does not let .* in .*it said nothing"):
+    with pytest.raises(HostError, match=r"box: sudo does not let .* run .*no output"):
         box.execute(["true"], sudo=True)
 
 
@@ -265,7 +265,7 @@ def test_what_sudo_warns_of_is_not_taken_for_the_commands_words(
     for status in (0, 1):
         done = box.execute(["sh", "-c", f"echo mine >&2; exit {status}"], sudo=True)
         assert (done.exit_status, done.stderr) == (status, "mine\n")
-    with pytest.raises(HostError, match="`false` exited 1: it said nothing"):
+    with pytest.raises(HostError, match="`false` exited 1: no output"):
         box.check(["false"], sudo=True)
 
 
@@ -495,7 +495,9 @@ def test_a_broken_line_of_known_hosts_is_an_error_that_names_it(
     """The lines after it would not be read, so that another key than before were let in."""
     file = tmp_path / "known_hosts"
     file.write_bytes(line)
-    with pytest.raises(HostError, match=rf"box: {file} has a line that is no host key: b?'.{{6}}"):
+    with pytest.raises(
+        HostError, match=rf"box: {file} has a line that is not a host key: b?'.{{6}}"
+    ):
         SshRemote(host(known_hosts=file))
 
 
@@ -503,7 +505,7 @@ def test_a_pipe_in_the_place_of_known_hosts_is_not_waited_for(host: HostOf, tmp_
     os.mkfifo(tmp_path / "known")
     opener = threading.Timer(5, lambda: (tmp_path / "known").open("w").close())
     opener.start()  # what is waited for comes to an end, and the test fails
-    with pytest.raises(HostError, match=f"box: {tmp_path / 'known'} is a pipe; put a file in"):
+    with pytest.raises(HostError, match=f"box: {tmp_path / 'known'} is a pipe; replace it by a"):
         SshRemote(host(known_hosts=tmp_path / "known"))
     opener.cancel()
 
@@ -759,7 +761,7 @@ def test_a_host_that_hangs_while_a_command_is_at_work(
         thread.start()
         began = time.monotonic()
         try:
-            with pytest.raises(LostError, match=f"box: 127.0.0.1:{sshd.port} fell silent"):
+            with pytest.raises(LostError, match=f"box: 127.0.0.1:{sshd.port} stopped answering"):
                 box.check(["sh", "-c", f"touch {begun}; sleep 20"], timeout_s=1)
         finally:
             thread.join()
@@ -990,12 +992,12 @@ def test_a_hop_that_shows_another_key_or_lets_nobody_in_is_named(
     sshd: Server, host: HostOf, known: Known, tmp_path: Path
 ) -> None:
     hop = JumpHost(address="localhost", port=sshd.port, key_file=keygen(tmp_path / "other"))
-    assert f"box: localhost:{sshd.port} (on the way there) refuses" in refusal(host(jump=(hop,)))
+    assert f"box: localhost:{sshd.port} (a jump host) refuses" in refusal(host(jump=(hop,)))
     paths.known_hosts().unlink()
     paths.known_hosts().parent.rmdir()
     known(f"[localhost]:{sshd.port}", tmp_path / "other")
     sentence = refusal(host(jump=(hop.model_copy(update={"key_file": None}),)))
-    assert f"box: localhost:{sshd.port} (on the way there) shows another host key" in sentence
+    assert f"box: localhost:{sshd.port} (a jump host) shows another host key" in sentence
 
 
 def test_a_host_behind_a_hop_is_reached_again_after_the_hop_was_cut(

@@ -39,7 +39,7 @@ def test_a_command_that_fails_keeps_its_status_and_its_words(nameless: SshRemote
 
 
 def test_a_command_that_says_nothing_is_said_to(nameless: SshRemote) -> None:
-    with pytest.raises(HostError, match="`false` exited 1: it said nothing"):
+    with pytest.raises(HostError, match="`false` exited 1: no output"):
         nameless.check(["false"], sudo=True)
 
 
@@ -61,7 +61,7 @@ def test_sudo_that_refuses_is_quoted_with_its_warning(
     sudo.write_text(f'#!/bin/sh\nexec {program("sudo", "sudo")} -u no-such-user "$@"\n')
     sudo.chmod(0o755)
     try:
-        with pytest.raises(HostError, match=r"sudo does not let .* in .*no-such-user.*NOPASSWD"):
+        with pytest.raises(HostError, match=r"sudo does not let .* run .*no-such-user.*NOPASSWD"):
             nameless.check(["touch", str(tmp_path / "there")], sudo=True)
     finally:
         sudo.unlink()

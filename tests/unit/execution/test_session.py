@@ -372,7 +372,7 @@ def test_a_target_without_an_address_to_load_is_refused_before_any_host_is_asked
     one = rig()
     nameless = one.target.model_copy(update={"load_address": "nobody.invalid"})
     world = World(tmp_path, rigs=(one.model_copy(update={"target": nameless}),))
-    with pytest.raises(FwbenchError, match=r"one-target: .nobody\.invalid. is no address"):
+    with pytest.raises(FwbenchError, match=r"one-target: .nobody\.invalid. does not resolve"):
         world.run()
     assert world.hosts == {}
 

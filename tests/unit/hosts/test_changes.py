@@ -65,7 +65,7 @@ def test_a_suite_that_asks_something_else_is_told_with_its_keys(begun: SessionHe
     edit(begun, "connections: 10", "connections: 11")
     edit(begun, "blocks: 3", "blocks: 4")
     (said,) = changes.config_changes(begun, CONTENDERS)
-    assert said == f"{begun.suite_file} has another loads, blocks"
+    assert said == f"{begun.suite_file} has changed: loads, blocks"
 
 
 def test_a_file_that_is_no_suite_any_more_is_told_with_its_line(begun: SessionHeader) -> None:
@@ -90,14 +90,14 @@ def test_another_contract_is_a_change(begun: SessionHeader) -> None:
     before = begun.model_copy(
         update={"contenders": (flask.model_copy(update={"port": 1}), fastapi)}
     )
-    assert changes.config_changes(before, CONTENDERS) == ("contender flask has another port",)
+    assert changes.config_changes(before, CONTENDERS) == ("contender flask has changed: port",)
 
 
 def test_a_contender_that_is_gone_is_a_change(begun: SessionHeader) -> None:
     flask, fastapi = begun.contenders
     gone = flask.model_copy(update={"name": "gone"})
     before = begun.model_copy(update={"contenders": (gone, fastapi), "suite_file": None})
-    assert changes.config_changes(before, CONTENDERS) == ("there is no contender gone any more",)
+    assert changes.config_changes(before, CONTENDERS) == ("contender gone no longer exists",)
 
 
 def test_a_host_that_is_what_it_was_has_not_changed(begun: SessionHeader) -> None:

@@ -26,8 +26,8 @@ def test_a_folder_that_another_user_made_is_told_in_one_sentence_and_not_used() 
     with pytest.raises(HostError) as error:
         lease.enter(host, FOLDER)
     assert str(error.value) == (
-        "one-client: /var/tmp/fwbench-session-s cannot be made (File exists); if it is there"
-        " already, another user of that host made it: remove it as root"
+        "one-client: /var/tmp/fwbench-session-s cannot be made (File exists); if it exists,"
+        " another user of that host made it: remove it as root"
     )
     assert host.files == {}
     assert not any("agent.pyz" in asked for asked in host.asked)

@@ -182,7 +182,7 @@ def test_facts_are_what_the_agent_found() -> None:
     "facts", [{}, [], None, {"cpus": "many"}, {"surprise": 1}, {"h2load": "garbage\n"}]
 )
 def test_facts_that_make_no_sense_are_an_error_in_one_sentence(facts: object) -> None:
-    with pytest.raises(HostError, match="one-target: its facts make no sense") as refused:
+    with pytest.raises(HostError, match="one-target: its facts are not valid") as refused:
         found(rig().target, facts)
     assert "\n" not in str(refused.value)
 
@@ -213,7 +213,7 @@ def test_what_the_inventory_says_of_a_machine_goes_before_what_it_says_itself() 
 
 def test_facts_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "FACTS_LIMIT_BYTES", 100)
-    with pytest.raises(HostError, match="its facts make no sense: more than 100 bytes"):
+    with pytest.raises(HostError, match="its facts are not valid: more than 100 bytes"):
         found(rig().target, {"system": "x" * 100})
 
 
