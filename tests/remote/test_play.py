@@ -120,7 +120,7 @@ def test_a_bastion_that_shows_another_key_to_the_play_is_refused(
     machine: Server, host: HostOf, plays: Plays
 ) -> None:
     hop = JumpHost(address="localhost", port=machine.port, user=ME, key_file=machine.user_key)
-    box = host(jump=(hop,))
+    box = host(jump_hosts=(hop,))
     arguments = f"-J {ME}@localhost:{machine.port}"
     with machine.running():
         check_connections([box])
@@ -251,7 +251,7 @@ def test_no_ssh_configuration_of_the_user_turns_the_check_of_a_bastion_off(
     write_ssh_config(tmp_path, f"Host *\n  {setting}\n")
     hop = JumpHost(address="localhost", port=sshd.port, user=ME)
     arguments = f"-J {ME}@localhost:{sshd.port}"
-    trouble = plays.trouble(host(jump=(hop,)), ansible_ssh_common_args=arguments)
+    trouble = plays.trouble(host(jump_hosts=(hop,)), ansible_ssh_common_args=arguments)
     assert trouble.startswith(f"box: localhost:{sshd.port} (a jump host) {CHANGED}")
 
 
@@ -260,7 +260,9 @@ def test_the_ssh_of_a_proxy_command_checks_keys_too(
 ) -> None:
     """It is started as a jump: by itself it would heed the user's own configuration alone."""
     key = machine.user_key
-    box = host(jump=(JumpHost(address="localhost", port=machine.port, user=ME, key_file=key),))
+    box = host(
+        jump_hosts=(JumpHost(address="localhost", port=machine.port, user=ME, key_file=key),)
+    )
     command = f"ssh -oStrictHostKeyChecking=no -i {key} -p {machine.port} -W %h:%p {ME}@localhost"
     arguments = f'-o ProxyCommand="{command}"'
     path = known(f"[localhost]:{machine.port}", keygen(tmp_path / "key-before"))
@@ -403,7 +405,7 @@ def test_no_master_for_a_bastion_survives_the_play(
         tmp_path,
         f"Host *\n  ControlMaster auto\n  ControlPath {folder}/%p\n  ControlPersist yes\n",
     )
-    box = host(jump=(JumpHost(address="localhost", port=sshd.port, user=ME),))
+    box = host(jump_hosts=(JumpHost(address="localhost", port=sshd.port, user=ME),))
     check_connections([box])
     assert plays(box, ansible_ssh_common_args=f"-J {ME}@localhost:{sshd.port}").failed == ()
     assert await_end_of_masters(folder) == []

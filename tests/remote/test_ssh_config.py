@@ -88,7 +88,7 @@ def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) 
     odd = tmp_path / "a b%h"
     config = tmp_path / "ssh_config"
     config.write_text(
-        ssh_config([host(known_hosts=odd, jump=(JumpHost(address="bastion", key_file=odd),))])
+        ssh_config([host(known_hosts=odd, jump_hosts=(JumpHost(address="bastion", key_file=odd),))])
     )
     told = effective(config, "bastion")
     assert "stricthostkeychecking true" in told

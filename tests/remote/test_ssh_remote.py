@@ -176,7 +176,7 @@ def test_of_a_commands_outputs_no_more_is_read_than_16_mib(
     box: SshRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert connection._BoundedRunner._remaining_bytes == 16 << 20
-    monkeypatch.setattr(connection._BoundedRunner, "_left_bytes", 1 << 16)
+    monkeypatch.setattr(connection._BoundedRunner, "_remaining_bytes", 1 << 16)
     flood = "import sys; sys.stderr.write('e' * {}); sys.stderr.write('the end')"
     assert box.execute(["python3", "-c", flood.format(1 << 10)]).stderr.endswith("the end")
     assert not box.execute(["python3", "-c", flood.format(1 << 20)]).stderr.endswith("the end")
@@ -920,7 +920,7 @@ def test_a_jump_that_the_inventory_names_is_taken_with_the_hosts_own_key(
     sshd: Server, host: HostOf
 ) -> None:
     hop = JumpHost(address="localhost", port=sshd.port, user=getpass.getuser())
-    with SshRemote(host(jump=(hop,))) as box:
+    with SshRemote(host(jump_hosts=(hop,))) as box:
         box.check(["true"])
         assert box.exists("/")
     assert names_met() == [f"[localhost]:{sshd.port}", f"[127.0.0.1]:{sshd.port}"]
@@ -936,7 +936,7 @@ def test_hops_are_taken_in_the_order_in_which_ssh_takes_them(
         JumpHost(address="127.1", port=port, user=me),
     )
     expected = [f"[{name}]:{port}" for name in ("localhost", "127.1", "127.0.0.1")]
-    with SshRemote(host(jump=two)) as box:
+    with SshRemote(host(jump_hosts=two)) as box:
         box.check(["true"])
     assert names_met() == expected
     paths.known_hosts().unlink()
@@ -952,7 +952,7 @@ def test_hops_are_taken_in_the_order_in_which_ssh_takes_them(
 def test_the_inventory_goes_before_the_users_configuration(host: HostOf, tmp_path: Path) -> None:
     write_ssh_config(tmp_path, "Host 127.0.0.1\n  ProxyJump nobody.invalid\n")
     assert "nobody.invalid" in refusal(host())
-    with SshRemote(host(jump=())) as box:
+    with SshRemote(host(jump_hosts=())) as box:
         box.check(["true"])
 
 
@@ -992,11 +992,11 @@ def test_a_hop_that_shows_another_key_or_lets_nobody_in_is_named(
     sshd: Server, host: HostOf, known: Known, tmp_path: Path
 ) -> None:
     hop = JumpHost(address="localhost", port=sshd.port, key_file=keygen(tmp_path / "other"))
-    assert f"box: localhost:{sshd.port} (a jump host) refuses" in refusal(host(jump=(hop,)))
+    assert f"box: localhost:{sshd.port} (a jump host) refuses" in refusal(host(jump_hosts=(hop,)))
     paths.known_hosts().unlink()
     paths.known_hosts().parent.rmdir()
     known(f"[localhost]:{sshd.port}", tmp_path / "other")
-    sentence = refusal(host(jump=(hop.model_copy(update={"key_file": None}),)))
+    sentence = refusal(host(jump_hosts=(hop.model_copy(update={"key_file": None}),)))
     assert f"box: localhost:{sshd.port} (a jump host) shows another host key" in sentence
 
 
@@ -1004,7 +1004,7 @@ def test_a_host_behind_a_hop_is_reached_again_after_the_hop_was_cut(
     host: HostOf, relay: Relay
 ) -> None:
     hop = JumpHost(address="127.0.0.1", port=relay.port, user=getpass.getuser())
-    with SshRemote(host(jump=(hop,))) as box:
+    with SshRemote(host(jump_hosts=(hop,))) as box:
         box.check(["true"])
         relay.cut_in_the_middle()
         with suppress(LostError):  # a late word of the first command may have ended it already
