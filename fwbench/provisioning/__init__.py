@@ -1,4 +1,4 @@
-"""Makes hosts ready, and puts them back. No other room imports ansible_runner.
+"""Install and remove software on hosts, by Ansible. No other package imports ansible_runner.
 
 In: rigs, contenders and a playbook. Out: a result for each host.
 """

@@ -1,4 +1,4 @@
-"""Playbooks in, a result per host out: the only importer of ansible_runner."""
+"""Run Ansible: playbooks, with a result for each host, and inventories."""
 
 import json
 import locale
@@ -17,12 +17,13 @@ from typing import Any
 from fwbench import paths
 from fwbench.errors import InventoryError, ProvisionError
 from fwbench.model.base import Frozen
+from fwbench.provisioning.events import EventCollector
 from fwbench.ssh import openssh
 
 FORKS = 50  # each is a process of its own on the controller
 
-# What the environment says of Ansible's connections: the driver's would not heed it. ansible-runner
-# turns the check of host keys off wherever the environment does not say.
+# Settings of Ansible's connections that the user's environment must not change: fwbench's own
+# connections would not use them. ansible-runner disables the check of host keys by default.
 _ENFORCED_ENVIRONMENT = {
     "ANSIBLE_HOST_KEY_CHECKING": "True",
     "ANSIBLE_SSH_HOST_KEY_CHECKING": "True",
@@ -38,32 +39,32 @@ _ENFORCED_ENVIRONMENT = {
 
 
 class HostResult(Frozen):
-    """What a playbook did on one host; `trouble` names the task that failed and why."""
+    """What a playbook did on one host; `error` contains the task that failed and its message."""
 
     host: str
     changed: int
     error: str | None = None
-    skipped: bool = False  # the playbook was not played on it, for its trouble
-    foreign_engine_data: tuple[str, ...] = ()  # what others have in an engine that a teardown left
-    unreachable: bool = False  # Ansible's ssh did not come to it, or lost it
-    key_refused: bool = False  # its trouble is its host key, or that of a host on the way
+    skipped: bool = False  # the host was excluded, because of `error`
+    foreign_engine_data: tuple[str, ...] = ()  # what others keep in an engine that teardown left
+    unreachable: bool = False  # Ansible's ssh did not reach it, or lost the connection
+    key_refused: bool = False  # its host key, or a jump host's, is another than before
 
 
 class PlayResult(Frozen):
-    """How a playbook ended on every host."""
+    """The results of a playbook on all hosts."""
 
     hosts: tuple[HostResult, ...]
 
     @property
     def failed(self) -> tuple[HostResult, ...]:
-        """The hosts that are not as the playbook wants them."""
+        """The hosts that were excluded, or on which a task failed."""
         return tuple(host for host in self.hosts if host.error is not None)
 
 
 def list_inventory(path: Path) -> Mapping[str, Any]:
-    """All hosts and variables of any inventory that Ansible understands.
+    """Return the output of `ansible-inventory --list` for any inventory.
 
-    Raises `InventoryError` with Ansible's own words where it cannot be read.
+    Raise `InventoryError` with Ansible's message if it cannot be read.
     """
     if not path.exists():
         raise InventoryError(
@@ -71,9 +72,10 @@ def list_inventory(path: Path) -> Mapping[str, Any]:
             "and fill in your hosts"
         )
     if not (path.is_file() or path.is_dir()):
-        raise InventoryError(f"{path}: neither a file nor a folder, which Ansible would wait for")
+        # Ansible would wait for a pipe's end.
+        raise InventoryError(f"{path}: neither a file nor a folder; name one of these")
     try:
-        done = subprocess.run(
+        listed = subprocess.run(
             ["ansible-inventory", "--inventory", str(path.absolute()), "--list"],
             capture_output=True,
             encoding="utf-8",
@@ -83,15 +85,15 @@ def list_inventory(path: Path) -> Mapping[str, Any]:
         )
     except OSError as error:
         raise InventoryError(
-            f"{path}: ansible-inventory cannot be started ({error.strerror}); install fwbench anew"
+            f"{path}: ansible-inventory cannot be started ({error.strerror}); reinstall fwbench"
         ) from error
-    if done.returncode:
-        words = " ".join(done.stderr.replace("ERROR!", "").split())
-        raise InventoryError(f"{path}: not an inventory that Ansible can read: {words[-400:]}")
+    if listed.returncode:
+        message = " ".join(listed.stderr.replace("ERROR!", "").split())
+        raise InventoryError(f"{path}: not an inventory that Ansible can read: {message[-400:]}")
     try:
-        listing = json.loads(done.stdout)
+        listing = json.loads(listed.stdout)
     except (ValueError, RecursionError) as error:
-        raise InventoryError(f"{path}: ansible-inventory answered no JSON: {error}") from error
+        raise InventoryError(f"{path}: ansible-inventory printed no JSON: {error}") from error
     return listing if isinstance(listing, dict) else {}
 
 
@@ -106,86 +108,92 @@ def play(
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
 ) -> PlayResult:
-    """Run a playbook of `playbooks/` on the expected hosts, all at once; each is in the result.
+    """Run a playbook of `playbooks/` on the expected hosts, and return a result for each.
 
-    `ssh_config` is what OpenSSH is told before the user's own configuration; without it, keys are
-    looked for in the user's own known_hosts. `jumps` is the ProxyJump of each host that has one: it
-    takes the place of a ProxyCommand, whose ssh would be told nothing.
-    `on_task` is called with the name of each task as it starts. Raises `ProvisionError` where
-    Ansible itself fails, and `KeyboardInterrupt` once Ansible has ended after Ctrl-C; what fails on
-    a host is in that host's result.
+    `ssh_config` is the file for `ssh -F`; by default, ssh uses the user's own known_hosts. `jumps`
+    maps a host to its ProxyJump, which replaces a ProxyCommand: the ssh of a ProxyCommand would not
+    check host keys as fwbench does. `on_task` is called with the name of each task that starts.
+
+    A task that fails is an error in its host's result. Raise `ProvisionError` if Ansible itself
+    fails, and `KeyboardInterrupt` after Ctrl-C, once Ansible has ended.
     """
-    import ansible_runner
-    import pexpect
-
     hosts = tuple(expected)
-    trouble: dict[str, str] = {}
-    said: list[str] = []
-    kept_engines: dict[str, list[str]] = {}
-
-    def on_event(event: dict[str, Any]) -> bool:
-        data = event.get("event_data", {})
-        if event["event"] == "playbook_on_task_start":
-            on_task(str(data.get("name") or data.get("task", "")))
-        elif event["event"] in ("runner_on_failed", "runner_on_unreachable"):
-            if not data.get("ignore_errors"):
-                # The last word counts: a rescue explains what the task before it only failed with.
-                trouble[str(data["host"])] = _failure_message(data)
-        elif event["event"] == "playbook_on_stats":
-            # What a role hands on by `set_stats`.
-            kept_engines.update(data.get("artifact_data", {}).get("kept_engines", {}))
-        elif event["event"] in ("verbose", "error") and event.get("stdout"):
-            said.append(str(event["stdout"]))
-        return True
-
-    root = paths.data_folder()
+    events = EventCollector(on_task)
     with (
         tempfile.TemporaryDirectory(prefix="fwbench-") as private,
         openssh.control_sockets() as sockets,
         _deferred_sigint() as cancelled,
     ):
-        # A file, since in an option a name with a comma or a colon would be a pattern.
-        limit = Path(private, "expected-hosts")
-        limit.write_text("\n".join(hosts))
-        config = Path(private, "ssh_config")
-        config.write_text(text := ssh_config or openssh.configuration())
-        try:
-            runner = ansible_runner.run(
-                private_data_dir=private,
-                project_dir=str(root),
-                playbook=str(root / "playbooks" / name),
-                inventory=str(inventory.absolute()) if isinstance(inventory, Path) else inventory,
-                extravars={**(variables or {}), **_ssh_variables(sockets, jumps or {})},
-                limit=f"@{limit}",
-                forks=min(FORKS, len(hosts)),
-                cmdline="--check" if check else None,
-                envvars={
-                    **_environment(),
-                    **_ENFORCED_ENVIRONMENT,
-                    "ANSIBLE_SSH_ARGS": openssh.arguments(text, config),
-                    # What roles leave on the controller goes too, whatever becomes of a host.
-                    "TMPDIR": private,
-                },
-                settings={"pexpect_timeout": 1, "suppress_ansible_output": True},
-                quiet=True,
-                event_handler=on_event,
-                cancel_callback=cancelled.is_set,
-            )
-        except pexpect.TIMEOUT as error:  # an open issue of ansible-runner
-            raise ProvisionError(f"{name}: Ansible fell silent") from error
+        folder = Path(private)
+        runner = _run_ansible(
+            name,
+            event_handler=events.handle,
+            cancel_callback=cancelled.is_set,
+            inventory=str(inventory.absolute()) if isinstance(inventory, Path) else inventory,
+            limit=f"@{_write_limit(folder, hosts)}",
+            forks=min(FORKS, len(hosts)),
+            extravars={**(variables or {}), **_ssh_variables(sockets, jumps or {})},
+            cmdline="--check" if check else None,
+            private_data_dir=private,
+            envvars=_play_environment(folder, ssh_config or openssh.configuration()),
+        )
         stats = {} if runner.status == "canceled" else runner.stats or {}
     if runner.status == "canceled":
         raise KeyboardInterrupt
     if not stats:
-        words = " ".join(" ".join(said).replace("ERROR!", "").split())
-        raise ProvisionError(f"{name}: Ansible did not run: {words[-600:] or runner.status}")
-    results = [_host_result(host, stats, trouble, kept_engines.get(host, ())) for host in hosts]
-    return PlayResult(hosts=tuple(results))
+        output = " ".join(" ".join(events.output).replace("ERROR!", "").split())
+        raise ProvisionError(f"{name}: Ansible did not run: {output[-600:] or runner.status}")
+    return PlayResult(
+        hosts=tuple(
+            _host_result(host, stats, events.errors, events.kept_engines.get(host, ()))
+            for host in hosts
+        )
+    )
+
+
+def _run_ansible(name: str, **settings: Any) -> Any:
+    """Run a playbook. Raise `ProvisionError` if Ansible stops without ending."""
+    import ansible_runner
+    import pexpect
+
+    root = paths.data_folder()
+    try:
+        return ansible_runner.run(
+            project_dir=str(root),
+            playbook=str(root / "playbooks" / name),
+            settings={"pexpect_timeout": 1, "suppress_ansible_output": True},
+            quiet=True,
+            **settings,
+        )
+    except pexpect.TIMEOUT as error:  # an open issue of ansible-runner
+        raise ProvisionError(f"{name}: Ansible stopped answering; run the command again") from error
+
+
+def _write_limit(folder: Path, hosts: Iterable[str]) -> Path:
+    """Write the hosts to a file for `--limit`: as an option, `a,b` or `a:b` would be a pattern."""
+    file = folder / "expected-hosts"
+    file.write_text("\n".join(hosts))
+    return file
+
+
+def _play_environment(folder: Path, ssh_config: str) -> dict[str, str]:
+    file = folder / "ssh_config"
+    file.write_text(ssh_config)
+    return {
+        **_environment(),
+        **_ENFORCED_ENVIRONMENT,
+        "ANSIBLE_SSH_ARGS": openssh.arguments(ssh_config, file),
+        # What roles write on the controller is removed with this folder.
+        "TMPDIR": str(folder),
+    }
 
 
 @contextmanager
 def _deferred_sigint() -> Iterator[threading.Event]:
-    """Turns Ctrl-C into an event: an exception in ansible_runner would leave Ansible running."""
+    """Yield an event that Ctrl-C sets: an exception in ansible_runner would leave Ansible running.
+
+    Outside the main thread, which alone can handle signals, the event is never set.
+    """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
@@ -204,47 +212,36 @@ def _deferred_sigint() -> Iterator[threading.Event]:
 def _host_result(
     host: str,
     stats: Mapping[str, Mapping[str, int]],
-    trouble: Mapping[str, str],
-    keeps_engine_for: Sequence[str] = (),
+    errors: Mapping[str, str],
+    foreign_engine_data: Sequence[str] = (),
 ) -> HostResult:
-    why = trouble.get(host)
+    error = errors.get(host)
     failed = host in stats.get("dark", {}) or host in stats.get("failures", {})
-    if failed and why is None:
-        why = "Ansible counts it as failed, without a word"
+    if failed and error is None:
+        error = "Ansible counts it as failed and gives no reason"
     elif not failed:
-        # An empty pattern or an empty group is a success to Ansible; a rescued failure is one too.
-        why = None if host in stats.get("processed", {}) else "the playbook never reached it"
+        # Ansible succeeds with an empty pattern or group. A rescued failure counts as success.
+        error = None if host in stats.get("processed", {}) else "the playbook never reached it"
     return HostResult(
         host=host,
         changed=stats.get("changed", {}).get(host, 0),
-        error=why,
-        foreign_engine_data=tuple(keeps_engine_for),
+        error=error,
+        foreign_engine_data=tuple(foreign_engine_data),
         unreachable=host in stats.get("dark", {}),
     )
 
 
-def _failure_message(data: Mapping[str, Any]) -> str:
-    result = data.get("res", {})
-    words = [str(result.get("msg") or "failed").strip()]
-    items = [item for item in result.get("results", []) if isinstance(item, dict)]
-    # ansible-core 2.19 marks an item that failed; 2.21 only tells it by its exception.
-    failed = [item for item in items if item.get("failed") or "exception" in item]
-    words += [str(item.get("msg", "")) for item in failed]
-    if detail := str(result.get("stderr") or "").strip():
-        words.append(detail[-600:])
-    return f"{data.get('task', 'a task')}: {' '.join(' '.join(words).split())[:1200]}"
-
-
-# For the templates of `_ssh_variables`. ssh wants only one -J.
+# For the templates of `_ssh_variables`. ssh accepts only one -J.
 _HAS_PROXY_COMMAND = "'proxycommand' in (arguments | lower) and '-J' not in arguments"
 _ARGUMENTS = "(ansible_ssh_common_args | default('')) ~ (ansible_ssh_extra_args | default(''))"
 
 
 def _ssh_variables(sockets: Path, jumps: Mapping[str, str]) -> dict[str, Any]:
-    """Variables that overrule those of an inventory, as extra variables do.
+    """Return the extra variables for ssh, which override those of an inventory.
 
-    The arguments are looked up, since text in a variable would be taken for a template. A socket
-    has its host's name beside the address, which two hosts behind two bastions may share.
+    The arguments are looked up in the environment, since Ansible would evaluate a variable as
+    a template. The name of a socket contains the host's name, since two hosts behind different
+    bastions may have the same address.
     """
     return {
         "ansible_host_key_checking": True,
@@ -259,7 +256,7 @@ def _ssh_variables(sockets: Path, jumps: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment Ansible needs: its programs of this very installation, and UTF-8."""
+    """Return the environment for Ansible: the programs of this installation, and UTF-8."""
     scripts = sysconfig.get_path("scripts") or str(Path(sys.executable).parent)
     environment = {
         **os.environ,

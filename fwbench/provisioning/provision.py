@@ -1,4 +1,4 @@
-"""Playbooks to ready hosts: provisioning, verifying and tearing down have one face."""
+"""Run fwbench's playbooks on hosts, for provisioning, verifying and teardown alike."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,18 +20,16 @@ from fwbench.ssh.ssh_config import proxy_jump, ssh_config
 
 
 def check_connections(hosts: Sequence[Host], *, keep_going: bool = False) -> Mapping[str, str]:
-    """Log in to every host once, all at once: which cannot be reached, and why in a sentence.
+    """Log in to all hosts in parallel, and return the error messages by host.
 
-    It records the keys of first contacts for Ansible to check. Raises `HostError` naming every host
-    that does not answer, refuses, or shows another key, unless it is to keep going.
+    This records the keys of new hosts, so that Ansible can check them. Raise `HostError` with all
+    messages if there are any, unless `keep_going` is set.
     """
     with ThreadPoolExecutor(min(50, len(hosts))) as threads:
-        troubles = [
-            trouble for trouble in threads.map(_connection_error, hosts) if trouble is not None
-        ]
-    if troubles and not keep_going:
-        raise HostError("; ".join(str(error) for _, error in troubles))
-    return {host: str(error) for host, error in troubles}
+        errors = [error for error in threads.map(_connection_error, hosts) if error is not None]
+    if errors and not keep_going:
+        raise HostError("; ".join(str(error) for _, error in errors))
+    return {host: str(error) for host, error in errors}
 
 
 def _connection_error(host: Host) -> tuple[str, HostError] | None:
@@ -53,87 +51,88 @@ def run_playbook(
     check: bool = False,
     on_task: Callable[[str], None] = lambda _: None,
 ) -> PlayResult:
-    """Run one of fwbench's playbooks over hosts; each is in the result, whatever became of it.
+    """Run one of fwbench's playbooks on hosts, and return a result for each.
 
-    `left_out` are those that it is not run on, with the reason. Raises `ProvisionError` where
-    Ansible itself fails; `shortfall` says what a host's trouble means to the whole.
+    `excluded` maps the hosts to skip to the reason. Raise `ProvisionError` if Ansible itself fails;
+    `provisioning_error` returns the error for hosts on which a task failed.
     """
     hosts, excluded = tuple(hosts), excluded or {}
-    met = [host for host in hosts if host.name not in excluded]
-    done: dict[str, HostResult] = {
-        host: HostResult(host=host, changed=0, error=why, skipped=True)
-        for host, why in excluded.items()
+    included = [host for host in hosts if host.name not in excluded]
+    results: dict[str, HostResult] = {
+        host: HostResult(host=host, changed=0, error=error, skipped=True)
+        for host, error in excluded.items()
     }
-    if met:
-        played = play(
+    if included:
+        play_result = play(
             name,
             inventory,
-            [host.name for host in met],
-            ssh_config=ssh_config(met),
-            jumps={host.name: proxy_jump(host.jump_hosts) for host in met if host.jump_hosts},
+            [host.name for host in included],
+            ssh_config=ssh_config(included),
+            jumps={host.name: proxy_jump(host.jump_hosts) for host in included if host.jump_hosts},
             variables=variables,
             check=check,
             on_task=on_task,
         )
-        done |= {result.host: result for result in _with_host_key_errors(played.hosts, met)}
-    return PlayResult(hosts=tuple(done[host.name] for host in hosts))
+        with_key_errors = _with_host_key_errors(play_result.hosts, included)
+        results |= {result.host: result for result in with_key_errors}
+    return PlayResult(hosts=tuple(results[host.name] for host in hosts))
 
 
 def _with_host_key_errors(results: Sequence[HostResult], hosts: Sequence[Host]) -> list[HostResult]:
-    """The results, with the sentence of a refused host key where that is why ssh did not arrive.
+    """Return the results, with clear messages for hosts that show another host key.
 
-    It is asked for anew, since ssh does not say why it did not come past a jump host.
+    Unreachable hosts are connected to again, since ssh does not report why a jump host failed.
     """
     unreachable = {result.host for result in results if result.unreachable}
-    asked = [host for host in hosts if host.name in unreachable]
-    with ThreadPoolExecutor(min(50, len(asked) or 1)) as threads:
-        troubles = dict(filter(None, threads.map(_connection_error, asked)))
-    refused = {
+    retried = [host for host in hosts if host.name in unreachable]
+    with ThreadPoolExecutor(min(50, len(retried) or 1)) as threads:
+        errors = dict(filter(None, threads.map(_connection_error, retried)))
+    updates = {
         name: {"error": str(error), "key_refused": True}
-        for name, error in troubles.items()
+        for name, error in errors.items()
         if isinstance(error, HostKeyError)
     }
-    return [result.model_copy(update=refused.get(result.host, {})) for result in results]
+    return [result.model_copy(update=updates.get(result.host, {})) for result in results]
 
 
 def provisioning_error(
-    played: PlayResult, rigs: Sequence[Rig], *, keep_going: bool = False
+    play_result: PlayResult, rigs: Sequence[Rig], *, keep_going: bool = False
 ) -> FwbenchError | None:
-    """What falls short of ready hosts, as the error to end with, or None where all are well.
+    """Return the error with which the command ends, or None if all hosts succeeded.
 
-    A `ProvisionError` names every host in trouble, and so does a `HostError` where each of them
-    showed another host key than before. Where it was to keep going and a whole rig is well, a
-    `RigError` names the rigs that are not, and why. Where all is well but for engines that
-    a teardown left, an `EngineKeptError` names them.
+    - `HostError`: each failed host showed another host key than before;
+    - `ProvisionError`: a host failed for another reason;
+    - `RigError`: with `keep_going`, and at least one whole rig succeeded;
+    - `EngineKeptError`: all hosts succeeded, and a teardown left a Docker engine.
     """
-    troubles = {result.host: _describe(result) for result in played.failed}
-    if not troubles:
-        return _engine_kept_error(played)
-    out = {
-        rig.name: [troubles[host.name] for host in rig.hosts if host.name in troubles]
-        for rig in rigs
+    errors = {result.host: _describe(result) for result in play_result.failed}
+    if not errors:
+        return _engine_kept_error(play_result)
+    errors_by_rig = {
+        rig.name: [errors[host.name] for host in rig.hosts if host.name in errors] for rig in rigs
     }
-    if keep_going and not all(out.values()):
-        whys = [f"{rig} ({'; '.join(why)})" for rig, why in out.items() if why]
-        return RigError(f"left out: {', '.join(whys)}")
-    family = HostError if all(host.key_refused for host in played.failed) else ProvisionError
-    return family("; ".join(troubles.values()))
+    if keep_going and not all(errors_by_rig.values()):
+        excluded = [f"{rig} ({'; '.join(each)})" for rig, each in errors_by_rig.items() if each]
+        return RigError(f"excluded: {', '.join(excluded)}")
+    family = HostError if all(host.key_refused for host in play_result.failed) else ProvisionError
+    return family("; ".join(errors.values()))
 
 
-def _engine_kept_error(played: PlayResult) -> EngineKeptError | None:
+def _engine_kept_error(play_result: PlayResult) -> EngineKeptError | None:
     kept = [
         f"{result.host}: {'; '.join(result.foreign_engine_data)}"
-        for result in played.hosts
+        for result in play_result.hosts
         if result.foreign_engine_data
     ]
     if not kept:
         return None
     return EngineKeptError(
-        f"the Docker engine stays where it holds what fwbench did not make ({'; '.join(kept)}):"
-        " remove that and tear down again, or lose it with --purge-engine"
+        "a Docker engine that holds what fwbench did not make was left in place"
+        f" ({'; '.join(kept)}): remove these and tear down again, or delete them with"
+        " --purge-engine"
     )
 
 
 def _describe(result: HostResult) -> str:
-    why = result.error or ""
-    return why if why.startswith(f"{result.host}: ") else f"{result.host}: {why}"
+    error = result.error or ""
+    return error if error.startswith(f"{result.host}: ") else f"{result.host}: {error}"

@@ -43,7 +43,7 @@ def test_two_sizes_are_compared_with_their_costs(
     results = {host: row[0] for host, row in rows.items()}
     assert results == {"target-1": "ok", "client-1": "skipped:", "target-2": "ok", "client-2": "ok"}
     assert int(rows["target-2"][-1]) > int(rows["target-1"][-1]), "the larger one builds for both"
-    assert "left out: rig-1 (client-1: 127.0.0.1:1 does not answer SSH" in going.stderr
+    assert "excluded: rig-1 (client-1: 127.0.0.1:1 does not answer SSH" in going.stderr
 
     provisioned = program("provision", "-i", sized.inventory).stdout.splitlines()[2:]
     assert [line.split()[2] for line in provisioned] == ["ok"] * 4

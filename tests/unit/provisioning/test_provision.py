@@ -152,7 +152,7 @@ def test_with_keep_going_it_is_left_out_and_shown(world: World) -> None:
     assert table(done)["target-2"] == ["rig-2", "skipped:", "see", "below", "0"]
     assert done.exit_code == 11
     assert complaint(done) == (
-        "fwbench: left out: rig-2 (target-2: 192.0.2.1:22 does not answer SSH: no route)"
+        "fwbench: excluded: rig-2 (target-2: 192.0.2.1:22 does not answer SSH: no route)"
     )
 
 
@@ -173,7 +173,7 @@ def test_with_keep_going_a_host_that_fails_leaves_its_rig_out(world: World) -> N
     done = fwbench("provision", "--keep-going")
     assert done.exit_code == 11
     assert complaint(done) == (
-        "fwbench: left out: rig-1 (target-1: Install: no disk; client-1: Install: no network), "
+        "fwbench: excluded: rig-1 (target-1: Install: no disk; client-1: Install: no network), "
         "rig-3 (target-3: 192.0.2.1:22 does not answer SSH: no route)"
     )
 
