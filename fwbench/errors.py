@@ -1,15 +1,15 @@
-"""Every error that a user or a network can cause: one class per family, each with its exit code.
+"""The errors that a user or a network can cause: one class per family, each with its exit code.
 
-`docs/exit-codes.md` documents them; a test keeps it complete. 2 is left to the command line's own
-usage errors, and 130 to Ctrl-C, as shells have it.
+`docs/exit-codes.md` documents them; a test keeps it complete. Exit code 2 is for wrong usage of the
+command line, and 130 for Ctrl-C, as in shells.
 """
 
 
 class FwbenchError(Exception):
-    """One sentence that names the thing at fault and says what to do.
+    """One sentence that names what is wrong and what to do.
 
-    It may quote what a host, a tool or a file says: whatever that is, it stays one line of text
-    that steers no terminal.
+    It may quote the output of a host or a tool. `str()` therefore replaces line breaks and control
+    characters, so that the quotation cannot send commands to a terminal.
     """
 
     exit_code = 1
@@ -19,63 +19,63 @@ class FwbenchError(Exception):
 
 
 class SuiteError(FwbenchError):
-    """A suite file, or a contender that it names, cannot be used."""
+    """A suite file, or a contender that it names, is wrong."""
 
     exit_code = 3
 
 
 class InventoryError(FwbenchError):
-    """An inventory gives no rig that could be used."""
+    """An inventory is wrong, or contains no usable rig."""
 
     exit_code = 4
 
 
 class HostError(FwbenchError):
-    """A host does not answer, refuses, or shows another key than before."""
+    """A host does not answer, refuses something, or shows another host key than before."""
 
     exit_code = 5
 
 
 class HostKeyError(HostError):
-    """A host, or one on the way to it, shows another host key than before."""
+    """A host, or one of its jump hosts, shows another host key than before."""
 
 
 class LostError(HostError):
-    """A host does not answer, or the connection to it broke: what was asked may be asked again."""
+    """A host does not answer, or the connection was lost; the caller may try again."""
 
 
 class ProvisionError(FwbenchError):
-    """A playbook did not make every host ready."""
+    """A playbook failed on a host."""
 
     exit_code = 6
 
 
 class NotReadyError(FwbenchError):
-    """A host lacks what a run needs; provisioning puts it there."""
+    """A host lacks what a run needs, or is in use by another session."""
 
     exit_code = 7
 
 
 class RunError(FwbenchError):
-    """A run could not be executed to its end; it is kept as failed."""
+    """A run could not be completed; it is recorded as failed."""
 
     exit_code = 8
 
 
 class RigError(FwbenchError):
-    """A rig was left out, or set aside after it failed again and again; the others went on."""
+    """A rig was excluded, or quarantined after repeated failures; the others continued."""
 
     exit_code = 11
 
 
 class EngineKeptError(FwbenchError):
-    """A teardown left a Docker engine on a host, since it holds what is somebody else's."""
+    """A teardown left a Docker engine on a host, since it holds something that others made."""
 
     exit_code = 12
 
 
 class LabError(FwbenchError):
-    """The lab cannot be brought up or taken down."""
+    """The lab cannot be started or removed."""
 
     exit_code = 9
 
@@ -87,19 +87,19 @@ class SessionError(FwbenchError):
 
 
 class ParseError(FwbenchError):
-    """A tool's output is not what any known version of it prints."""
+    """The output of a tool is unlike that of any known version."""
 
     exit_code = 1
 
 
 class DefectError(FwbenchError):
-    """Something that nobody thought of: a defect of fwbench, whose traceback is in a file."""
+    """An unexpected exception: a defect of fwbench, whose traceback is in a file."""
 
     exit_code = 70  # EX_SOFTWARE of sysexits.h
 
 
 class MissingPackageError(FwbenchError):
-    """What was asked for needs a Python package that is an extra of fwbench's."""
+    """A command needs a Python package that only an extra of fwbench installs."""
 
     exit_code = 1
 

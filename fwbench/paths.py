@@ -1,4 +1,4 @@
-"""Where fwbench's own files are, in a checkout as in a wheel, and where it keeps state."""
+"""The paths of fwbench's own files, in a checkout and in a wheel, and of its state."""
 
 import getpass
 import os
@@ -10,19 +10,19 @@ _PACKAGE = Path(__file__).parent
 
 
 def data_folder() -> Path:
-    """The folder that holds playbooks, roles, contenders, suites and ansible.cfg."""
+    """Return the folder of playbooks, roles, contenders, suites and ansible.cfg."""
     installed = _PACKAGE / "_data"
     return installed if installed.is_dir() else _PACKAGE.parent
 
 
 def state_folder() -> Path:
-    """The user's folder for what outlives a command: host keys of first contacts, the lab."""
+    """Return the user's folder for fwbench's state: recorded host keys, labs, tracebacks."""
     base = os.environ.get("XDG_STATE_HOME") or home_folder() / ".local" / "state"
     return Path(base) / "fwbench"
 
 
 def home_folder() -> Path:
-    """The user's own folder; `FwbenchError` where nobody knows of one."""
+    """Return the user's home folder. Raise `FwbenchError` if it is unknown."""
     try:
         return Path.home()
     except RuntimeError as error:
@@ -30,13 +30,13 @@ def home_folder() -> Path:
 
 
 def known_hosts() -> Path:
-    """Host keys that fwbench recorded at first contact, beside the user's own."""
+    """Return the file in which fwbench records host keys at first contact."""
     return state_folder() / "known_hosts"
 
 
 def user() -> str:
-    """The name of the user at work; `FwbenchError` where nobody knows of one."""
+    """Return the name of the current user. Raise `FwbenchError` if it is unknown."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError) as error:  # as in a container with a user id of its own
-        raise FwbenchError("nobody has your user id: set USER to a name") from error
+    except (KeyError, OSError) as error:  # for instance in a container with an unknown user id
+        raise FwbenchError("your user id has no name: set USER to a name") from error

@@ -1,4 +1,4 @@
-"""From a suite and its rigs to the runs, in the order in which they are executed."""
+"""Make the plan of a session: all runs of a suite on its rigs, in order."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -10,18 +10,17 @@ from fwbench.model.load import Load
 from fwbench.model.run import Plan, Run, Trial
 from fwbench.model.suite import Suite
 
-_MAX_ID_LENGTH = 63  # as `Name` has it
+_MAX_ID_LENGTH = 63  # the same as for `Name`
 
-# Guesses, for the sentence "this will take about…" alone.
+# Rough assumptions for the estimated duration. Results do not depend on them.
 _RUN_OVERHEAD_S = 2.5
 _ASSUMED_REQUESTS_PER_S = 1000
 
 
 def trials(suite: Suite) -> tuple[Trial, ...]:
-    """Everything that the suite repeats: every contender in every setting, in its order.
+    """Return every contender in every setting, in the suite's order.
 
-    A suite that means to claim a winner has its baseline twice: whatever differs between the two
-    is noise.
+    A suite that makes claims contains its baseline twice: the second one is the A/A control.
     """
     return tuple(
         Trial(contender=contender, aa_control=is_control, **dict(setting))
@@ -34,27 +33,29 @@ def trials(suite: Suite) -> tuple[Trial, ...]:
 
 
 def make_plan(suite: Suite, rigs: Sequence[Rig], seed: int | None = None) -> Plan:
-    """Every trial once in each block of each rig, each block in a random order of its own.
+    """Return a plan with every trial once in each block of each rig, each block shuffled.
 
-    The same suite, rigs and seed (by default the suite's) give the same plan, and a rig's order
-    depends neither on other rigs nor on later blocks. `runs` takes the rigs in turn: the first run
-    of each, then the second of each, and so on; within a rig, blocks never mix. The steps of a
-    search follow each other, since each depends on those before.
+    The same suite, rigs and seed (by default the suite's) give the same plan. A rig's order depends
+    neither on other rigs nor on later blocks. `runs` interleaves the rigs: the first run of each,
+    then the second of each. Within a rig, blocks do not overlap, and the steps of a search are
+    consecutive, since each depends on those before.
 
-    Raises `InventoryError` where the suite's preset needs more rigs.
+    Raise `InventoryError` if the suite's preset needs more rigs.
     """
     if len(rigs) < suite.preset.min_rigs:
         raise InventoryError(
-            f"the preset {suite.preset} claims something about a kind of host, which needs at least"
-            f" {suite.preset.min_rigs} rigs; the inventory has {len(rigs)}"
+            f"the preset {suite.preset} needs at least {suite.preset.min_rigs} rigs, and the"
+            f" inventory has {len(rigs)}: add rigs, or choose another preset"
         )
     seed = suite.seed if seed is None else seed
-    of_rigs = [_rig_runs(suite, rig.name, number, seed) for number, rig in enumerate(rigs, start=1)]
-    return Plan(seed=seed, runs=tuple(chain.from_iterable(zip(*of_rigs, strict=True))))
+    runs_by_rig = [
+        _rig_runs(suite, rig.name, number, seed) for number, rig in enumerate(rigs, start=1)
+    ]
+    return Plan(seed=seed, runs=tuple(chain.from_iterable(zip(*runs_by_rig, strict=True))))
 
 
 def estimated_s(plan: Plan) -> float:
-    """About how many seconds the plan takes: rigs work side by side, so the longest one counts."""
+    """Return about how many seconds the plan takes on its slowest rig; rigs run in parallel."""
     by_rig: dict[str, float] = {}
     for run in plan.runs:
         by_rig[run.rig] = by_rig.get(run.rig, 0.0) + _load_s(run.trial.load) + _RUN_OVERHEAD_S
@@ -62,11 +63,11 @@ def estimated_s(plan: Plan) -> float:
 
 
 def _rig_runs(suite: Suite, rig: str, number: int, seed: int) -> Iterator[Run]:
-    of_suite = trials(suite)
+    suite_trials = trials(suite)
     sequence = 0
     for block in range(1, suite.blocks + 1):
         random = Random(repr((seed, rig, block)))  # noqa: S311 - an order, not a secret
-        for trial in random.sample(of_suite, len(of_suite)):
+        for trial in random.sample(suite_trials, len(suite_trials)):
             for step in _steps(trial.load):
                 sequence += 1
                 run_id = f"r{number}-{sequence:04d}-{trial.label}"[:_MAX_ID_LENGTH]

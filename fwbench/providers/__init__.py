@@ -1,4 +1,4 @@
-"""Where hosts come from, if they are not there yet.
+"""Create hosts where there are none.
 
-In: how many hosts, and of which size. Out: an ordinary inventory of hosts that answer SSH.
+In: how many hosts, and of which size. Out: an Ansible inventory of hosts that answer SSH.
 """

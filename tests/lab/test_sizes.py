@@ -27,7 +27,7 @@ def test_two_sizes_are_compared_with_their_costs(
     again = program("lab", "up", "--name", name, *SIZES)
     assert again.stderr.strip() == "the lab is up; its inventory is"
     other = program("lab", "up", "--name", name, "--target", "small=1,512m", exits=9).stderr
-    assert "target-1 is there as small=0.5,512m,0.01 and cannot become small=1,512m" in other
+    assert "target-1 exists as small=0.5,512m,0.01 and cannot become small=1,512m" in other
     assert f"`fwbench lab down --name {name}`" in other
 
     # With one client gone: the others are provisioned, and the table shows it as skipped.

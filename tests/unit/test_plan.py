@@ -75,7 +75,7 @@ def test_a_search_has_a_run_for_each_step_one_after_the_other() -> None:
 
 def test_publishing_needs_five_rigs() -> None:
     asked = suite(preset=Preset.PUBLISH)
-    with pytest.raises(InventoryError, match="needs at least 5 rigs; the inventory has 4"):
+    with pytest.raises(InventoryError, match="needs at least 5 rigs, and the inventory has 4"):
         make_plan(asked, [rig(name) for name in "abcd"])
     assert make_plan(asked, [rig(name) for name in "abcde"]).runs
 

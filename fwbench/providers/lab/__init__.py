@@ -1,1 +1,1 @@
-"""Hosts to order: stand-ins for rented machines, as containers on the controller's own engine."""
+"""Test hosts in place of rented machines: containers on the controller's own Docker engine."""

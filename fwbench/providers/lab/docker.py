@@ -1,4 +1,7 @@
-"""The controller's own engine, by its command line, which knows contexts and Docker Desktop."""
+"""The controller's own Docker engine, through its command line.
+
+The command line supports contexts and Docker Desktop, which a connection to a socket would not.
+"""
 
 import json
 import shutil
@@ -11,9 +14,9 @@ from fwbench.errors import LabError
 
 
 def docker(*argv: str, stdin: bytes | None = None, timeout_s: float = 120) -> str:
-    """What `docker ARGV` prints; `LabError` with its last words if it fails."""
+    """Return what `docker ARGV` prints. Raise `LabError` with the end of its stderr if it fails."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["docker", *argv],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
@@ -21,17 +24,17 @@ def docker(*argv: str, stdin: bytes | None = None, timeout_s: float = 120) -> st
             timeout=timeout_s,
         )
     except OSError as error:
-        raise LabError(f"docker cannot be started: {error.strerror}") from error
+        raise LabError(f"docker cannot be started: {error.strerror}; install Docker") from error
     except subprocess.TimeoutExpired as error:
         raise LabError(f"docker {argv[0]} took over {timeout_s:g} s") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise LabError(f"docker {argv[0]}: {said[-500:] or f'exit {done.returncode}'}")
-    return done.stdout.decode(errors="replace").strip()
+    if completed.returncode:
+        stderr = completed.stderr.decode(errors="replace").strip()
+        raise LabError(f"docker {argv[0]}: {stderr[-500:] or f'exit {completed.returncode}'}")
+    return completed.stdout.decode(errors="replace").strip()
 
 
 def engine_answers() -> bool:
-    """Whether an engine answers this user."""
+    """Return whether a Docker engine answers this user."""
     if shutil.which("docker") is None:
         return False
     try:
@@ -42,23 +45,23 @@ def engine_answers() -> bool:
 
 
 def list_names(kind: Sequence[str], label: str, template: str) -> list[str]:
-    """What `docker KIND ls` lists under a label, formatted by `template`."""
-    listed = docker(*kind, "--filter", f"label={label}", "--format", template)
-    return [line for line in listed.splitlines() if line]
+    """Return what `docker KIND` lists under a label, one line each, formatted by `template`."""
+    output = docker(*kind, "--filter", f"label={label}", "--format", template)
+    return [line for line in output.splitlines() if line]
 
 
 def inspect(kind: str, name: str) -> dict[str, Any] | None:
-    """The engine's description of one thing; None if there is no such thing."""
-    done = subprocess.run(
+    """Return the output of `docker KIND inspect NAME`, or None if there is no such object."""
+    completed = subprocess.run(
         ["docker", kind, "inspect", name], capture_output=True, stdin=subprocess.DEVNULL
     )
-    if done.returncode:
+    if completed.returncode:
         return None
-    described: dict[str, Any] = json.loads(done.stdout)[0]
-    return described
+    description: dict[str, Any] = json.loads(completed.stdout)[0]
+    return description
 
 
 def build(context: Path, tag: str, arguments: dict[str, str]) -> None:
-    """Build an image."""
+    """Build an image from `context`, with these build arguments."""
     options = [f"--build-arg={key}={value}" for key, value in arguments.items()]
     docker("build", "--quiet", f"--tag={tag}", *options, str(context), timeout_s=900)

@@ -1,4 +1,4 @@
-"""An engine on the controller: the one that is there, or one by the project's own role."""
+"""The controller's Docker engine: the existing one, or one that fwbench's own role installs."""
 
 import os
 from collections.abc import Callable
@@ -13,9 +13,9 @@ LOCALHOST = "localhost ansible_connection=local"  # an inventory
 
 
 def ensure(say: Callable[[str], None]) -> None:
-    """See to it that an engine answers; root gets one installed and started where none does.
+    """Make sure that a Docker engine answers; for root, install and start one if necessary.
 
-    Raises `LabError` in one sentence where there is none and it cannot be had.
+    Raise `LabError` if that is not possible.
     """
     if docker.engine_answers():
         return
@@ -25,11 +25,11 @@ def ensure(say: Callable[[str], None]) -> None:
             "or run this once as root, which installs and starts one on Debian and Ubuntu"
         )
     say("no Docker engine answers: installing and starting one")
-    played = play(
+    result = play(
         "engine.yml", LOCALHOST, ["localhost"], on_task=lambda task: say(f"engine: {task}")
     )
-    if played.failed:
-        raise LabError(f"no Docker engine could be had: {played.failed[0].error}")
+    if result.failed:
+        raise LabError(f"no Docker engine could be installed: {result.failed[0].error}")
     _ownership_marker().parent.mkdir(parents=True, exist_ok=True)
     _ownership_marker().touch()
     if not docker.engine_answers():
@@ -37,16 +37,16 @@ def ensure(say: Callable[[str], None]) -> None:
 
 
 def release(say: Callable[[str], None]) -> None:
-    """Remove the engine if fwbench installed or started it and nobody else has anything in it."""
+    """Remove the engine if fwbench installed or started it, and it holds nothing of others."""
     if not _ownership_marker().exists():
         return
     say("removing the Docker engine that fwbench installed")
-    played = play("engine_remove.yml", LOCALHOST, ["localhost"])
-    if played.failed:
-        raise LabError(f"the Docker engine could not be removed: {played.failed[0].error}")
-    (result,) = played.hosts
-    if result.foreign_engine_data:
-        say(f"the Docker engine stays: it holds {'; '.join(result.foreign_engine_data)}")
+    result = play("engine_remove.yml", LOCALHOST, ["localhost"])
+    if result.failed:
+        raise LabError(f"the Docker engine could not be removed: {result.failed[0].error}")
+    (localhost,) = result.hosts
+    if localhost.foreign_engine_data:
+        say(f"the Docker engine stays: it holds {'; '.join(localhost.foreign_engine_data)}")
         return
     _ownership_marker().unlink()
 

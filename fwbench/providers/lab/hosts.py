@@ -1,4 +1,4 @@
-"""Brings the lab's hosts up and down, and writes an ordinary inventory of them."""
+"""Create and remove the lab's hosts, and write an Ansible inventory of them."""
 
 import ipaddress
 import shutil
@@ -26,8 +26,8 @@ SYSTEM_CA_CERTS = Path("/usr/local/share/ca-certificates")
 SSH_TIMEOUT_S = 60
 SIZE_LABEL = "fwbench.lab-size"
 
-# What an engine inside a container needs. Not --privileged: that asks for capabilities which the
-# machine itself may lack.
+# A Docker engine inside a container needs these. --privileged would also request capabilities that
+# the machine itself may lack.
 NESTED_ENGINE = (
     "--cgroupns=private",
     "--security-opt=seccomp=unconfined",
@@ -42,7 +42,7 @@ NESTED_ENGINE = (
 
 
 class Lab:
-    """A lab by its name; several do not know of each other."""
+    """A lab, by its name. Labs with different names are independent."""
 
     def __init__(self, name: str = "lab") -> None:
         self.name = name
@@ -59,20 +59,20 @@ class Lab:
         ca_certs: Sequence[Path],
         say: Callable[[str], None],
     ) -> Path:
-        """Bring up what is missing and write the inventory, whose path is returned.
+        """Start the hosts that are missing, write the inventory, and return its path.
 
-        There is one target for each of `targets`; for None a new one has no size, and one that is
-        there may have any. The n-th target and the n-th client have the n-th of `systems`, which
-        are taken in turn. Raises `LabError`, also where a target has another size already.
+        `targets` contains the size of each target, or None: a new target then has no limits, and an
+        existing one keeps its size. Targets, and clients, get the `systems` in turn. Raise
+        `LabError` if a host cannot be started, or a target exists with another size.
         """
         engine.ensure(say)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = self._key()
         self._ensure_network()
-        wanted = [(f"target-{n + 1}", n, size) for n, size in enumerate(targets)]
-        wanted += [(f"client-{n + 1}", n, None) for n in range(clients)]
-        self._check_sizes({name: size for name, _, size in wanted if size})
-        for name, number, size in wanted:
+        requested = [(f"target-{n + 1}", n, size) for n, size in enumerate(targets)]
+        requested += [(f"client-{n + 1}", n, None) for n in range(clients)]
+        self._check_sizes({name: size for name, _, size in requested if size})
+        for name, number, size in requested:
             self._ensure_host(name, systems[number % len(systems)], size, key, say)
         hosts = self.hosts()
         self._await_ssh(hosts)
@@ -80,12 +80,15 @@ class Lab:
         return self.inventory
 
     def hosts(self) -> tuple[LabHost, ...]:
-        """The hosts that there are, in order of their names; none where no engine answers."""
-        found = list_names(["ps", "--all"], self._label, "{{.Names}}")
-        return tuple(self._read_host(name) for name in sorted(found, key=_natural_order))
+        """Return the lab's hosts in order of their names. Raise `LabError` if Docker fails."""
+        containers = list_names(["ps", "--all"], self._label, "{{.Names}}")
+        return tuple(self._read_host(name) for name in sorted(containers, key=_natural_order))
 
     def down(self, say: Callable[[str], None], *, everything: bool = False) -> None:
-        """Remove hosts, volumes, network and inventory; with `everything` images and engine too."""
+        """Remove hosts, volumes, network and inventory.
+
+        With `everything`, also remove the lab's images and a Docker engine that fwbench installed.
+        """
         for name in list_names(["ps", "--all"], self._label, "{{.Names}}"):
             say(f"removing {name}")
             docker("rm", "--force", "--volumes", name)
@@ -95,7 +98,7 @@ class Lab:
             shutil.rmtree(self.folder)
         if everything:
             if list_names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
-                say("the images stay: another lab has hosts of them")
+                say("the images stay: another lab uses them")
                 return
             remove_images()
             engine.release(say)
@@ -113,13 +116,13 @@ class Lab:
     def _ensure_network(self) -> None:
         if inspect("network", self._network) is not None:
             return
-        taken = []
+        in_use = []
         for network in docker("network", "ls", "--quiet").split():
-            described = inspect("network", network) or {}
-            pools = described.get("IPAM", {}).get("Config") or []
-            taken += [ipaddress.ip_network(pool["Subnet"]) for pool in pools]
+            description = inspect("network", network) or {}
+            pools = description.get("IPAM", {}).get("Config") or []
+            in_use += [ipaddress.ip_network(pool["Subnet"]) for pool in pools]
         for subnet in NETWORKS.subnets(new_prefix=24):
-            if not any(subnet.version == t.version and subnet.overlaps(t) for t in taken):
+            if not any(subnet.version == n.version and subnet.overlaps(n) for n in in_use):
                 docker(
                     "network",
                     "create",
@@ -128,15 +131,18 @@ class Lab:
                     self._network,
                 )
                 return
-        raise LabError(f"every network in {NETWORKS} is taken; `docker network ls` shows by what")
+        raise LabError(
+            f"every network in {NETWORKS} is in use; `docker network ls` lists them:"
+            " remove one with `docker network rm`"
+        )
 
-    def _check_sizes(self, wanted: Mapping[str, Size]) -> None:
-        """Nothing is changed where one host cannot have its size."""
+    def _check_sizes(self, sizes: Mapping[str, Size]) -> None:
+        """Raise `LabError` if a host exists with another size, before anything is changed."""
         for host in self.hosts():
-            size = wanted.get(host.name, host.size)
+            size = sizes.get(host.name, host.size)
             if size != host.size:
                 raise LabError(
-                    f"{host.name} is there as {host.size or 'a host without a size'} and cannot"
+                    f"{host.name} exists as {host.size or 'a host without a size'} and cannot"
                     f" become {size}; run `fwbench lab down --name {self.name}` first"
                 )
 
@@ -149,8 +155,8 @@ class Lab:
         say: Callable[[str], None],
     ) -> None:
         container = f"fwbench-{self.name}-{name}"
-        described = inspect("container", container)
-        if described is None:
+        description = inspect("container", container)
+        if description is None:
             image = host_image(system, say)
             say(f"starting {name} ({system}{f', {size}' if size else ''})")
             docker(
@@ -168,22 +174,23 @@ class Lab:
                 *(_limits(size) if size else ()),
                 image,
             )
-        elif not described["State"]["Running"]:
+        elif not description["State"]["Running"]:
             say(f"starting {name} again")
             docker("start", container)
 
     def _read_host(self, container: str) -> LabHost:
-        described = inspect("container", container)
-        if described is None:
-            raise LabError(f"{container} is gone")
-        published: dict[str, Any] = described["HostConfig"]["PortBindings"]
-        labels = described["Config"]["Labels"]
+        description = inspect("container", container)
+        if description is None:
+            raise LabError(f"the container {container} no longer exists; run `fwbench lab up`")
+        ports: dict[str, Any] = description["HostConfig"]["PortBindings"]
+        labels = description["Config"]["Labels"]
+        networks = description["NetworkSettings"]["Networks"]
         return LabHost(
             name=container.removeprefix(f"fwbench-{self.name}-"),
             system=labels["fwbench.lab-system"],
-            running=described["State"]["Running"],
-            ssh_port=int(published["22/tcp"][0]["HostPort"]),
-            load_address=described["NetworkSettings"]["Networks"][self._network]["IPAddress"],
+            running=description["State"]["Running"],
+            ssh_port=int(ports["22/tcp"][0]["HostPort"]),
+            load_address=networks[self._network]["IPAddress"],
             size=parse_size(labels[SIZE_LABEL]) if SIZE_LABEL in labels else None,
         )
 
@@ -192,12 +199,12 @@ class Lab:
         for host in hosts:
             while not _answers_ssh(host.ssh_port):
                 if time.monotonic() > deadline:
-                    said = docker("logs", "--tail=5", f"fwbench-{self.name}-{host.name}")
-                    raise LabError(f"{host.name} does not answer SSH; its log ends: {said}")
+                    log = docker("logs", "--tail=5", f"fwbench-{self.name}-{host.name}")
+                    raise LabError(f"{host.name} does not answer SSH; its log ends: {log}")
                 time.sleep(0.1)
 
     def _write_inventory(self, hosts: Sequence[LabHost], ca_certs: Sequence[Path]) -> None:
-        """Pin the hosts' keys, which the engine vouches for, and list the hosts."""
+        """Write known_hosts, with keys read through the Docker engine, and the inventory."""
         lines = []
         for host in hosts:
             container = f"fwbench-{self.name}-{host.name}"
@@ -210,7 +217,7 @@ class Lab:
 
 
 def _natural_order(name: str) -> tuple[str, int]:
-    """Sorts `target-10` behind `target-9`."""
+    """Return a key that sorts `target-10` after `target-9`."""
     kind, _, number = name.rpartition("-")
     return kind, int(number)
 
@@ -219,7 +226,7 @@ def _limits(size: Size) -> tuple[str, ...]:
     return (
         f"--cpus={size.cpus:g}",
         f"--memory={size.memory}",
-        f"--memory-swap={size.memory}",  # the same: no swap, as on a rented machine
+        f"--memory-swap={size.memory}",  # equal to the memory: no swap, as on a rented machine
         f"--label={SIZE_LABEL}={size}",
     )
 
@@ -232,7 +239,7 @@ def _free_port() -> int:
 
 
 def _answers_ssh(port: int) -> bool:
-    """Whether an SSH server says so; the engine's own proxy accepts connections before it does."""
+    """Return whether an SSH server answers; Docker's proxy accepts connections before it does."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             connection.settimeout(2)

@@ -1,4 +1,4 @@
-"""The image of a lab host: from a registry's base or, where none is reached, Debian's packages."""
+"""The image of a lab host: from a registry's base image or, without one, Debian's packages."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ SYSTEMS = (*MINBASE, "ubuntu:22.04", "ubuntu:24.04")
 
 
 def host_image(system: str, say: Callable[[str], None]) -> str:
-    """The tag of the image for hosts of a system, built if it is not there yet."""
+    """Return the tag of the image for hosts of a system; build it if it does not exist."""
     content = b"".join(path.read_bytes() for path in sorted(CONTEXT.iterdir()))
     digest = hashlib.sha256(content).hexdigest()[:12]
     tag = f"fwbench-lab-host:{system.replace(':', '-')}-{digest}"
@@ -29,41 +29,41 @@ def host_image(system: str, say: Callable[[str], None]) -> str:
 
 
 def remove_images() -> None:
-    """Take away every image that the lab made or pulled."""
+    """Remove every image that the lab built or pulled."""
     for repository in ("fwbench-lab-host", "fwbench-lab-base"):
-        listed = docker.docker("images", "--format={{.Repository}}:{{.Tag}}", repository)
-        for tag in listed.split():
+        tags = docker.docker("images", "--format={{.Repository}}:{{.Tag}}", repository)
+        for tag in tags.split():
             docker.docker("rmi", tag)
 
 
 def _base_image(system: str, say: Callable[[str], None]) -> str:
-    ours = f"fwbench-lab-base:{system.replace(':', '-')}"
-    for image in (ours, system):
+    lab_tag = f"fwbench-lab-base:{system.replace(':', '-')}"
+    for image in (lab_tag, system):
         if docker.inspect("image", image) is not None:
             return image
     try:
         docker.docker("pull", "--quiet", system, timeout_s=300)
-        # Under our name alone, so that it goes when the lab's images go.
-        docker.docker("tag", system, ours)
+        # Only under the lab's tag, so that `remove_images` removes it.
+        docker.docker("tag", system, lab_tag)
         docker.docker("rmi", system)
-        return ours
+        return lab_tag
     except LabError as error:
-        refusal = str(error)
+        pull_error = str(error)
     if system not in MINBASE:
         raise LabError(
-            f"{system} cannot be pulled ({refusal}), and only {' and '.join(MINBASE)} "
-            "can be made without a registry"
+            f"{system} cannot be pulled ({pull_error}), and only {' and '.join(MINBASE)} "
+            "can be made without a registry; choose one of them with --os"
         )
-    say(f"no registry is reached: making {system} out of Debian's packages")
-    _bootstrap(MINBASE[system], ours)
-    return ours
+    say(f"cannot reach a registry: making {system} from Debian's packages")
+    _bootstrap(MINBASE[system], lab_tag)
+    return lab_tag
 
 
 def _bootstrap(suite: str, tag: str) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise LabError(
-            f"neither a registry is reached nor can Debian {suite} be made here: "
-            "that needs root on Debian or Ubuntu"
+            f"cannot reach a registry, and cannot make Debian {suite} without root on Debian or"
+            " Ubuntu: run this as root, or make a registry reachable"
         )
     if shutil.which("mmdebstrap") is None:
         _run(["apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap"])
@@ -74,6 +74,6 @@ def _bootstrap(suite: str, tag: str) -> None:
 
 
 def _run(argv: list[str]) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise LabError(f"`{' '.join(argv)}` failed: {done.stderr.strip()[-500:]}")
+    completed = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if completed.returncode:
+        raise LabError(f"`{' '.join(argv)}` failed: {completed.stderr.strip()[-500:]}")

@@ -1,4 +1,4 @@
-"""The lab's hosts as an ordinary inventory, such as a cloud's would be."""
+"""The lab's hosts as an Ansible inventory, with the variables that a cloud's would have."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ class LabHost(Frozen):
     running: bool
     ssh_port: int
     load_address: str
-    size: Size | None = None  # None: as large as the machine that the lab is on
+    size: Size | None = None  # None: no limits of its own
 
 
 def make_inventory(
     hosts: Sequence[LabHost], key: Path, known_hosts: Path, ca_certs: Sequence[Path]
 ) -> dict[str, object]:
-    """The inventory of these hosts; each target gets clients in turn."""
+    """Return the inventory of these hosts; clients are assigned to targets in turn."""
     targets = [host for host in hosts if host.name.startswith("target-")]
     clients = [host for host in hosts if host.name.startswith("client-")]
     return {
@@ -55,7 +55,7 @@ def _members(hosts: Sequence[LabHost], rigs: int) -> dict[str, dict[str, object]
 
 
 def _instance(size: Size | None) -> dict[str, object]:
-    """A size as the inventory of a cloud would tell it."""
+    """Return the variables for a size, named as for a cloud's instance type."""
     if size is None:
         return {}
     price = size.price_per_hour

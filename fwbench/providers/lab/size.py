@@ -1,4 +1,4 @@
-"""How large a target of the lab is: `small=0.5,512m`, with a price per hour if one is given."""
+"""The size of a lab's target: `small=0.5,512m`, with an optional price per hour."""
 
 from pydantic import Field, ValidationError
 
@@ -7,15 +7,15 @@ from fwbench.model.names import Name
 
 FORM = "NAME=CPUS,MEMORY[,PRICE]"
 _EXPECTED = {
-    "name": "name of a size: lower-case letters, digits, - and _",
-    "cpus": "number of CPUs above 0, as 0.5",
-    "memory": "memory, as 512m or 1g",
-    "price_per_hour": "price per hour, as 0.01",
+    "name": "a name of lower-case letters, digits, - and _",
+    "cpus": "a number of CPUs above 0, such as 0.5",
+    "memory": "an amount of memory, such as 512m or 1g",
+    "price_per_hour": "a price per hour, such as 0.01",
 }
 
 
 class Size(Frozen):
-    """A kind of host: what a cloud calls an instance type."""
+    """A named size of hosts, like a cloud's instance type."""
 
     name: Name
     cpus: float = Field(gt=0, le=1024, allow_inf_nan=False)
@@ -23,27 +23,29 @@ class Size(Frozen):
     price_per_hour: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
 
     def __str__(self) -> str:
-        """The size as `lab up` takes it."""
+        """Return the size in the syntax of `lab up --target`."""
         price = "" if self.price_per_hour is None else f",{_plain(self.price_per_hour)}"
         return f"{self.name}={_plain(self.cpus)},{self.memory}{price}"
 
 
 def parse_size(text: str) -> Size:
-    """A size as the command line has it; raises `ValueError` with a sentence that quotes it."""
+    """Parse a size from the command line. Raise `ValueError` with a message that quotes it."""
     name, equals, rest = text.partition("=")
     words = rest.split(",")
     if not equals or len(words) not in (2, 3):
         raise ValueError(f"{text!r:.80} is not of the form {FORM}, as in small=0.5,512m")
-    given = {"name": name, "cpus": words[0], "memory": words[1]}
+    values = {"name": name, "cpus": words[0], "memory": words[1]}
     if len(words) == 3:
-        given["price_per_hour"] = words[2]
+        values["price_per_hour"] = words[2]
     try:
-        return Size.model_validate(given)
+        return Size.model_validate(values)
     except ValidationError as error:
-        wrong = str(error.errors()[0]["loc"][0])
-        raise ValueError(f"{text!r:.80}: {given[wrong]!r:.40} is no {_EXPECTED[wrong]}") from error
+        field = str(error.errors()[0]["loc"][0])
+        raise ValueError(
+            f"{text!r:.80}: {values[field]!r:.40} is not {_EXPECTED[field]}"
+        ) from error
 
 
 def _plain(number: float) -> str:
-    """Every digit, so that what is read back is the same size, and no `.0`."""
+    """Return all digits, so that parsing gives the same size, without a trailing `.0`."""
     return repr(number).removesuffix(".0")

@@ -180,9 +180,7 @@ def test_a_host_that_is_there_in_another_size_is_refused_before_anything_is_chan
 ) -> None:
     up(lab, *there)
     before = set(of_engine.containers)
-    with pytest.raises(
-        LabError, match=r"target-1 is there as .* and cannot become small=0\.5,512m"
-    ):
+    with pytest.raises(LabError, match=r"target-1 exists as .* and cannot become small=0\.5,512m"):
         up(lab, SMALL, SMALL, clients=2)
     assert set(of_engine.containers) == before
 
@@ -206,7 +204,7 @@ def _signals_as_before() -> Iterator[None]:
     ("words", "said"),
     [
         (["--target", "small=0.5"], "'small=0.5' is not of the form NAME=CPUS,MEMORY[,PRICE]"),
-        (["--target", "small=0,1g"], "'0' is no number of CPUs above 0"),
+        (["--target", "small=0,1g"], "'0' is not a number of CPUs above 0"),
         (["--target", "a=1,1g", "--targets", "2"], "--targets and --target exclude each other"),
         (["--target", "a=1,1g", "--targets", "1"], "--targets and --target exclude each other"),
     ],
@@ -262,7 +260,7 @@ def test_a_system_that_cannot_be_pulled_is_made_of_packages_or_refused_in_a_sent
     with pytest.raises(LabError, match="only debian:12 and debian:13 can be made"):
         image.host_image("ubuntu:24.04", lambda _: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LabError, match="that needs root on Debian or Ubuntu"):
+    with pytest.raises(LabError, match="without root on Debian or Ubuntu"):
         image.host_image("debian:13", lambda _: None)
 
 
