@@ -1,4 +1,4 @@
-# The ways in: `make demo` and `make test`. Everything else is a part of one of them.
+# Start with `make demo` or `make test`. The other targets are parts of these.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,13 +6,13 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long lint types layers unit remote-test lab-test selfbench clean-lab clean
 
-help: ## this list
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
 
-demo: $(VENV)/installed ## the published experiment in a lab of two hosts, then the same question asked soundly
+demo: $(VENV)/installed ## the published experiment in a lab of two hosts, then the same question with a sound suite
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ./examples/demo.sh
 
-test: lint types layers unit remote-test lab-test ## everything that can be proven on this machine
+test: lint types layers unit remote-test lab-test ## all tests that this machine can run in reasonable time
 
 lint: $(VENV)/developer ## ruff, yamllint, ansible-lint at its production profile
 	$(BIN)/ruff check
@@ -24,32 +24,32 @@ types: $(VENV)/developer ## mypy --strict
 	$(BIN)/mypy
 	$(BIN)/mypy roles/*/filter_plugins
 
-layers: $(VENV)/developer ## data flows one way
+layers: $(VENV)/developer ## check that packages import only packages of lower layers
 	$(BIN)/lint-imports
 
-unit: $(VENV)/developer ## tests that need nothing but Python
+unit: $(VENV)/developer ## tests that need only Python
 	$(BIN)/pytest tests/unit
 
 remote-test: $(VENV)/developer ## SSH against a real sshd on loopback
 	$(BIN)/pytest tests/remote
 
-lab-test: $(VENV)/developer ## the whole way through a lab of its own, every fault that can be provoked there, and a server that knows its latencies
+lab-test: $(VENV)/developer ## end-to-end tests in a lab of their own, fault injection, and a server with known latencies
 	$(BIN)/pytest tests/lab tests/faults
 
-test-long: $(VENV)/developer ## what takes too long for every change; docs/reliability.md has its last result
+test-long: $(VENV)/developer ## tests that take too long for every change; docs/reliability.md has their last result
 	$(BIN)/pytest tests/unit/test_mutated.py --hypothesis-profile=long
 	$(BIN)/pytest tests/faults/test_nothing_lost.py -m 'long or not long' -rP
 
-selfbench: $(VENV)/installed ## what fwbench itself costs, in figures; needs a lab that is up
+selfbench: $(VENV)/installed ## measure the overhead of fwbench itself; needs a lab that is up
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python selfbench/overhead.py
 	$(BIN)/python selfbench/sampler.py
 	$(BIN)/python selfbench/reduce.py
 	$(BIN)/python selfbench/resume.py
 
-clean-lab: $(VENV)/installed ## no container, network, volume, process or image of the lab stays
+clean-lab: $(VENV)/installed ## remove all containers, networks, volumes and images of the lab
 	$(BIN)/fwbench lab down --all
 
-clean: ## the virtual environment and what tools left
+clean: ## remove the virtual environment, build output and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .ansible
 
 $(VENV)/installed: pyproject.toml

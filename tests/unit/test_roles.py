@@ -140,7 +140,7 @@ def test_an_authority_that_is_no_certificate_is_not_sent(tmp_path: Path, content
         "fwbench_host_state_dir": str(tmp_path),
     }
     trouble = refused(tmp_path, "fwbench_host", "authorities", variables)
-    assert f"{file} is no certificate in PEM, or holds a key besides" in trouble
+    assert f"{file} is not a certificate in PEM, or also contains a key" in trouble
     assert "sesame" not in trouble
 
 
