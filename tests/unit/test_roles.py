@@ -233,7 +233,7 @@ def test_containers_and_images_of_others_stay_whatever_their_name_or_label(
     monkeypatch.setattr(held, "docker", engine.docker)
     monkeypatch.setattr(held, "engine", lambda: {"DockerRootDir": "/var/lib/docker"})
     (tmp_path / "installations").write_text("mine\n")
-    found = list(held.remove(tmp_path, only_look=False))
+    found = list(held.remove(tmp_path, dry_run=False))
     assert engine.removed == ["of-a-session", "fwbench/flask:current", "i2"]
     assert found == ["container of-a-session", "image fwbench/flask:current", "image i2"]
 

@@ -1,9 +1,9 @@
-"""What a host was like before fwbench installed or started a Docker engine on it, and the way back.
+"""Record a host's state before fwbench installs or starts a Docker engine, and restore it later.
 
-    before.py record FILE     write it down, once
-    before.py restore FILE    put it back: services, folders, and what the engine set in the kernel
+    before.py record FILE     record the state, unless FILE exists
+    before.py restore FILE    restore services, folders, and what the engine set in the kernel
 
-Packages are not its subject. Standard library alone, since it runs on hosts.
+The role fwbench_host removes packages. Standard library alone, since it runs on hosts.
 """
 
 import json
@@ -20,15 +20,15 @@ from typing import Any
 
 DATA = Path("/var/lib/docker")
 CONTAINERD_DATA = Path("/var/lib/containerd")
-# What an engine, or the containerd that comes with it, makes.
-OF_DOCKER = (DATA, Path("/etc/docker"), Path("/run/docker"), Path("/var/log/docker.log"))
-OF_CONTAINERD = (CONTAINERD_DATA, Path("/opt/containerd"), Path("/run/containerd"))
-# Those of them that the host's owner fills: with settings, and with programs for containerd.
-OF_OWNER = (Path("/etc/docker"), Path("/opt/containerd"))
+# The folders and files that an engine, and its containerd, create.
+DOCKER_PATHS = (DATA, Path("/etc/docker"), Path("/run/docker"), Path("/var/log/docker.log"))
+CONTAINERD_PATHS = (CONTAINERD_DATA, Path("/opt/containerd"), Path("/run/containerd"))
+# Of these, the folders in which the host's owner keeps settings, and programs for containerd.
+OWNER_FOLDERS = (Path("/etc/docker"), Path("/opt/containerd"))
 KEY = Path("/etc/docker/key.json")
-DEFAULTS = Path("/etc/default/docker")  # into which the role may write
-PATHS = (*OF_DOCKER, *OF_CONTAINERD, KEY, DEFAULTS)
-OF_FILE_SYSTEMS = {"lost+found"}  # of a disk that is mounted there
+DEFAULTS = Path("/etc/default/docker")  # the role may write to it
+PATHS = (*DOCKER_PATHS, *CONTAINERD_PATHS, KEY, DEFAULTS)
+IGNORED_ENTRIES = {"lost+found"}  # exists where a disk is mounted
 UNITS = ("docker.socket", "docker.service", "containerd.service")
 SETTINGS = (
     "net/ipv4/ip_forward",
@@ -36,45 +36,45 @@ SETTINGS = (
     "net/bridge/bridge-nf-call-iptables",
     "net/bridge/bridge-nf-call-ip6tables",
 )
-# Docker's own chains by name: others of a like name may belong to the host's network.
+# Docker's own chains: other chains whose names begin with DOCKER may belong to the host's owner.
 CHAIN = "DOCKER(?:-USER|-FORWARD|-BRIDGE|-CT|-INTERNAL|-ISOLATION-STAGE-[12])?"
 BRIDGE = Path("/sys/class/net/docker0")
 PROFILE = "docker-default"
 PROFILES = Path("/sys/kernel/security/apparmor/profiles")
-NAMESPACE = "moby"  # that in which Docker keeps its containers in containerd
-# Where Debian's package keeps the script with which its purge deletes all data.
+NAMESPACE = "moby"  # Docker's namespace in containerd
+# The script with which the purge of Debian's package deletes all data.
 NUKE = Path("/usr/share/docker.io/contrib/nuke-graph-directory.sh")
 
 
 def main() -> None:
-    """Do what the command line says."""
-    what, file = sys.argv[1], Path(sys.argv[2])
-    if what == "record":
+    """Execute the command line."""
+    command, file = sys.argv[1], Path(sys.argv[2])
+    if command == "record":
         record(file)
     else:
         restore(json.loads(file.read_text()))
 
 
 def record(file: Path) -> None:
-    """Write down how the host is, unless that was done before; says whether it did."""
+    """Record the host's state unless `file` exists; print `recorded` if it did not."""
     if file.exists():
         return
     partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(surroundings(), indent=1))
+    partial.write_text(json.dumps(host_state(), indent=1))
     partial.rename(file)
     print("recorded")
 
 
-def surroundings() -> dict[str, Any]:
-    """How the host is now."""
+def host_state() -> dict[str, Any]:
+    """Return the host's current state."""
     return {
         "has_engine": shutil.which("dockerd") is not None,
         "has_containerd": shutil.which("containerd") is not None,
         "has_group": bool(output("getent", "group", "docker")),
-        "folders": {str(path): condition(path) for path in PATHS},
+        "folders": {str(path): path_state(path) for path in PATHS},
         "data_mode": DATA.stat().st_mode & 0o7777 if DATA.exists() else None,
         "units": {unit: unit_state(unit) for unit in UNITS},
-        "policies": {tool: policy(tool) for tool in ("iptables", "ip6tables")},
+        "policies": {tool: forward_policy(tool) for tool in ("iptables", "ip6tables")},
         "settings": {name: setting(name) for name in SETTINGS},
         "has_chains": bool(rules("iptables", "nat") & {"chain DOCKER"}),
         "has_bridge": BRIDGE.exists(),
@@ -83,8 +83,8 @@ def surroundings() -> dict[str, Any]:
     }
 
 
-def condition(path: Path) -> str:
-    """Whether a folder is `absent`, `empty` or in `use`; a file that is there is in use."""
+def path_state(path: Path) -> str:
+    """Return `absent`, `empty` or `use`; a file that exists is in use."""
     if not path.exists():
         return "absent"
     if path.is_dir() and not contents(path):
@@ -93,12 +93,12 @@ def condition(path: Path) -> str:
 
 
 def contents(folder: Path) -> list[Path]:
-    """What somebody put into a folder."""
-    return [path for path in folder.iterdir() if path.name not in OF_FILE_SYSTEMS]
+    """Return the entries of a folder, without those of a file system."""
+    return [path for path in folder.iterdir() if path.name not in IGNORED_ENTRIES]
 
 
 def unit_state(unit: str) -> dict[str, bool]:
-    """Whether a unit is started at boot, and whether it runs."""
+    """Return whether a unit is started at boot, and whether it runs."""
     if has_systemd():
         return {
             "enabled": output("systemctl", "is-enabled", unit).startswith("enabled"),
@@ -110,18 +110,18 @@ def unit_state(unit: str) -> dict[str, bool]:
 
 
 def has_systemd() -> bool:
-    """Whether the host's init is systemd."""
+    """Return whether the host's init is systemd."""
     return Path("/run/systemd/system").is_dir()
 
 
-def policy(tool: str) -> str | None:
-    """What becomes of forwarded packets that no rule is about; None where that is not told."""
-    found = re.search(r"^-P FORWARD (\w+)$", output(tool, "-S", "FORWARD"), re.MULTILINE)
-    return found[1] if found else None
+def forward_policy(tool: str) -> str | None:
+    """Return the policy of the FORWARD chain, or None if it cannot be read."""
+    match = re.search(r"^-P FORWARD (\w+)$", output(tool, "-S", "FORWARD"), re.MULTILINE)
+    return match[1] if match else None
 
 
 def setting(name: str) -> str | None:
-    """A setting of the kernel; None where it has none of that name."""
+    """Return a kernel setting, or None if the kernel does not have it."""
     try:
         return Path("/proc/sys", name).read_text().strip()
     except OSError:
@@ -129,18 +129,18 @@ def setting(name: str) -> str | None:
 
 
 def rules(tool: str, table: str) -> set[str]:
-    """The rules of a table that are Docker's, as they were added, and its chains."""
-    found = set()
+    """Return Docker's rules in a table, as arguments that add them, and its chains."""
+    docker_rules = set()
     for line in output(f"{tool}-save", "-t", table).splitlines():
         if re.match(rf":{CHAIN} ", line):
-            found.add(f"chain {line[1:].split()[0]}")
+            docker_rules.add(f"chain {line[1:].split()[0]}")
         elif line.startswith("-A ") and re.search(rf"( {CHAIN}( |$)|docker0)", line):
-            found.add(line)
-    return found
+            docker_rules.add(line)
+    return docker_rules
 
 
 def has_profile() -> bool:
-    """Whether the kernel has Docker's AppArmor profile."""
+    """Return whether the kernel has Docker's AppArmor profile."""
     try:
         return f"{PROFILE} " in PROFILES.read_text()
     except OSError:
@@ -148,12 +148,12 @@ def has_profile() -> bool:
 
 
 def namespaces() -> list[str]:
-    """The namespaces of the host's own containerd; none where none answers."""
+    """Return the namespaces of the host's own containerd; an empty list if it does not answer."""
     return output("timeout", "20", "ctr", "namespaces", "ls", "--quiet").split()
 
 
 def restore(before: dict[str, Any]) -> None:
-    """Put back what was recorded; data that was there before the engine stays untouched."""
+    """Restore the recorded state; data from before the engine stays untouched."""
     units = [unit for unit in UNITS if not before["units"][unit]["active"]]
     for unit in units:
         stop(unit)
@@ -163,13 +163,13 @@ def restore(before: dict[str, Any]) -> None:
         for unit in UNITS:
             disable(unit, before["units"][unit])
     elif before["folders"][str(DATA)] == "use":
-        NUKE.unlink(missing_ok=True)  # the package's purge would delete data that was there before
+        NUKE.unlink(missing_ok=True)  # the package's purge would delete data from before
     if before["has_containerd"] and NAMESPACE not in before["namespaces"]:
-        # It refuses where something is in it, which then is somebody else's.
+        # containerd refuses to remove a namespace that others use.
         output("ctr", "namespaces", "remove", NAMESPACE)
     restore_network(before)
     if not before["has_profile"] and has_profile():
-        # The kernel refuses while somebody's process is confined by it.
+        # The kernel refuses while a process is confined by the profile.
         with suppress(OSError):
             (PROFILES.parent / ".remove").write_text(PROFILE)
     if (
@@ -195,7 +195,7 @@ def stop(unit: str) -> None:
 
 
 def disable(unit: str, before: dict[str, bool]) -> None:
-    """Have a unit started at boot only if it was before."""
+    """Disable a unit at boot if it was disabled before."""
     if before["enabled"] or not unit_state(unit)["enabled"]:
         return
     if has_systemd():
@@ -205,28 +205,28 @@ def disable(unit: str, before: dict[str, bool]) -> None:
 
 
 def restore_network(before: dict[str, Any]) -> None:
-    """Take the engine's rules, chains and bridge away and put policies and settings back."""
+    """Remove the engine's rules, chains and bridge; restore policies and kernel settings."""
     if not before["has_chains"]:
         for tool in ("iptables", "ip6tables"):
             for table in ("filter", "nat", "raw", "mangle"):
                 remove_rules(tool, table)
-    for tool, target in before["policies"].items():
-        if target is not None and policy(tool) not in (None, target):
-            check(tool, "-P", "FORWARD", target)
+    for tool, policy in before["policies"].items():
+        if policy is not None and forward_policy(tool) not in (None, policy):
+            check(tool, "-P", "FORWARD", policy)
     if not before["has_bridge"] and BRIDGE.exists():
         check("ip", "link", "delete", BRIDGE.name)
     for name, value in before["settings"].items():
-        # A setting that came with a module of the kernel does nothing when it is 0.
-        wanted = value or "0"
-        if setting(name) not in (None, wanted):
-            Path("/proc/sys", name).write_text(wanted)
+        # None: the setting did not exist, since its kernel module was not loaded. 0 disables it.
+        recorded = value or "0"
+        if setting(name) not in (None, recorded):
+            Path("/proc/sys", name).write_text(recorded)
 
 
 def remove_rules(tool: str, table: str) -> None:
-    """Remove Docker's rules of a table, and then its chains."""
-    found = rules(tool, table)
-    chains = [rule.split()[1] for rule in found if rule.startswith("chain ")]
-    for rule in found:
+    """Remove Docker's rules from a table, and then its chains."""
+    docker_rules = rules(tool, table)
+    chains = [rule.split()[1] for rule in docker_rules if rule.startswith("chain ")]
+    for rule in docker_rules:
         if rule.startswith("-A "):
             check(tool, "-t", table, "-D", *shlex.split(rule)[1:])
     for chain in chains:
@@ -236,33 +236,33 @@ def remove_rules(tool: str, table: str) -> None:
 
 
 def remove_folders(before: dict[str, Any]) -> None:
-    """Remove what the engine made; a folder that was there and empty is emptied.
+    """Remove the folders that the engine made, and empty those that were empty before.
 
-    What the owner put into a folder of his since stays, and the folder with it.
+    Files that the owner has added to the owner's folders since stay, and so do these folders.
     """
     for mount in Path("/run/docker/netns").glob("*"):
         output("umount", str(mount))
     if before["folders"][str(KEY)] == "absent":
         KEY.unlink(missing_ok=True)
     Path("/run/docker.sock").unlink(missing_ok=True)
-    gone = OF_DOCKER if before["has_containerd"] else OF_DOCKER + OF_CONTAINERD
-    for path in gone:
-        was = before["folders"][str(path)]
-        if was == "use" or not path.exists():
+    paths = DOCKER_PATHS if before["has_containerd"] else DOCKER_PATHS + CONTAINERD_PATHS
+    for path in paths:
+        state_before = before["folders"][str(path)]
+        if state_before == "use" or not path.exists():
             continue
-        remove = delete_empty if path in OF_OWNER else delete
+        remove = delete_empty if path in OWNER_FOLDERS else delete
         if path.is_dir():
-            for inside in contents(path):
-                remove(inside)
-        if was == "absent":
-            with suppress(OSError):  # a disk may have been mounted there since
+            for entry in contents(path):
+                remove(entry)
+        if state_before == "absent":
+            with suppress(OSError):  # it may be the mount point of a disk now
                 remove(path)
     if before["data_mode"] is not None:
         DATA.chmod(before["data_mode"])
 
 
 def delete(path: Path) -> None:
-    """Delete a file, a link, or a folder with all that is in it."""
+    """Delete a file, a link, or a folder with its contents."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -270,29 +270,29 @@ def delete(path: Path) -> None:
 
 
 def delete_empty(folder: Path) -> None:
-    """Delete a folder and those in it, but for any in which there is a file or a link."""
-    for place, _, _ in os.walk(folder, topdown=False):
+    """Delete a folder and its subfolders, except those that contain a file or a link."""
+    for subfolder, _, _ in os.walk(folder, topdown=False):
         with suppress(OSError):
-            Path(place).rmdir()
+            Path(subfolder).rmdir()
 
 
 def output(*argv: str) -> str:
-    """What a command prints; nothing where it cannot be had, or refuses."""
+    """Return what a command prints, or an empty string if it is missing or fails."""
     if shutil.which(argv[0]) is None:
         return ""
-    done = run(argv)
-    return "" if done.returncode else done.stdout.strip()
+    completed = run(argv)
+    return "" if completed.returncode else completed.stdout.strip()
 
 
 def check(*argv: str) -> None:
-    """Run a command that has to succeed."""
-    done = run(argv)
-    if done.returncode:
-        sys.exit(f"`{shlex.join(argv)}` exited {done.returncode}: {done.stderr.strip()}")
+    """Run a command; exit with its stderr if it fails."""
+    completed = run(argv)
+    if completed.returncode:
+        sys.exit(f"`{shlex.join(argv)}` exited {completed.returncode}: {completed.stderr.strip()}")
 
 
 def run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    """Run a command whose words do not depend on the host's language."""
+    """Run a command with its output in English."""
     return subprocess.run(
         argv,
         stdin=subprocess.DEVNULL,

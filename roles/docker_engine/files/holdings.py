@@ -1,14 +1,18 @@
-"""What a Docker engine holds: what fwbench made in it, and what others did.
+"""Find out what a Docker engine holds: what fwbench made, and what others made.
 
-    holdings.py remove STATE [--check]    remove containers and images of fwbench's
-    holdings.py foreign STATE             list what is somebody else's
-    holdings.py end STATE                 end all containers, whosever they are
+    holdings.py remove STATE [--check]    remove fwbench's containers and images
+    holdings.py foreign STATE             list what fwbench did not make
+    holdings.py end STATE                 remove or stop all containers
 
-STATE is the folder of what fwbench remembers on this host. `installations` in it has a line for
-each id that fwbench's images carry as a label; containers inherit it from their image, and those of
-sessions have a label of their own besides. No name alone makes anything fwbench's. `pulled-images`
-names the base images that fwbench pulled, `build-records` the records of its builds, and
-`engine/before.json` is what `before.py` recorded. Standard library alone, since it runs on hosts.
+STATE is the folder of fwbench's records on this host:
+
+- `installations` has a line for each id that fwbench's images have as a label. Containers inherit
+  it from their image; those of sessions have another label in addition. A name alone never counts.
+- `pulled-images` lists the base images that fwbench pulled.
+- `build-records` lists BuildKit's records of its builds.
+- `engine/before.json` was written by `before.py`.
+
+Standard library alone, since it runs on hosts.
 """
 
 import json
@@ -25,80 +29,84 @@ SESSION = "fwbench.session"
 REPOSITORY = "fwbench/"
 NAMELESS = "<none>:<none>"
 DATA = Path("/var/lib/docker")
-# Of containerd: the namespaces in which Docker itself keeps containers and plug-ins.
-OF_DOCKER = {"moby", "plugins.moby"}
+# The namespaces of containerd in which Docker itself keeps containers and plug-ins.
+DOCKER_NAMESPACES = {"moby", "plugins.moby"}
 SOCKETS = ("/run/containerd/containerd.sock", "/run/docker/containerd/containerd.sock")
-ANSWER_S = 20
-WORK_S = 300
-NAMED = 10
+ANSWER_TIMEOUT_S = 20
+COMMAND_TIMEOUT_S = 300
+MAX_LISTED = 10
 
 
 def main() -> None:
-    """Do what the command line says; what was found is printed as JSON."""
-    what, state = sys.argv[1], Path(sys.argv[2])
-    if what == "remove":
-        found = list(remove(state, only_look="--check" in sys.argv))
-    elif what == "foreign":
-        found = foreign(lines(state / "installations"), before(state))
+    """Execute the command line, and print its result as JSON."""
+    action, state = sys.argv[1], Path(sys.argv[2])
+    if action == "remove":
+        result = list(remove(state, dry_run="--check" in sys.argv))
+    elif action == "foreign":
+        result = foreign(lines(state / "installations"), read_before(state))
     else:
-        found = end(before(state))
-    print(json.dumps(found))
+        result = end(read_before(state))
+    print(json.dumps(result))
 
 
-def before(state: Path) -> "dict[str, Any]":
-    """What was recorded of the host before the engine came."""
+def read_before(state: Path) -> "dict[str, Any]":
+    """Return the host's recorded state before the engine."""
     recorded: dict[str, Any] = json.loads((state / "engine" / "before.json").read_text())
     return recorded
 
 
 def lines(file: Path) -> list[str]:
-    """The lines of a record; none where there is no record."""
+    """Return the lines of a record, or an empty list if it does not exist."""
     return file.read_text().split() if file.exists() else []
 
 
 def engine() -> "dict[str, Any] | None":
-    """What the engine says of itself; None where none answers."""
+    """Return the output of `docker info`, or None if no engine answers."""
     if shutil.which("docker") is None:
         return None
     try:
-        told = docker("info", "--format", "{{json .}}", timeout_s=ANSWER_S)
+        output = docker("info", "--format", "{{json .}}", timeout_s=ANSWER_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError):
         return None
-    described: dict[str, Any] = json.loads(told or "{}")
-    return described if described.get("DockerRootDir") else None
+    info: dict[str, Any] = json.loads(output or "{}")
+    return info if info.get("DockerRootDir") else None
 
 
-def remove(state: Path, *, only_look: bool) -> "Iterator[str]":
-    """Remove fwbench's containers, images and records of builds; yields what there was."""
+def remove(state: Path, *, dry_run: bool) -> "Iterator[str]":
+    """Remove fwbench's containers, images and build records; yield what was removed.
+
+    With `dry_run`, yield what would be removed.
+    """
     installations = lines(state / "installations")
     if not installations:
         return
     if engine() is None:
-        if (state / "engine").exists() and not before(state)["has_engine"]:
-            return  # what it holds goes with it, or stays with it
+        if (state / "engine").exists() and not read_before(state)["has_engine"]:
+            return  # fwbench installed the engine: `foreign` decides about it and its contents
         sys.exit("no Docker engine answers: start it, so that fwbench's images can be removed")
     for container in sorted(own_containers(installations)):
-        if not only_look:
+        if not dry_run:
             docker("container", "rm", "--force", "--volumes", container)
         yield f"container {container}"
     names = own_images(installations)
     while names:
-        # An image goes after those that were built on it.
-        gone = [name for name in names if only_look or goes(name)]
-        yield from (f"image {name}" for name in gone)
-        names = [] if only_look or not gone else [name for name in names if name not in gone]
+        # An image can be removed only after those that were built from it: repeat.
+        removed = [name for name in names if dry_run or remove_image(name)]
+        yield from (f"image {name}" for name in removed)
+        names = [] if dry_run or not removed else [name for name in names if name not in removed]
     for name in lines(state / "pulled-images"):
-        # It stays where somebody has built on it since, or has a container of it.
-        if inspect("image", name) and (only_look or goes(name)):
+        # It stays if others have images built from it, or containers.
+        if inspect("image", name) and (dry_run or remove_image(name)):
             yield f"image {name}"
-    if not only_look:
+    if not dry_run:
         remove_build_records(lines(state / "build-records"))
 
 
 def remove_build_records(records: "list[str]") -> None:
-    """Remove BuildKit's records of fwbench's builds, each after those that were made from it.
+    """Remove BuildKit's records of fwbench's builds.
 
-    A refusal is no trouble: the record has gone already, or layers of somebody's image need it.
+    Twice, since a record can be removed only after those that depend on it. Failures are ignored:
+    the record is gone already, or an image of others needs its layers.
     """
     for record in (*records, *records):
         with suppress(subprocess.CalledProcessError):
@@ -106,35 +114,35 @@ def remove_build_records(records: "list[str]") -> None:
 
 
 def own_containers(installations: "list[str]") -> "set[str]":
-    """The ids of containers that sessions left."""
-    found: set[str] = set()
+    """Return the ids of containers that sessions left."""
+    ids: set[str] = set()
     for label in installations:
         filters = (f"--filter=label={INSTALLATION}={label}", f"--filter=label={SESSION}")
-        found |= set(docker("ps", "--all", "--quiet", "--no-trunc", *filters).split())
-    return found
+        ids |= set(docker("ps", "--all", "--quiet", "--no-trunc", *filters).split())
+    return ids
 
 
 def own_images(installations: "list[str]") -> "list[str]":
-    """The names of images that fwbench made, and the ids of those without a name."""
-    found: dict[str, None] = {}
+    """Return the names of images that fwbench made, and the ids of those without a name."""
+    own: dict[str, None] = {}
     for label in installations:
         for name, image in images(f"--filter=label={INSTALLATION}={label}"):
             if name == NAMELESS:
-                found[image] = None
+                own[image] = None
             elif name.startswith(REPOSITORY):
-                found[name] = None
-    return list(found)
+                own[name] = None
+    return list(own)
 
 
 def images(*filters: str) -> "list[tuple[str, str]]":
-    """Name and id of each image."""
-    form = "{{.Repository}}:{{.Tag}} {{.ID}}"
-    listed = docker("image", "ls", "--no-trunc", "--format", form, *filters).splitlines()
-    return [(line.rpartition(" ")[0], line.rpartition(" ")[2]) for line in listed]
+    """Return the name and id of each image."""
+    template = "{{.Repository}}:{{.Tag}} {{.ID}}"
+    output = docker("image", "ls", "--no-trunc", "--format", template, *filters)
+    return [(line.rpartition(" ")[0], line.rpartition(" ")[2]) for line in output.splitlines()]
 
 
-def goes(image: str) -> bool:
-    """Remove a name of an image, and with the last one the image; False where it is in use."""
+def remove_image(image: str) -> bool:
+    """Remove a name of an image, and with its last name the image; return False if it is in use."""
     try:
         docker("image", "rm", image)
     except subprocess.CalledProcessError as error:
@@ -144,60 +152,60 @@ def goes(image: str) -> bool:
     return True
 
 
-def foreign(installations: "list[str]", was: "dict[str, Any]") -> "list[str]":
-    """What is somebody else's and would be lost or stopped with the engine: words for each place.
+def foreign(installations: "list[str]", before: "dict[str, Any]") -> "list[str]":
+    """Describe what others made and would lose with the engine, one phrase for each place.
 
-    An engine that fwbench only started loses nothing when it is stopped, but for what runs.
+    If fwbench only started the engine, stopping it affects running containers alone.
     """
-    described = engine()
-    if described is None:
-        return [] if was["has_engine"] else data_left()
-    containers = others_containers(installations, only_running=was["has_engine"])
-    if was["has_engine"]:
-        return in_words(containers, described["DockerRootDir"])
-    form = "{{.Name}}"
-    networks = docker("network", "ls", "--filter=type=custom", "--format", form).split()
-    found = [
+    info = engine()
+    if info is None:
+        return [] if before["has_engine"] else remaining_data()
+    containers = foreign_containers(installations, only_running=before["has_engine"])
+    if before["has_engine"]:
+        return describe(containers, info["DockerRootDir"])
+    template = "{{.Name}}"
+    networks = docker("network", "ls", "--filter=type=custom", "--format", template).split()
+    objects = [
         *containers,
-        *others_images(installations),
+        *foreign_images(installations),
         *(f"volume {name}" for name in docker("volume", "ls", "--quiet").split()),
         *(f"network {name}" for name in networks),
     ]
-    namespaces = [] if was["has_containerd"] else others_namespaces()
-    return in_words(found, described["DockerRootDir"]) + in_words(namespaces, "containerd")
+    namespaces = [] if before["has_containerd"] else foreign_namespaces()
+    return describe(objects, info["DockerRootDir"]) + describe(namespaces, "containerd")
 
 
-def end(was: "dict[str, Any]") -> "list[str]":
-    """Remove all containers of an engine that goes; those of one that stays are only stopped.
+def end(before: "dict[str, Any]") -> "list[str]":
+    """Remove all containers of an engine that fwbench installed; stop those of one it started.
 
-    An init script kills the engine where it takes over ten seconds, and containers outlive it.
+    If stopping takes over ten seconds, an init script kills the engine, but not its containers.
     """
     if engine() is None:
         return []
-    ids = docker("ps", "--quiet", *([] if was["has_engine"] else ["--all"])).split()
+    ids = docker("ps", "--quiet", *([] if before["has_engine"] else ["--all"])).split()
     if ids:
-        docker(*(["stop"] if was["has_engine"] else ["rm", "--force", "--volumes"]), *ids)
+        docker(*(["stop"] if before["has_engine"] else ["rm", "--force", "--volumes"]), *ids)
     return ids
 
 
-def in_words(found: "list[str]", place: str) -> "list[str]":
-    """One phrase about what is in one place; none where nothing is."""
-    if not found:
+def describe(objects: "list[str]", place: str) -> "list[str]":
+    """Return a list with one phrase about the objects in a place, empty if there are none."""
+    if not objects:
         return []
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return [f"{', '.join(found[:NAMED])}{more} in {place}"]
+    more = f" and {len(objects) - MAX_LISTED} more" if len(objects) > MAX_LISTED else ""
+    return [f"{', '.join(objects[:MAX_LISTED])}{more} in {place}"]
 
 
-def others_containers(installations: "list[str]", *, only_running: bool) -> "list[str]":
-    """The containers that are not fwbench's, in words."""
-    every = docker("ps", "--quiet", "--no-trunc", *([] if only_running else ["--all"])).split()
-    others = sorted(set(every) - own_containers(installations))
-    described = inspect("container", *others)
-    return [f"container {each['Name'].lstrip('/')}" for each in described]
+def foreign_containers(installations: "list[str]", *, only_running: bool) -> "list[str]":
+    """Return `container NAME` for each container that fwbench did not make."""
+    ids = docker("ps", "--quiet", "--no-trunc", *([] if only_running else ["--all"])).split()
+    foreign_ids = sorted(set(ids) - own_containers(installations))
+    descriptions = inspect("container", *foreign_ids)
+    return [f"container {each['Name'].lstrip('/')}" for each in descriptions]
 
 
-def others_images(installations: "list[str]") -> "list[str]":
-    """The images that are not fwbench's, in words."""
+def foreign_images(installations: "list[str]") -> "list[str]":
+    """Return `image NAME` for each image that fwbench did not make."""
     own = own_images(installations)
     return [
         f"image {image[:19] if name == NAMELESS else name}"
@@ -206,54 +214,55 @@ def others_images(installations: "list[str]") -> "list[str]":
     ]
 
 
-def others_namespaces() -> "list[str]":
-    """The namespaces of containerd that are not Docker's, in words."""
+def foreign_namespaces() -> "list[str]":
+    """Return `namespace NAME` for each namespace of containerd that is not Docker's."""
     if shutil.which("ctr") is None:
         return []
-    found = []
+    names = []
     for socket in SOCKETS:
         if Path(socket).exists():
-            told = run(["ctr", "--address", socket, "namespaces", "ls", "--quiet"], ANSWER_S)
-            found += [name for name in told.split() if name not in OF_DOCKER]
-    return [f"namespace {name}" for name in found]
+            argv = ["ctr", "--address", socket, "namespaces", "ls", "--quiet"]
+            output = run(argv, ANSWER_TIMEOUT_S)
+            names += [name for name in output.split() if name not in DOCKER_NAMESPACES]
+    return [f"namespace {name}" for name in names]
 
 
-def data_left() -> "list[str]":
-    """What an engine that does not answer holds: it cannot tell whose that is."""
-    found = [
+def remaining_data() -> "list[str]":
+    """Describe the data of an engine that does not answer: nobody knows who made it."""
+    phrases = [
         f"{kind} in {DATA / kind}"
         for kind in ("containers", "volumes")
         if any(path.is_dir() for path in (DATA / kind).glob("*"))
     ]
     records = DATA.glob("image/*/repositories.json")
     if any(json.loads(record.read_text() or "{}").get("Repositories") for record in records):
-        found.append(f"images in {DATA / 'image'}")
-    return [f"{each}, whose engine does not answer" for each in found]
+        phrases.append(f"images in {DATA / 'image'}")
+    return [f"{phrase}, whose engine does not answer" for phrase in phrases]
 
 
 def inspect(kind: str, *names: str) -> "list[dict[str, Any]]":
-    """The engine's descriptions of things; of those that are gone meanwhile there is none."""
+    """Return the output of `docker KIND inspect`; objects that no longer exist are left out."""
     if not names:
         return []
-    done = subprocess.run(
+    completed = subprocess.run(
         ["docker", kind, "inspect", *names],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        timeout=WORK_S,
+        timeout=COMMAND_TIMEOUT_S,
     )
-    described: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
-    return described
+    descriptions: list[dict[str, Any]] = json.loads(completed.stdout or b"[]")
+    return descriptions
 
 
-def docker(*argv: str, timeout_s: float = WORK_S) -> str:
-    """What a command of Docker's prints."""
+def docker(*argv: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+    """Return what a docker command prints."""
     return run(["docker", *argv], timeout_s)
 
 
 def run(argv: "list[str]", timeout_s: float) -> str:
-    """What a command prints; raises CalledProcessError with its standard error where it fails."""
-    done = subprocess.run(
+    """Return what a command prints. Raise `CalledProcessError` with its stderr if it fails."""
+    completed = subprocess.run(
         argv,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -262,7 +271,7 @@ def run(argv: "list[str]", timeout_s: float) -> str:
         timeout=timeout_s,
         check=True,
     )
-    return done.stdout
+    return completed.stdout
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Starts a container, to see that the engine can: of an image made out of the host's own `true`.
+"""Check that the engine can start a container, with an image that contains the host's own `true`.
 
-An engine may answer and still start none, as where its kernel has AppArmor on and the program that
-loads profiles is missing. Nothing is pulled, and nothing stays. Standard library alone.
+An engine may answer and still be unable to start containers, for instance if AppArmor is enabled
+and the program that loads profiles is missing. Nothing is pulled, and nothing is left behind.
+Standard library alone, since it runs on hosts.
 """
 
 import io
@@ -17,8 +18,8 @@ LIMIT_S = 60
 
 
 def main() -> None:
-    """Start the container; what the engine says against it is the last word."""
-    docker("import", "--change", "LABEL fwbench.try=1", "-", IMAGE, given=archive())
+    """Start the container; exit with the engine's error if it cannot be started."""
+    docker("import", "--change", "LABEL fwbench.try=1", "-", IMAGE, stdin=archive())
     try:
         docker("run", "--rm", "--pull=never", "--cap-drop=ALL", "--read-only", IMAGE, "/true")
     finally:
@@ -26,31 +27,31 @@ def main() -> None:
 
 
 def archive() -> bytes:
-    """A file system with one program, and the libraries that it loads."""
+    """Return a tar archive with `true` and the libraries that it loads."""
     program = shutil.which("true") or "/bin/true"
     libraries = re.findall(r"/\S+", run(["ldd", program]).decode())
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", dereference=True) as files:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as files:
         files.add(program, "true")
         for library in dict.fromkeys(libraries):
             files.add(Path(library).resolve(), library.lstrip("/"))
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
-def docker(*argv: str, given: bytes = b"") -> None:
-    """Have the engine do something."""
-    run(["docker", *argv], given)
+def docker(*argv: str, stdin: bytes = b"") -> None:
+    """Run a docker command."""
+    run(["docker", *argv], stdin)
 
 
-def run(argv: "list[str]", given: bytes = b"") -> bytes:
-    """What a command prints; ends the program with its words where it fails."""
+def run(argv: "list[str]", stdin: bytes = b"") -> bytes:
+    """Return what a command prints; exit with its stderr if it fails."""
     try:
-        done = subprocess.run(argv, input=given, capture_output=True, timeout=LIMIT_S)
+        completed = subprocess.run(argv, input=stdin, capture_output=True, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
         sys.exit(f"`{' '.join(argv[:2])}` took over {LIMIT_S} s")
-    if done.returncode:
-        sys.exit(done.stderr.decode(errors="replace").strip() or f"{argv[:2]} failed")
-    return done.stdout
+    if completed.returncode:
+        sys.exit(completed.stderr.decode(errors="replace").strip() or f"{argv[:2]} failed")
+    return completed.stdout
 
 
 if __name__ == "__main__":
