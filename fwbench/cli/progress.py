@@ -78,7 +78,7 @@ class SessionProgress:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._live.stop()
 
@@ -147,7 +147,7 @@ class PlaybookProgress:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._status.stop()
 

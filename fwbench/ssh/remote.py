@@ -24,7 +24,7 @@ _CHUNK_BYTES = 1 << 20
 _RUN_IN_OWN_FOLDER = (
     'cd "$0" 2>/dev/null && case "$(stat -c %u:%a .)" in'
     ' "${SUDO_UID:-$(id -u)}":*700) exec "$@";; esac;'
-    ' echo "$0 is not the folder that fwbench made, or no longer there" >&2; exit 77'
+    ' echo "$0 is not the folder that fwbench made, or no longer exists" >&2; exit 77'
 )
 _TRANSPORT_END_TIMEOUT_S = 1
 
@@ -98,7 +98,7 @@ class SshRemote:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._connection.close()
 

@@ -128,7 +128,7 @@ def test_no_code_of_his_is_executed_when_he_takes_the_name_of_a_session_that_is_
     ready.ask(HOST, f"sudo rm -rf {folder} /run/fwbench; sudo pkill -KILL -f [a]gent.pyz; true")
     code = 'open("/tmp/owned", "w")'
     mallory.does(f"mkdir -m 755 {folder}; echo '{code}' >{folder}/agent.pyz")
-    with pytest.raises(HostError, match="is not the folder that fwbench made, or no longer there"):
+    with pytest.raises(HostError, match="is not the folder that fwbench made, or no longer exists"):
         lease.acquire(remote, folder, "r1-0001-flask", 60)
     assert not lease.session_folder_exists(remote, folder)
     lease.release(remote, folder)

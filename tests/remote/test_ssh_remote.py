@@ -146,7 +146,7 @@ def test_no_command_is_run_within_a_folder_of_another_user(box: SshRemote, tmp_p
 
 
 def test_no_command_is_run_within_a_folder_that_is_gone(box: SshRemote, tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="or no longer there"):
+    with pytest.raises(HostError, match="or no longer exists"):
         box.check(["true"], within=PurePosixPath(tmp_path / "gone"))
 
 
