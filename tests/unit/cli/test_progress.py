@@ -4,12 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from builders import COUNTED, finding, record, rig, suite
+from builders import (
+    COUNTED,
+    finding,
+    load_result,
+    log,
+    observation,
+    record,
+    rig,
+    run,
+    suite,
+)
 from rich.console import Console
 
 from fwbench.cli import progress
 from fwbench.cli.progress import PlaybookProgress, SessionProgress, duration, record_line
-from fwbench.model.verdict import Level
+from fwbench.model.load import Load, Search
+from fwbench.model.record import Record
+from fwbench.model.verdict import Level, Verdict
 from fwbench.plan import make_plan
 
 PLAN = make_plan(suite(loads=(COUNTED,), baseline=None, blocks=2), [rig()])
@@ -44,6 +56,30 @@ def test_a_run_is_a_line(findings: tuple, end: str | None) -> None:
     assert line == f"one  block 3  flask hello: {end or 'INVALID (oom-kill, run-failed)'}"
 
 
+@pytest.mark.parametrize(
+    ("p99_us", "codes", "end"),
+    [
+        (50_000, (), "passed"),
+        (50_001, (), "failed"),
+        (10, ("rate-not-reached",), "failed (rate-not-reached)"),
+        (10, ("oom-kill",), "INVALID (oom-kill)"),
+    ],
+)
+def test_a_step_of_a_search_has_passed_or_failed(
+    p99_us: int, codes: tuple[str, ...], end: str
+) -> None:
+    search = Search(p99_ms=50, lowest=100, highest=6400, steps=6)
+    seen = log()
+    corrected = seen.latency.model_copy(update={"p99_us": p99_us})
+    load = load_result(log=seen.model_copy(update={"corrected_latency": corrected}))
+    step = Record(
+        run=run(load=Load(connections=10, duration_s=3, search=search)),
+        observation=observation(load=load, offered_rate=800),
+        verdict=Verdict(findings=tuple(map(finding, codes))),
+    )
+    assert record_line(step).endswith(f" at 800/s: {end}")
+
+
 @contextmanager
 def watching(*, quiet: bool = False) -> Iterator[SessionProgress]:
     with SessionProgress(quiet=quiet) as watcher:
@@ -53,9 +89,9 @@ def watching(*, quiet: bool = False) -> Iterator[SessionProgress]:
 def follow(watcher: SessionProgress) -> None:
     watcher.say("connecting to [bold]one[/bold]")
     watcher.planned(PLAN)
-    for number, run in enumerate(PLAN.runs, start=1):
-        watcher.started(run)
-        watcher.ended(record(run.trial.contender, block=(number + 1) // 2))
+    for number, planned in enumerate(PLAN.runs, start=1):
+        watcher.started(planned)
+        watcher.ended(record(planned.trial.contender, block=(number + 1) // 2))
 
 
 def test_without_a_terminal_there_are_plain_lines_on_standard_error(
