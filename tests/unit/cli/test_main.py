@@ -24,7 +24,15 @@ from fwbench.model.record import Record
 from fwbench.plan import make_plan
 from fwbench.storage.store import SessionStore
 
-HEAVY = {"ansible_runner", "fabric", "invoke", "paramiko", "pydantic", "rich", "yaml"}
+HEAVY = {
+    *["ansible", "ansible_runner", "fabric", "invoke", "numpy", "paramiko", "pydantic", "rich"],
+    *["scipy", "yaml"],
+}
+COMPLETION = {
+    "_FWBENCH_COMPLETE": "bash_complete",
+    "COMP_WORDS": "fwbench re",
+    "COMP_CWORD": "1",
+}
 
 
 def commands(group: click.Group = main, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -449,18 +457,33 @@ def test_the_version_is_the_packages() -> None:
 # As a process of its own
 
 
+def start(*words: str, **environment: str) -> str:
+    """What a process prints that has nothing to do, and last its heavy imports."""
+    script = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('heavy:', sorted(set(sys.modules) & {HEAVY})))\n"
+        "from fwbench.cli.main import main\n"
+        "main(prog_name='fwbench')\n"
+    )
+    argv = [sys.executable, "-c", script, *words]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=60, env=os.environ | environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
 @pytest.mark.parametrize("words", [(), *COMMANDS], ids=lambda words: " ".join(words) or "alone")
 def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
-    script = (
-        "import sys\n"
-        "from fwbench.cli.main import main\n"
-        "main(sys.argv[1:], standalone_mode=False)\n"
-        f"print('heavy:', sorted(set(sys.modules) & {HEAVY}))\n"
-    )
-    argv = [sys.executable, "-c", script, *words, "--help"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("heavy: []\n")
+    assert start(*words, "--help").endswith("heavy: []\n")
+
+
+def test_the_version_imports_nothing_heavy() -> None:
+    assert start("--version").endswith("heavy: []\n")
+
+
+def test_the_shells_completion_imports_nothing_heavy() -> None:
+    assert start(**COMPLETION) == "plain,report\nplain,resume\nheavy: []\n"
 
 
 def test_a_process_ends_with_code_and_sentence_too(inventory: str) -> None:
