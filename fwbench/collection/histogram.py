@@ -5,18 +5,14 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from fwbench.errors import MissingPackageError, ParseError
+from fwbench.errors import ParseError
 from fwbench.model.figures import Percentiles, SecondCounts
 from fwbench.storage.regular_files import open_to_read
-
-if TYPE_CHECKING:
-    from hdrh.histogram import HdrHistogram
 
 HEAD = "fwbench-counts 1"
 
@@ -25,13 +21,6 @@ _LINE_LIMIT = 1_000_000
 _DAY_S = 86_400
 _DAY_US = _DAY_S * 1_000_000
 _CORRECTION_LIMIT = 20_000_000
-
-_HDR_DIGITS = 3
-_HDR_HEAD = (
-    "#[Histogram log format version 1.3]",
-    "#[Latencies in us; Interval_Max in ms; timestamps in s since the epoch]",
-    '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
-)
 
 
 class Histogram:
@@ -45,20 +34,31 @@ class Histogram:
 
     @classmethod
     def of(cls, counted: Mapping[int, int]) -> "Histogram":
-        """The column of a mapping from latency to count."""
+        """Return the histogram of a mapping from latency in µs to count."""
         latencies_us = sorted(counted)
         return cls(latencies_us, map(counted.__getitem__, latencies_us))
 
+    @classmethod
+    def merged(cls, histograms: Sequence["Histogram"]) -> "Histogram":
+        """Return one histogram with the values of all of these."""
+        if len(histograms) == 1:
+            return histograms[0]
+        total: dict[int, int] = defaultdict(int)
+        for histogram in histograms:
+            for latency_us, count in histogram.items():
+                total[latency_us] += count
+        return cls.of(total)
+
     def items(self) -> Iterator[tuple[int, int]]:
-        """Pairs of latency and count."""
+        """Return pairs of latency and count, in ascending order."""
         return zip(self.latencies_us, self.counts, strict=True)
 
     def total(self) -> int:
-        """How many values there are."""
+        """Return the number of values."""
         return sum(self.counts)
 
     def percentile(self, percent: float) -> int | None:
-        """By nearest rank; None where fewer than ten values lie beyond it."""
+        """Return a percentile by nearest rank; None if fewer than ten values lie beyond it."""
         total, share = self.total(), round(percent * 1000)  # of a hundred thousand
         if total * (100_000 - share) < 10 * 100_000:
             return None
@@ -66,7 +66,10 @@ class Histogram:
         return self.latencies_us[bisect_left(list(accumulate(self.counts)), rank)]
 
     def corrected(self, interval_us: int) -> "Histogram":
-        """With the values of the requests that were not sent for want of an answer."""
+        """Return it with the requests that were due while an answer was awaited.
+
+        `LatencyCounts.corrected` describes the correction.
+        """
         chains: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for latency_us, count in self.items():
             if latency_us >= 2 * interval_us:
@@ -89,19 +92,22 @@ class Histogram:
 
 
 class LatencyCounts:
-    """How often each latency occurred, by status and second of completion; never changed."""
+    """How often each latency occurred, by status and second of completion. Immutable."""
 
     def __init__(self, cells: Mapping[tuple[int, int], Histogram]) -> None:
         self._cells = dict(sorted(cells.items()))
 
     @classmethod
     def of(cls, counted: Mapping[tuple[int, int], Mapping[int, int]]) -> "LatencyCounts":
-        """Counts by (second, status) and latency in µs."""
+        """Return the counts of a mapping from (second, status) to latency in µs to count."""
         return cls({key: Histogram.of(each) for key, each in counted.items() if each})
 
     @classmethod
     def read(cls, path: Path) -> "LatencyCounts":
-        """The counts in a packed file that `fwbench.agent.reduce` wrote; ParseError if none is."""
+        """Return the counts in a file that `fwbench.agent.reduce` wrote.
+
+        Raises `ParseError` if the file is anything else.
+        """
         try:
             with (
                 open_to_read(path) as packed,
@@ -113,9 +119,9 @@ class LatencyCounts:
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> "LatencyCounts":
-        """The counts that lines of text tell, as documented in `fwbench.agent.reduce`.
+        """Parse lines of text in the format that `fwbench.agent.reduce` documents.
 
-        Raises ParseError for anything else, for more than a day, and for too much of it.
+        Raises `ParseError` for anything else, for more than a day, and for too many lines.
         """
         cells: dict[tuple[int, int], list[Histogram]] = defaultdict(list)
         length = 0
@@ -138,7 +144,7 @@ class LatencyCounts:
             raise ParseError("latency counts: no head but nothing")
         if cells and max(cells)[0] - min(cells)[0] > _DAY_S:
             raise ParseError("latency counts: of more than a day")
-        return cls({key: _sum(columns) for key, columns in cells.items()})
+        return cls({key: Histogram.merged(columns) for key, columns in cells.items()})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LatencyCounts) and self.as_dict() == other.as_dict()
@@ -147,26 +153,26 @@ class LatencyCounts:
         return hash(tuple(self._cells))
 
     def __repr__(self) -> str:
-        return f"Counts.of({self.as_dict()!r})"
+        return f"LatencyCounts.of({self.as_dict()!r})"
 
     def as_dict(self) -> dict[tuple[int, int], dict[int, int]]:
-        """Counts by (second, status) and latency in µs."""
+        """Return a mapping from (second, status) to latency in µs to count."""
         return {key: dict(column.items()) for key, column in self._cells.items()}
 
     def merge(self, *others: "LatencyCounts") -> "LatencyCounts":
-        """The counts of several clients or runs together."""
+        """Return the counts of several clients or runs together."""
         cells: dict[tuple[int, int], list[Histogram]] = defaultdict(list)
         for counts in (self, *others):
             for key, column in counts._cells.items():
                 cells[key].append(column)
-        return LatencyCounts({key: _sum(columns) for key, columns in cells.items()})
+        return LatencyCounts({key: Histogram.merged(columns) for key, columns in cells.items()})
 
     def total(self) -> int:
-        """How many values there are."""
+        """Return the number of values."""
         return sum(column.total() for column in self._cells.values())
 
     def by_status(self) -> dict[int, int]:
-        """How many values there are of each status."""
+        """Return the number of values of each status."""
         totals: Counter[int] = Counter()
         for (_, status), column in self._cells.items():
             totals[status] += column.total()
@@ -174,15 +180,15 @@ class LatencyCounts:
 
     @cached_property
     def all(self) -> Histogram:
-        """The latencies of every second and status together."""
-        return _sum(list(self._cells.values()))
+        """Return the latencies of all seconds and statuses together."""
+        return Histogram.merged(list(self._cells.values()))
 
     def percentile(self, percent: float) -> int | None:
-        """A latency in µs by nearest rank; None where fewer than ten values lie beyond it."""
+        """Return a percentile in µs by nearest rank; None if fewer than ten values lie beyond."""
         return self.all.percentile(percent)
 
     def percentiles(self) -> Percentiles:
-        """The usual percentiles over every status, the longest latency and the mean."""
+        """Return the usual percentiles over all statuses, the longest latency and the mean."""
         column, total = self.all, self.all.total()
         return Percentiles(
             p50_us=column.percentile(50),
@@ -198,13 +204,13 @@ class LatencyCounts:
         )
 
     def corrected(self, expected_interval_us: int) -> "LatencyCounts":
-        """The counts with those of requests that were due while an answer was awaited.
+        """Return the counts with the requests that were due while an answer was awaited.
 
         A value v above the interval i at which its connection was to send hides others: v - i,
         v - 2i, …, as long as these are at least i. This is what HdrHistogram's
         `recordValueWithExpectedInterval` adds (Gil Tene, "How NOT to Measure Latency"); its Python
-        version also adds one below i. They are counted in the second in which v is. Raises
-        ParseError where millions of values would come of it.
+        version also adds one below i. They are counted in the second of v. Raises `ParseError`
+        if the correction would add more than 20 million values.
         """
         if expected_interval_us < 1:
             raise ValueError(f"an interval of {expected_interval_us} us")
@@ -213,10 +219,10 @@ class LatencyCounts:
         )
 
     def per_second(self, first_s: int | None = None) -> tuple[SecondCounts, ...]:
-        """What completed in each second since the epoch, up to the last that had a completion.
+        """Return the counts of each second since the epoch, up to the last one with a completion.
 
-        The first is `first_s` or, without it, the first that had one; seconds between are there
-        even if they had none.
+        The first second is `first_s` or, without it, the first one with a completion. Seconds
+        without a completion are included.
         """
         if not self._cells:
             return ()
@@ -227,37 +233,18 @@ class LatencyCounts:
         return tuple(_second(at, by_second.get(at, {})) for at in range(begin, max(by_second) + 1))
 
     def by_second(self) -> dict[int, dict[int, Histogram]]:
-        """The columns by second and status."""
+        """Return the histograms by second and status."""
         seconds: dict[int, dict[int, Histogram]] = defaultdict(dict)
         for (second, status), column in self._cells.items():
             seconds[second][status] = column
         return seconds
 
-    def to_hdr(self) -> "HdrHistogram":
-        """All latencies in µs as HdrHistogram's histogram of three significant digits."""
-        return _to_hdr(self.all)
-
-
-def hdr_log_lines(tagged: Mapping[str, LatencyCounts]) -> Iterator[str]:
-    """The lines of a log in HdrHistogram's own format, without their ends: one a second and tag.
-
-    Blanks, commas and line ends in tags, which the format has no way to quote, become `_`.
-    """
-    yield from _HDR_HEAD
-    intervals = [
-        (second, tag, by_status)
-        for tag, counts in tagged.items()
-        for second, by_status in counts.by_second().items()
-    ]
-    for second, tag, by_status in sorted(intervals, key=lambda interval: interval[:2]):
-        histogram = _to_hdr(_sum(list(by_status.values())))
-        longest_ms = histogram.get_max_value() / 1000
-        name = "".join("_" if sign.isspace() or sign == "," else sign for sign in tag)
-        yield f"Tag={name},{second}.000,1.000,{longest_ms:.3f},{histogram.encode().decode()}"
-
 
 def _cell(line: str) -> tuple[tuple[int, int], Histogram]:
-    """A line's second and status and its column; ValueError or OverflowError if it is none."""
+    """Parse a line: its second and status, and its histogram.
+
+    Raises ValueError or OverflowError for anything else.
+    """
     second, status, steps, counts = line.removesuffix("\n").split("\t")
     if (second + steps + counts + status.removeprefix("-")).strip("0123456789 "):
         raise ValueError("not a number")
@@ -277,35 +264,11 @@ def _cell(line: str) -> tuple[tuple[int, int], Histogram]:
     return (int(second), int(status)), column
 
 
-def _sum(columns: list[Histogram]) -> Histogram:
-    if len(columns) == 1:
-        return columns[0]
-    total: dict[int, int] = defaultdict(int)
-    for column in columns:
-        for latency_us, count in column.items():
-            total[latency_us] += count
-    return Histogram.of(total)
-
-
 def _second(at_s: int, by_status: Mapping[int, Histogram]) -> SecondCounts:
-    every = _sum(list(by_status.values()))
+    every = Histogram.merged(list(by_status.values()))
     return SecondCounts(
         at_s=at_s,
         completions=every.total(),
         successful=sum(each.total() for status, each in by_status.items() if 200 <= status < 300),
         p99_us=every.percentile(99),
     )
-
-
-def _to_hdr(column: Histogram) -> "HdrHistogram":
-    try:
-        from hdrh.histogram import HdrHistogram
-    except ImportError as error:
-        raise MissingPackageError(
-            "HdrHistogram's format needs a package that is not there: pip install 'fwbench[hdr]'"
-        ) from error
-    longest_us = column.latencies_us[-1] if column.latencies_us else 2
-    histogram = HdrHistogram(1, max(2, longest_us), _HDR_DIGITS)
-    for latency_us, count in column.items():
-        histogram.record_value(latency_us, count)
-    return histogram

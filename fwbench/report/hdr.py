@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from fwbench.collection import artifacts
-from fwbench.collection.histogram import hdr_log_lines
+from fwbench.collection.hdr import hdr_log_lines
 from fwbench.model.record import Record
 from fwbench.stats.samples import is_believed
 from fwbench.storage.store import SessionStore

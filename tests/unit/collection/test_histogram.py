@@ -1,5 +1,4 @@
 import gzip
-import sys
 import tracemalloc
 from collections import Counter
 from contextlib import suppress
@@ -11,8 +10,8 @@ from builders import reduced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwbench.collection.histogram import HEAD, LatencyCounts, hdr_log_lines
-from fwbench.errors import MissingPackageError, ParseError
+from fwbench.collection.histogram import HEAD, LatencyCounts
+from fwbench.errors import ParseError
 
 # What one second and status may hold: latency in µs and how often.
 columns = st.dictionaries(
@@ -313,57 +312,3 @@ def test_seconds_before_the_first_completion_are_told_if_asked_for() -> None:
 def test_a_first_second_of_another_age_is_refused_instead_of_filling_memory() -> None:
     with pytest.raises(ParseError, match="more than a day"):
         LatencyCounts.of({(1_795_340_656, 200): {1: 1}}).per_second(0)
-
-
-# HdrHistogram
-
-
-def test_hdr_histogram_says_the_same_to_three_digits() -> None:
-    counts = of(*(n * n % 70_001 for n in range(20_000)), 3_599_999)
-    histogram = counts.to_hdr()
-    assert histogram.get_total_count() == counts.total()
-    for percent in (50, 75, 90, 95, 99, 99.9):
-        exact = counts.percentile(percent)
-        assert exact is not None
-        assert histogram.get_value_at_percentile(percent) == pytest.approx(exact, rel=1e-3)
-
-
-@given(any_counts.filter(lambda counts: counts.total() > 0))
-def test_a_histogram_has_every_value(counts: LatencyCounts) -> None:
-    histogram = counts.to_hdr()
-    assert histogram.get_total_count() == counts.total()
-    assert histogram.get_max_value() == pytest.approx(counts.all.latencies_us[-1], rel=1e-3)
-
-
-def test_a_log_of_histograms_is_read_by_the_library(tmp_path: Path) -> None:
-    from hdrh.histogram import HdrHistogram
-    from hdrh.log import HistogramLogReader
-
-    flask = LatencyCounts.of({(1_000, 200): Counter(range(2_000)), (1_000, 500): {9_999: 20}})
-    other = LatencyCounts.of({(1_000, 200): {7: 1}, (1_001, 200): Counter(range(5_000, 9_000))})
-    path = tmp_path / "latencies.hlog"
-    path.write_text("\n".join(hdr_log_lines({"flask": flask, "fast, api": other})))
-
-    reader = HistogramLogReader(str(path), HdrHistogram(1, 3_600_000_000, 3))
-    read = list(iter(reader.get_next_interval_histogram, None))
-    reader.input_file.close()
-    assert [(each.get_tag(), each.get_start_time_stamp()) for each in read] == [
-        ("fast__api", 1_000_000),
-        ("flask", 1_000_000),
-        ("fast__api", 1_001_000),
-    ]
-    assert [each.get_total_count() for each in read] == [1, 2_020, 4_000]
-    assert read[1].get_value_at_percentile(50) == pytest.approx(flask.percentile(50), rel=1e-3)
-    assert read[2].get_value_at_percentile(99) == pytest.approx(other.percentile(99), rel=1e-3)
-
-
-def test_nothing_makes_a_log_without_a_histogram() -> None:
-    assert not [line for line in hdr_log_lines({"a": LatencyCounts({})}) if line.startswith("Tag=")]
-
-
-def test_without_its_package_the_format_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'fwbench\[hdr\]'"):
-        LatencyCounts.of({(1, 200): {5: 1}}).to_hdr()
