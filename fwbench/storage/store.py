@@ -2,14 +2,14 @@
 
 session.json    who, what, where: the suite, the contenders, the rigs, the facts of the hosts
 plan.json       every run, in order
-records.jsonl   one line for each executed run, and for each attempt that was lost
-records.torn    what was broken off when a record was being written, if that ever happened
-events.jsonl    one line for whatever else happened: resumed, a rig set aside, …
-runs/<id>/      what the run left: commands, h2load's output and log, container's state and log
-runs/<id>.lost-1/   what its first attempt left, if that was lost or interrupted
+records.jsonl   one line for each executed run, and for each lost attempt
+records.torn    the torn end of records.jsonl, if a write was ever interrupted
+events.jsonl    one line for each event: resumed, a rig quarantined, …
+runs/<id>/      the run's artifacts: commands, h2load's output and log, container's state and log
+runs/<id>.lost-1/   the artifacts of its first attempt, if that was lost or interrupted
 lock            held by the program that executes the session
 
-The header is written last of what there is before the first run: a folder with it is a session.
+Before the first run, the header is written last: a folder that has one is a session.
 """
 
 import fcntl
@@ -18,30 +18,24 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict
 
 from fwbench.errors import SessionError
 from fwbench.model.base import Frozen
 from fwbench.model.event import Event
-from fwbench.model.record import SCHEMA, Record, SessionHeader
+from fwbench.model.record import Record, SessionHeader
 from fwbench.model.run import Plan
-from fwbench.storage.regular_files import open_to_read, open_to_write, read_whole
-
-M = TypeVar("M", bound=BaseModel)
+from fwbench.storage.files import append_line, move_tail, read_lines, replace_file
+from fwbench.storage.parse import is_torn, parse_file, parse_lines
+from fwbench.storage.regular_files import open_to_write
 
 HEADER, PLAN, RECORDS, TORN = "session.json", "plan.json", "records.jsonl", "records.torn"
 EVENTS, RUNS, LOCK = "events.jsonl", "runs", "lock"
 
-# Nobody's session comes near: a plan has about 600 bytes a run, a record of a day about 10 MB.
-FILE_LIMIT_BYTES = 1 << 30
-LINE_LIMIT_BYTES = 256 << 20
-
 
 class _Part(BaseModel):
-    """A part of a record: the rest of it is passed over, which is several times as quick."""
+    """A part of a record. The rest is skipped, which is several times as fast."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -60,7 +54,7 @@ class _RecordPart(_Part):
 
 
 class Repair(Frozen):
-    """What was taken off the end of the records: so many bytes of a line that was not whole."""
+    """A repair of the records: how many bytes of a torn line were removed from their end."""
 
     torn_bytes: int
 
@@ -73,7 +67,7 @@ class SessionStore:
 
     @classmethod
     def create(cls, folder: Path) -> "SessionStore":
-        """Make a new folder, private to the user; `SessionError` if there is one or none can be."""
+        """Create the folder, private to the user; `SessionError` if it exists or cannot be made."""
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700)
@@ -84,20 +78,20 @@ class SessionStore:
         return cls(folder)
 
     def initialise(self, header: SessionHeader, plan: Plan) -> None:
-        """Write what is known before the first run."""
-        self._write(RECORDS, "")
-        self._write(PLAN, plan.model_dump_json(indent=1) + "\n")
+        """Write what is known before the first run: no records, the plan, the header."""
+        replace_file(self._records, "")
+        replace_file(self.folder / PLAN, plan.model_dump_json(indent=1) + "\n")
         self.write_header(header)
 
     def write_header(self, header: SessionHeader) -> None:
-        """Write what all records share, in place of what was there."""
-        self._write(HEADER, header.model_dump_json(indent=1) + "\n")
+        """Write or replace the header."""
+        replace_file(self.folder / HEADER, header.model_dump_json(indent=1) + "\n")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Execute the session alone; `SessionError` while another program does.
+        """Hold the session's lock; `SessionError` while another program holds it.
 
-        The lock goes with the process that holds it, however that ends.
+        The kernel releases the lock when the process ends, however it ends.
         """
         path = self.folder / LOCK
         try:
@@ -118,14 +112,14 @@ class SessionStore:
             file.flush()
             yield
 
-    # What a run leaves
+    # Writing
 
     def run_folder(self, run_id: str) -> Path:
-        """Where a run's raw files go."""
+        """Return the folder of a run's artifacts."""
         return self.folder / RUNS / run_id
 
     def next_attempt(self, run_id: str) -> int:
-        """The number of a run's next attempt; what the one before left is put aside."""
+        """Return the number of a run's next attempt, and move aside what the last one left."""
         folder = self.run_folder(run_id)
         number = 1
         while self.attempt_folder(run_id, number).exists():
@@ -139,32 +133,29 @@ class SessionStore:
         return number + 1
 
     def attempt_folder(self, run_id: str, attempt: int) -> Path:
-        """Where the raw files of an attempt are that was lost or interrupted."""
+        """Return the folder of an attempt that was lost or interrupted."""
         return self.folder / RUNS / f"{run_id}.lost-{attempt}"
 
     def append_record(self, record: Record) -> None:
-        """Add a record and see to it that it is on the disk before going on.
-
-        Where there is no room for all of it, none of it stays.
-        """
-        self._append(RECORDS, record.model_dump_json())
+        """Add a record, and wait until it is on the disk; add nothing if the disk is full."""
+        append_line(self._records, record.model_dump_json())
 
     def append_event(self, event: Event) -> None:
-        """Add an event, as `append` does a record."""
-        self._append(EVENTS, event.model_dump_json())
+        """Add an event, as durably as a record."""
+        append_line(self.folder / EVENTS, event.model_dump_json())
 
-    # What was left
+    # Reading
 
     def header(self) -> SessionHeader:
-        """What all records share; `SessionError` if this is no session folder."""
-        return self._model(SessionHeader, HEADER)
+        """Return what all records share; `SessionError` if this is no session folder."""
+        return parse_file(SessionHeader, self.folder / HEADER)
 
     def plan(self) -> Plan:
-        """Every run that was planned."""
-        return self._model(Plan, PLAN)
+        """Return every planned run, executed or not."""
+        return parse_file(Plan, self.folder / PLAN)
 
     def load(self) -> tuple[SessionHeader, Plan]:
-        """Header and plan of a session; `SessionError` where one does not belong to the other."""
+        """Return header and plan; `SessionError` if they belong to different sessions."""
         header, plan = self.header(), self.plan()
         rigs, suite = {rig.name for rig in header.rigs}, header.suite
         settings = set(suite.settings)
@@ -189,7 +180,7 @@ class SessionStore:
         """
         found = [
             record
-            for record in self._parsed(Record, RECORDS)
+            for record in parse_lines(Record, self._records)
             if not record.observation.infrastructure_failure
         ]
         self._check_once([record.run.id for record in found])
@@ -199,156 +190,37 @@ class SessionStore:
         """The attempts that were lost for a reason outside the measurement."""
         return [
             record
-            for record in self._parsed(Record, RECORDS)
+            for record in parse_lines(Record, self._records)
             if record.observation.infrastructure_failure
         ]
 
     def completed_run_ids(self) -> frozenset[str]:
-        """The ids of the runs that `records` has, without reading all of these."""
-        parts = self._parsed(_RecordPart, RECORDS)
+        """Return the ids of the runs that have a record, without parsing whole records."""
+        parts = parse_lines(_RecordPart, self._records)
         found = [part.run.id for part in parts if not part.observation.infrastructure_failure]
         self._check_once(found)
         return frozenset(found)
 
     def events(self) -> tuple[Event, ...]:
-        """Whatever else happened, in order."""
-        return tuple(self._parsed(Event, EVENTS)) if os.path.lexists(self.folder / EVENTS) else ()
+        """Return the events, in order."""
+        path = self.folder / EVENTS
+        return tuple(parse_lines(Event, path)) if os.path.lexists(path) else ()
 
     def repair(self) -> Repair | None:
-        """Take off a torn last line, which is kept in `records.torn`; None if there is none."""
+        """Move a torn last line to `records.torn`; return None if there is none."""
         length, torn = 0, b""
-        for line in self._lines(RECORDS):
+        for line in read_lines(self._records):
             length, torn = length + len(torn), line
-        if not torn or not _is_torn(torn):
+        if not torn or not is_torn(torn):
             return None
-        try:
-            with os.fdopen(
-                open_to_write(self.folder / TORN, os.O_WRONLY | os.O_APPEND), "ab"
-            ) as kept:
-                kept.write(torn.removesuffix(b"\n") + b"\n")
-                kept.flush()
-                os.fsync(kept.fileno())
-            os.truncate(self.folder / RECORDS, length)
-        except OSError as error:
-            raise SessionError(
-                f"{self.folder / RECORDS}: cannot be repaired: {error.strerror}"
-            ) from error
+        move_tail(self._records, length, torn, self.folder / TORN)
         return Repair(torn_bytes=len(torn))
-
-    def _parsed(self, kind: type[M], name: str) -> Iterator[M]:
-        for number, (line, following) in enumerate(_pairs_with_next(self._lines(name)), start=1):
-            if following is None and _is_torn(line):
-                return
-            try:
-                yield kind.model_validate_json(line)
-            except ValidationError as error:
-                raise SessionError(
-                    f"{self.folder / name}: line {number}: {_first_error(error)}"
-                ) from error
 
     def _check_once(self, runs: Sequence[str]) -> None:
         if len(set(runs)) < len(runs):
             twice = next(run for run in runs if runs.count(run) > 1)
-            raise SessionError(f"{self.folder / RECORDS}: run {twice} is recorded twice")
+            raise SessionError(f"{self._records}: run {twice} is recorded twice")
 
-    # Files
-
-    def _model(self, kind: type[M], name: str) -> M:
-        try:
-            return kind.model_validate_json(self._read(name))
-        except ValidationError as error:
-            raise SessionError(f"{self.folder / name}: {_first_error(error)}") from error
-
-    def _read(self, name: str) -> bytes:
-        try:
-            return read_whole(self.folder / name, FILE_LIMIT_BYTES)
-        except OSError as error:
-            raise self._unreadable(name, error) from error
-
-    def _lines(self, name: str) -> Iterator[bytes]:
-        """Lines with their ends, which the last may lack."""
-        number = 1
-        try:
-            with open_to_read(self.folder / name) as file:
-                while line := file.readline(LINE_LIMIT_BYTES + 1):
-                    if len(line) > LINE_LIMIT_BYTES:
-                        raise SessionError(
-                            f"{self.folder / name}: line {number} is longer than"
-                            f" {LINE_LIMIT_BYTES} bytes"
-                        )
-                    yield line
-                    number += 1
-        except OSError as error:
-            raise self._unreadable(name, error) from error
-
-    def _unreadable(self, name: str, error: OSError) -> SessionError:
-        return SessionError(
-            f"{self.folder}: not a session folder: {name} cannot be read ({error.strerror})"
-        )
-
-    def _write(self, name: str, text: str) -> None:
-        """Write a file, whole or not at all."""
-        path = self.folder / name
-        partial = path.with_name(f"{name}.partial")
-        try:
-            with os.fdopen(open_to_write(partial, os.O_WRONLY | os.O_TRUNC), "wb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(path)
-        except OSError as error:
-            raise SessionError(f"{path}: {error.strerror}") from error
-
-    def _append(self, name: str, line: str) -> None:
-        path = self.folder / name
-        try:
-            descriptor = open_to_write(path, os.O_WRONLY | os.O_APPEND)
-            try:
-                length = os.fstat(descriptor).st_size
-                try:
-                    left = (line + "\n").encode()
-                    while left:
-                        left = left[os.write(descriptor, left) :]
-                    os.fsync(descriptor)
-                except OSError:
-                    os.truncate(descriptor, length)
-                    raise
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise SessionError(f"{path}: {error.strerror}") from error
-
-
-def _is_torn(last: bytes) -> bool:
-    """Whether a last line was not written to its end: it lacks that, or is no JSON.
-
-    After a loss of power a file system may show a line in full length that it never filled.
-    """
-    if not last.endswith(b"\n"):
-        return True
-    try:
-        from_json(last)  # which refuses what is nested too deeply, where `json` fails
-    except ValueError:
-        return True
-    return False
-
-
-def _pairs_with_next(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
-    """Each line with the one after it; None after the last."""
-    line = next(lines, None)
-    while line is not None:
-        following = next(lines, None)
-        yield line, following
-        line = following
-
-
-def _first_error(error: ValidationError) -> str:
-    errors = error.errors()
-    if any(each["loc"] == ("schema_version",) for each in errors):
-        return (
-            f"another version of fwbench wrote it, in a format that this version does not read"
-            f" (this one reads format {SCHEMA}): use that version, or execute the suite again"
-        )
-    first = errors[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}"
+    @property
+    def _records(self) -> Path:
+        return self.folder / RECORDS

@@ -164,9 +164,9 @@ def test_a_file_of_a_session_that_nobody_could_have_written_is_not_read(
     store: SessionStore, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = (store.folder / name).stat().st_size
-    monkeypatch.setattr("fwbench.storage.store.FILE_LIMIT_BYTES", size)
+    monkeypatch.setattr("fwbench.storage.files.FILE_LIMIT_BYTES", size)
     READERS[name](store)
-    monkeypatch.setattr("fwbench.storage.store.FILE_LIMIT_BYTES", size - 1)
+    monkeypatch.setattr("fwbench.storage.files.FILE_LIMIT_BYTES", size - 1)
     with pytest.raises(SessionError, match=rf"{name}.*larger than {size - 1} bytes"):
         READERS[name](store)
 
@@ -176,9 +176,9 @@ def test_a_line_that_no_run_could_have_left_is_not_read(
 ) -> None:
     store.append_record(record())
     size = (store.folder / "records.jsonl").stat().st_size
-    monkeypatch.setattr("fwbench.storage.store.LINE_LIMIT_BYTES", size)
+    monkeypatch.setattr("fwbench.storage.files.LINE_LIMIT_BYTES", size)
     assert store.records() == [record()]
-    monkeypatch.setattr("fwbench.storage.store.LINE_LIMIT_BYTES", size - 1)
+    monkeypatch.setattr("fwbench.storage.files.LINE_LIMIT_BYTES", size - 1)
     with pytest.raises(SessionError, match=r"records\.jsonl: line 1 is longer than"):
         store.records()
 
