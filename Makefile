@@ -45,6 +45,7 @@ selfbench: $(VENV)/installed ## measure the overhead of fwbench itself; needs a 
 	$(BIN)/python selfbench/sampler.py
 	$(BIN)/python selfbench/reduce.py
 	$(BIN)/python selfbench/resume.py
+	$(BIN)/python selfbench/report.py
 	$(BIN)/python selfbench/start_up.py
 
 clean-lab: $(VENV)/installed ## remove all containers, networks, volumes and images of the lab

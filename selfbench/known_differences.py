@@ -33,6 +33,7 @@ from fwbench.provisioning.playbook import list_inventory
 from fwbench.ssh.remote import SshRemote
 from fwbench.stats.compare import Comparison, RatioEstimate
 from fwbench.stats.samples import throughputs
+from fwbench.stats.session_results import session_results
 from fwbench.stats.summarise import summarise
 from fwbench.storage.store import SessionStore
 
@@ -105,7 +106,7 @@ def called(store: SessionStore, records: Sequence[Record], first: int) -> Iterat
     """What the ten blocks from `first` on say of each contender."""
     own = range(first, first + PER_SESSION)
     chosen = [record for record in records if record.run.block in own]
-    (group,) = summarise(store.header(), store.plan(), chosen).groups
+    (group,) = summarise(store.header(), store.plan(), session_results(chosen)).groups
     for one in group.comparisons:
         result = one.result
         yield one.label, str(result.outcome) if isinstance(result, Comparison) else "no ratio"
@@ -125,7 +126,7 @@ def main() -> None:
     flask = load_contenders(paths.data_folder() / "contenders")["flask"]
     with tempfile.TemporaryDirectory() as place:
         first = executed(rig, {"flask": flask}, 3, Path(place))
-        per_s = fmean(throughputs(first.records()))
+        per_s = fmean(throughputs(session_results(first.records()).runs))
         # Pinned to one CPU under a closed load, all of its time goes into requests.
         names = {name: flask.model_copy(update={"name": name}) for name in SLOWED}
         nanoseconds = {name: round(share / per_s * 1e9) for name, share in SLOWED.items()}
@@ -140,7 +141,7 @@ def main() -> None:
         for block in range(1, given.blocks - PER_SESSION + 2, PER_SESSION):
             for name, word in called(store, records, block):
                 words.setdefault(name, Counter())[word] += 1
-        (whole,) = summarise(store.header(), store.plan(), records).groups
+        (whole,) = summarise(store.header(), store.plan(), session_results(records)).groups
     for one in (*whole.comparisons, *([whole.noise_floor] if whole.noise_floor else [])):
         if isinstance(one.result, RatioEstimate):
             low, high = one.result.interval.low, one.result.interval.high

@@ -205,34 +205,33 @@ def _print_report(
     excluded: Mapping[str, str] | None = None,
 ) -> None:
     """Print a session's report; `excluded` maps rigs that were not used to their errors."""
+    from fwbench.stats.session_results import session_results
     from fwbench.storage.store import SessionStore
 
     store = SessionStore(folder)
-    records = store.records()
-    if output_format == "text":
-        from fwbench.report.text import render_session
+    if output_format == "hdr":
+        from fwbench.report.hdr import hdr_log
+
+        results = session_results(store.attempts())
+        for line in hdr_log(store, results.runs):
+            click.echo(line)
+    else:
         from fwbench.stats.summarise import summarise
 
         header, plan = store.load()
-        summary = summarise(header, plan, records, store.lost_attempts(), store.events())
-        click.echo(render_session(header, summary, records, framework_share))
-        click.echo(f"Session: {folder}")
-    elif output_format == "json":
-        from fwbench.stats.summarise import summarise
+        results = session_results(store.attempts())
+        summary = summarise(header, plan, results, store.events())
+        if output_format == "json":
+            click.echo(summary.model_dump_json(indent=1))
+        else:
+            from fwbench.report.text import render_session
 
-        summary = summarise(*store.load(), records, store.lost_attempts(), store.events())
-        click.echo(summary.model_dump_json(indent=1))
-    else:
-        from fwbench.report.hdr import hdr_log
-
-        for line in hdr_log(store, records):
-            click.echo(line)
-    from fwbench.stats.samples import has_answer
-
+            click.echo(render_session(header, summary, results.runs, framework_share))
+            click.echo(f"Session: {folder}")
     if excluded:
         raise RigError(
             "; ".join(f"{rig}: {why}" for rig, why in excluded.items())
             + f"; correct that, then continue with: fwbench resume {folder}"
         )
-    if not all(has_answer(record) for record in records):
+    if not all(result.has_answer for result in results.runs):
         sys.exit(INVALID_RUNS_EXIT_CODE)

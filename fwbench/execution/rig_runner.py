@@ -17,7 +17,8 @@ from fwbench.model.load import Load
 from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.model.suite import Suite
-from fwbench.stats.search import next_rate, passed
+from fwbench.stats.run_result import RunResult, run_result
+from fwbench.stats.search import next_rate
 from fwbench.stats.summarise import stopping_reason
 from fwbench.storage.store import SessionStore
 
@@ -65,7 +66,8 @@ class SessionLog:
 
 @dataclass(frozen=True)
 class RigRunner:
-    """The runs of one rig that are still to be executed; `before` are the records of the others.
+    """The runs of one rig that are still to be executed; `earlier_results` are those of
+    the others.
 
     `come_back` enters every host of the rig anew. It raises `LostError` where one does not answer,
     and any other `FwbenchError` where the rig cannot be used any more.
@@ -75,7 +77,7 @@ class RigRunner:
     suite: Suite
     plan: Plan
     runs: Sequence[Run]
-    earlier_records: Sequence[Record]
+    earlier_results: Sequence[RunResult]
     contenders: Mapping[str, Contender]
     images: Mapping[str, str]
     context: RigContext
@@ -96,9 +98,9 @@ class RigRunner:
         return None
 
     def _run_all(self) -> None:
-        done, failures = list(self.earlier_records), 0
+        done, failures = list(self.earlier_results), 0
         for run in self.runs:
-            if done and done[-1].run.block != run.block and self._stopping_rule_met(done):
+            if done and done[-1].block != run.block and self._stopping_rule_met(done):
                 return
             record = None
             while record is None or record.observation.infrastructure_failure:
@@ -111,15 +113,15 @@ class RigRunner:
                     raise _QuarantinedError(_consecutive_failures(failure))
                 if record.observation.infrastructure_failure:
                     failures = self._wait_for_hosts(failures)
-            done.append(record)
+            done.append(run_result(record))
 
-    def _stopping_rule_met(self, done: Sequence[Record]) -> bool:
-        ended = stopping_reason(self.suite, self.plan, self.rig, done)
+    def _stopping_rule_met(self, done: Sequence[RunResult]) -> bool:
+        ended = stopping_reason(self.suite, self.plan.trials, self.rig, done)
         if ended is not None:
             self.log.observer.say(f"{self.rig}: {ended}")
         return ended is not None
 
-    def _attempt(self, run: Run, done: Sequence[Record]) -> Record | None:
+    def _attempt(self, run: Run, done: Sequence[RunResult]) -> Record | None:
         """Execute a run once and record what came of it; None where somebody wants to stop."""
         if self.context.cancelled():
             return None
@@ -196,10 +198,10 @@ def make_event(kind: str, reason: str, rig: str | None = None) -> Event:
     return Event.model_validate({"at": at, "kind": kind, "rig": rig, "reason": reason})
 
 
-def _load_of(run: Run, done: Iterable[Record]) -> Load:
+def _load_of(run: Run, done: Iterable[RunResult]) -> Load:
     """What a run puts on its contender; a step of a search goes by those before it in its block."""
     load = run.trial.load
     if load.search is None:
         return load
-    before = [r for r in done if r.run.block == run.block and r.run.trial == run.trial]
-    return load.at_rate(next_rate(load.search, [passed(record, load.search) for record in before]))
+    before = [r.passed for r in done if r.block == run.block and r.trial == run.trial]
+    return load.at_rate(next_rate(load.search, before))

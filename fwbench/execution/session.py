@@ -21,11 +21,13 @@ from fwbench.hosts.connector import Connect, ConnectedHosts, HostConnector, merg
 from fwbench.loadgen.shares import divide_load
 from fwbench.model.contender import Contender
 from fwbench.model.host import Rig
-from fwbench.model.record import Record, SessionHeader
+from fwbench.model.record import SessionHeader
 from fwbench.model.run import Plan, Run
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
 from fwbench.ssh.remote import SshRemote
+from fwbench.stats.run_result import RunResult
+from fwbench.stats.session_results import session_results
 from fwbench.storage.store import SessionStore
 
 
@@ -175,14 +177,14 @@ class Session:
         for name, error in hosts.errors.items():
             self._note_unfinished(log, "excluded", name, str(error))
         observer.planned(self.plan, len(self.plan.runs) - sum(map(len, runs.values())))
-        earlier = self._earlier_records()
+        earlier = self._earlier_results()
         runners = [
             RigRunner(
                 rig=rig.name,
                 suite=self.header.suite,
                 plan=self.plan,
                 runs=runs[rig.name],
-                earlier_records=[record for record in earlier if record.run.rig == rig.name],
+                earlier_results=[result for result in earlier if result.rig == rig.name],
                 contenders=self._contenders,
                 images=hosts.image_ids_of(rig.target),
                 context=self._rig_context(rig, hosts, addresses[rig.name]),
@@ -242,11 +244,11 @@ class Session:
                 self.store.append_event(make_event("interrupted", reason, run.rig))
         return done
 
-    def _earlier_records(self) -> Sequence[Record]:
-        """Return the records that decide what remains: a stopping rule and a search need them."""
+    def _earlier_results(self) -> Sequence[RunResult]:
+        """Return the results that decide what remains: a stopping rule and a search need them."""
         suite = self.header.suite
         needed = suite.stop is not None or any(load.search is not None for load in suite.loads)
-        return self.store.records() if self._is_resumed and needed else ()
+        return session_results(self.store.attempts()).runs if self._is_resumed and needed else ()
 
     def _rig_context(self, rig: Rig, hosts: ConnectedHosts, address: str) -> RigContext:
         return RigContext(

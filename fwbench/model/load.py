@@ -94,8 +94,10 @@ class Load(Frozen):
         """Return the time between the due requests of a connection; None for a closed load."""
         return None if self.rate is None else round(self.connections / self.rate * 1e6)
 
-    def at_rate(self, rate: float) -> "Load":
-        """Return the load at a fixed rate, as a step of a search offers it."""
+    def at_rate(self, rate: float | None) -> "Load":
+        """Return the load at a fixed rate, as a step of a search offers it; unchanged if None."""
+        if rate is None:
+            return self
         return self.model_copy(update={"rate": rate, "search": None})
 
     @property

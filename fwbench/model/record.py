@@ -71,8 +71,7 @@ class Record(Frozen):
     @property
     def load(self) -> Load:
         """Return the load of the run; for a step of a search, at the rate of that step."""
-        planned, rate = self.run.trial.load, self.observation.offered_rate
-        return planned if rate is None else planned.at_rate(rate)
+        return self.run.trial.load.at_rate(self.observation.offered_rate)
 
 
 class SessionHeader(Frozen):

@@ -1,8 +1,10 @@
 """Trials, and the plan of their runs."""
 
 import hashlib
+from typing import cast
+from weakref import WeakValueDictionary
 
-from pydantic import Field
+from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
 
 from fwbench.model.base import Frozen
 from fwbench.model.names import Name, aa_control_name
@@ -35,6 +37,9 @@ class Trial(Setting):
         return Setting(**{key: getattr(self, key) for key in Setting.model_fields})
 
 
+_parsed_trials: WeakValueDictionary[str, Trial] = WeakValueDictionary()
+
+
 class Run(Frozen):
     """One execution of a trial, in one block, on one rig; in a search, one step."""
 
@@ -46,12 +51,28 @@ class Run(Frozen):
     )
     trial: Trial
 
+    @field_validator("trial", mode="wrap")
+    @classmethod
+    def _share(cls, value: object, validate: ValidatorFunctionWrapHandler) -> Trial:
+        """Return one object for equal JSON: a session has thousands of runs of each trial."""
+        if not isinstance(value, dict):
+            return cast(Trial, validate(value))
+        text = repr(value)
+        if (known := _parsed_trials.get(text)) is None:
+            known = _parsed_trials[text] = validate(value)
+        return known
+
 
 class Plan(Frozen):
     """All runs of a session, in the order in which each rig executes its own."""
 
     seed: int
     runs: tuple[Run, ...]
+
+    @property
+    def trials(self) -> frozenset[Trial]:
+        """The planned trials."""
+        return frozenset(run.trial for run in self.runs)
 
     def runs_of_rig(self, rig: str) -> tuple[Run, ...]:
         """Return the runs of a rig in the order of execution."""

@@ -1,43 +1,32 @@
 """The table of h2load's own figures, for comparison with other publications."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from fwbench.model.figures import LoadSummary, SummaryStatistics
-from fwbench.model.record import Record
-from fwbench.model.setting import Setting
+from fwbench.model.figures import SummaryStatistics
 from fwbench.report.formatting import NO_VALUE, format_duration, format_percent, format_rate
 from fwbench.report.tables import fit_name, format_table
-from fwbench.stats.samples import is_believed
+from fwbench.stats.run_result import RunResult
 
 
-def h2load_table(
-    setting: Setting, names: Sequence[str], rig: str, records: Sequence[Record]
-) -> str:
-    """Return request times and rates per connection of the contenders of a setting on a rig."""
+def h2load_table(results: Mapping[str, Sequence[RunResult]]) -> str:
+    """Return request times and rates per connection of the contenders of a setting on a rig.
+
+    `results` are those of each contender, by its label.
+    """
     rows: list[list[str]] = []
     repeated = False
-    for name in names:
-        summaries = [
-            summary
-            for record in records
-            if record.run.rig == rig
-            and record.run.trial.label == name
-            and record.run.trial.setting == setting
-            and (summary := _summary(record)) is not None
+    for name, of_contender in results.items():
+        times = [r.request_time_us for r in of_contender if r.request_time_us is not None]
+        rates = [r.rate_per_connection for r in of_contender if r.rate_per_connection is not None]
+        repeated = repeated or len(times) > 1
+        rows += [
+            [fit_name(name), "time for request", *_cells(times, format_duration)],
+            ["", "req/s per connection", *_cells(rates, format_rate)],
         ]
-        repeated = repeated or len(summaries) > 1
-        times = _cells([summary.request_time_us for summary in summaries], format_duration)
-        rates = _cells([summary.rate_per_connection for summary in summaries], format_rate)
-        rows += [[fit_name(name), "time for request", *times], ["", "req/s per connection", *rates]]
     median = "; each figure is the median over the contender's runs" if repeated else ""
     head = ["contender", "", "min", "max", "mean", "sd", "± sd"]
     return f"Figures printed by h2load{median}:\n\n{format_table(rows, head, 'llrrrrr')}"
-
-
-def _summary(record: Record) -> LoadSummary | None:
-    result = record.observation.load
-    return result.summary if is_believed(record) and result is not None else None
 
 
 def _cells(

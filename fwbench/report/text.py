@@ -5,27 +5,29 @@ from statistics import median
 
 from fwbench.model.contender import Contender
 from fwbench.model.load import LoadKind
-from fwbench.model.record import Record, SessionHeader
+from fwbench.model.record import SessionHeader
 from fwbench.report import claims, events, facts, findings, sizes, tables
 from fwbench.report.formatting import counted, wrap
 from fwbench.report.h2load_table import h2load_table
 from fwbench.stats.application import FrameworkPart
+from fwbench.stats.run_result import ResultsByRig, RunResult, results_by_rig
 from fwbench.stats.summary import ComparisonGroup, Summary
 
 
 def render_session(
     header: SessionHeader,
     summary: Summary,
-    records: Sequence[Record],
+    results: Sequence[RunResult],
     framework_share: FrameworkPart | None = None,
 ) -> str:
     """Return the page of a session, ending in a newline.
 
     `framework_share` is the part of an application's request that the framework takes, if known.
     """
+    by_rig = results_by_rig([rig.name for rig in header.rigs], results)
     sections = [_headline(summary), facts.host_lines(header)]
     for group in summary.groups:
-        sections.extend(_group(header, summary, group, records, framework_share))
+        sections.extend(_group(header, summary, group, by_rig, framework_share))
     sections.extend(sizes.size_lines(summary))
     sections.extend(events.event_lines(summary))
     sections.extend(findings.finding_lines(summary))
@@ -57,7 +59,7 @@ def _group(
     header: SessionHeader,
     summary: Summary,
     group: ComparisonGroup,
-    records: Sequence[Record],
+    by_rig: ResultsByRig,
     framework_share: FrameworkPart | None,
 ) -> Iterator[str]:
     lines = list(claims.comparison_lines(summary.suite, group, framework_share))
@@ -67,8 +69,8 @@ def _group(
     yield "\n".join([title, "-" * max(map(len, title.splitlines()))])
     if group.rig is not None:
         if group.setting.load.requests is not None:
-            names = [trial.label for trial in group.trials]
-            yield h2load_table(group.setting, names, group.rig, records)
+            own = by_rig[group.rig]
+            yield h2load_table({trial.label: own.get(trial.trial, ()) for trial in group.trials})
         yield tables.trial_table(group, quarantined=events.is_quarantined(summary, group.rig))
         lines = [*_withheld(group), *lines]
         lines.extend(_client_overlap(header, summary, group.rig))

@@ -1,11 +1,10 @@
 """Findings of many runs, each code once."""
 
-from collections.abc import Sequence
+from collections import Counter
 
 from fwbench.model.base import Frozen
 from fwbench.model.record import Record
 from fwbench.model.verdict import Finding, Level
-from fwbench.stats.samples import is_believed
 from fwbench.stats.search import OVERLOADED
 
 _HEAVIEST_FIRST = (Level.INVALID, Level.SUSPECT, Level.NOTE)
@@ -23,30 +22,40 @@ class FindingSummary(Frozen):
     contenders: tuple[str, ...]
 
 
-def summarise_findings(records: Sequence[Record]) -> tuple[FindingSummary, ...]:
-    """Each code once, the heaviest first, then as they came up.
+class FindingCounter:
+    """Counts the findings of one record after the other, and keeps each code's first evidence.
 
-    A note says how to read a run's numbers; of an invalid run there are none to read. That a rate
-    was too high is no reason to doubt a search, but what it looks for.
+    A note says how to read a run's numbers, so notes of an invalid run do not count. Neither does
+    a step of a search whose rate was too high: that is its answer.
     """
-    by_code: dict[str, list[tuple[Record, Finding]]] = {}
-    for record in records:
-        for finding in record.verdict.findings:
-            if _is_answer(record, finding):
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[Finding, str]] = {}
+        self._runs: Counter[str] = Counter()
+        self._contenders: dict[str, dict[str, None]] = {}
+
+    def add(self, record: Record) -> None:
+        """Count the findings of a record."""
+        run, verdict = record.run, record.verdict
+        for finding in verdict.findings:
+            code = finding.code
+            if run.step is not None and code in OVERLOADED:
                 continue
-            if finding.level is not Level.NOTE or is_believed(record):
-                by_code.setdefault(finding.code, []).append((record, finding))
-    found = [
-        FindingSummary(
-            **dict(seen[0][1]),
-            first_run=seen[0][0].run.id,
-            runs=len(seen),
-            contenders=tuple(dict.fromkeys(record.run.trial.label for record, _ in seen)),
-        )
-        for seen in by_code.values()
-    ]
-    return tuple(sorted(found, key=lambda doubt: _HEAVIEST_FIRST.index(doubt.level)))
+            if finding.level is Level.NOTE and verdict.status == "invalid":
+                continue
+            self._first.setdefault(code, (finding, run.id))
+            self._runs[code] += 1
+            self._contenders.setdefault(code, {})[run.trial.label] = None
 
-
-def _is_answer(record: Record, finding: Finding) -> bool:
-    return record.run.step is not None and finding.code in OVERLOADED
+    def summaries(self) -> tuple[FindingSummary, ...]:
+        """Return each code once, the heaviest first, then in the order of their first records."""
+        found = [
+            FindingSummary(
+                **dict(finding),
+                first_run=first_run,
+                runs=self._runs[code],
+                contenders=tuple(self._contenders[code]),
+            )
+            for code, (finding, first_run) in self._first.items()
+        ]
+        return tuple(sorted(found, key=lambda summary: _HEAVIEST_FIRST.index(summary.level)))

@@ -1,38 +1,33 @@
 """What may be compared, setting by setting: on one rig, or over several that are alike."""
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Collection, Mapping, Sequence
 
 from fwbench.model.load import LoadKind
-from fwbench.model.record import Record
-from fwbench.model.run import Plan, Trial
+from fwbench.model.run import Trial
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
 from fwbench.stats import samples
 from fwbench.stats.compare import NoComparison, RatioEstimate, judge_family, paired_ratio
 from fwbench.stats.estimate import estimate, median_interval
+from fwbench.stats.run_result import PERCENTILES, ResultsByRig, RunResult
 from fwbench.stats.search import censored_message, highest_rate
 from fwbench.stats.summary import ComparisonGroup, ContenderComparison, Latency, TrialSummary
 
 
 def groups(
-    suite: Suite, plan: Plan, rigs: tuple[str, ...], records: Sequence[Record]
+    suite: Suite, trials: Collection[Trial], rigs: Sequence[str], by_rig: ResultsByRig
 ) -> list[ComparisonGroup]:
-    """One for each setting on these rigs; everything that is compared in them is one family."""
+    """Return one group for each setting on these rigs.
+
+    All comparisons of these groups are one family. `trials` are the planned ones.
+    """
     rig = rigs[0] if len(rigs) == 1 else None
-    settings = suite.settings
-    trials = sorted(
-        {run.trial for run in plan.runs},
-        key=lambda t: (
-            settings.index(t.setting),
-            suite.contenders.index(t.contender),
-            t.aa_control,
-        ),
-    )
-    by_trial: dict[Trial, list[Record]] = {trial: [] for trial in trials}
-    for record in records:
-        if record.run.rig in rigs:
-            by_trial.setdefault(record.run.trial, []).append(record)
-    pairs = {setting: _pairs(suite, setting, rigs, by_trial) for setting in settings}
+    by_setting = _by_setting(suite, trials)
+    pairs = {
+        setting: _pairs(suite, setting, of_setting, {name: by_rig[name] for name in rigs})
+        for setting, of_setting in by_setting.items()
+    }
     noises = {
         setting: next((one for trial, one in compared.items() if trial.aa_control), None)
         for setting, compared in pairs.items()
@@ -41,49 +36,57 @@ def groups(
     return [
         ComparisonGroup(
             rig=rig,
-            rigs=rigs,
+            rigs=tuple(rigs),
             label=setting.label,
             setting=setting,
             load_kind=setting.load.kind,
             trials=tuple(
-                _trial(trial, by_trial[trial])
-                for trial in trials
-                if rig is not None and trial.setting == setting
+                _trial(trial, by_rig[rig].get(trial.id, ()))
+                for trial in of_setting
+                if rig is not None
             ),
             noise_floor=noises[setting],
             comparisons=tuple(judged[setting]),
         )
-        for setting in settings
+        for setting, of_setting in by_setting.items()
     ]
 
 
 Pairs = dict[Trial, ContenderComparison]
 """Each trial beside the baseline's in its setting, the A/A control's among them."""
 
-Side = tuple[Trial, Sequence[Record]]
+Side = tuple[Trial, Mapping[str, Sequence[RunResult]]]
+"""A trial with its results by rig."""
 
 
-def _pairs(
-    suite: Suite, setting: Setting, rigs: Sequence[str], by_trial: dict[Trial, list[Record]]
-) -> Pairs:
+def _by_setting(suite: Suite, trials: Collection[Trial]) -> dict[Setting, list[Trial]]:
+    """Return the trials of each setting of the suite, in the suite's order."""
+    found: dict[Setting, list[Trial]] = {setting: [] for setting in suite.settings}
+    for trial in trials:
+        found[trial.setting].append(trial)
+    for of_setting in found.values():
+        of_setting.sort(key=lambda t: (suite.contenders.index(t.contender), t.aa_control))
+    return found
+
+
+def _pairs(suite: Suite, setting: Setting, trials: Sequence[Trial], by_rig: ResultsByRig) -> Pairs:
     if not suite.makes_claims:
         return {}
     baseline, control = (
         Trial(contender=str(suite.baseline), aa_control=is_control, **dict(setting))
         for is_control in (False, True)
     )
-    # The rest of a session may have neither of the two.
-    here: dict[Trial, list[Record]] = {control: []}
-    here |= {trial: records for trial, records in by_trial.items() if trial.setting == setting}
-    theirs = here.pop(baseline, [])
-    return {
-        trial: _pair((trial, records), (baseline, theirs), rigs) for trial, records in here.items()
+    sides: dict[Trial, Side] = {
+        trial: (trial, {rig: of_rig.get(trial.id, ()) for rig, of_rig in by_rig.items()})
+        for trial in (baseline, control, *trials)  # a fork may have planned neither of the two
     }
+    theirs = sides.pop(baseline)
+    return {trial: _pair(side, theirs) for trial, side in sides.items()}
 
 
-def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> ContenderComparison:
+def _pair(contender: Side, baseline: Side) -> ContenderComparison:
     metric = samples.metric(baseline[0].load.kind)
-    sides = (baseline, contender)
+    sides, rigs = (baseline, contender), list(baseline[1])
     lacking = {rig: why for rig in rigs if (why := _lacking(sides, rig)) is not None}
     used = [rig for rig in rigs if rig not in lacking]
     result: RatioEstimate | NoComparison
@@ -95,10 +98,11 @@ def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> ContenderComp
     else:
         ours, theirs = (
             {
-                rig: samples.by_block(_on(rig, records), metric) if rig in used else {}
-                for rig in rigs  # all of them, since of several the rig is the unit
+                # All rigs, since with several of them the rig is the unit.
+                rig: samples.by_block(results, metric) if rig in used else {}
+                for rig, results in side.items()
             }
-            for _, records in (contender, baseline)
+            for _, side in (contender, baseline)
         )
         result = paired_ratio(ours, theirs)
     return ContenderComparison(
@@ -107,32 +111,31 @@ def _pair(contender: Side, baseline: Side, rigs: Sequence[str]) -> ContenderComp
         metric=metric,
         result=result,
         excluded_runs=sum(
-            not samples.has_answer(record) for _, records in sides for record in records
+            not result.has_answer
+            for _, side in sides
+            for results in side.values()
+            for result in results
         ),
         excluded_rigs=tuple(f"{rig}, where {why}" for rig, why in lacking.items()) if used else (),
     )
 
 
 def _lacking(sides: Sequence[Side], rig: str) -> str | None:
-    """Why a rig can be no part of a comparison: which side has too few runs there."""
-    for trial, records in sides:
-        if (why := samples.too_few(_on(rig, records))) is not None:
+    """Return why a rig is no part of a comparison: which side has too few runs there."""
+    for trial, by_rig in sides:
+        if (why := samples.too_few(by_rig[rig])) is not None:
             return f"{trial.label} has {why}"
     return None
 
 
 def _censored(sides: Sequence[Side], rigs: Sequence[str]) -> str | None:
-    """Which sides of a search lie beyond its range, if one does."""
+    """Return which sides of a search lie beyond its range, if one does."""
     said = []
-    for trial, records in sides:
-        found = [one for rig in rigs for one in samples.brackets(_on(rig, records))]
+    for trial, by_rig in sides:
+        found = [one for rig in rigs for one in samples.brackets(by_rig[rig])]
         if (why := censored_message(found)) is not None:
             said.append(f"{trial.label} {why}")
     return "; ".join(said) or None
-
-
-def _on(rig: str, records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if record.run.rig == rig]
 
 
 def _judged(
@@ -169,41 +172,38 @@ def _judged(
     return judged
 
 
-def _trial(trial: Trial, records: Sequence[Record]) -> TrialSummary:
-    used = [record for record in records if samples.has_answer(record)]
-    believed = samples.believed_records(records)
-    withheld = samples.too_few(records) if records else None
+def _trial(trial: Trial, results: Sequence[RunResult]) -> TrialSummary:
+    used = sum(result.has_answer for result in results)
+    usable = samples.usable_results(results)
+    withheld = samples.too_few(results) if results else None
     kind = trial.load.kind
     return TrialSummary(
         label=trial.label,
         contender=trial.contender,
         aa_control=trial.aa_control,
         trial=trial.id,
-        executed=len(records),
-        used=len(used),
-        invalid=len(records) - len(used),
-        suspect=sum(record.verdict.status == "suspect" for record in records),
-        throughput=None if kind is LoadKind.SEARCH else estimate(samples.throughputs(believed)),
-        latency=_latencies(believed, corrected=kind is LoadKind.FIXED_RATE),
-        uncorrected_latency=_latencies(believed, corrected=False)
+        executed=len(results),
+        used=used,
+        invalid=len(results) - used,
+        suspect=sum(result.verdict == "suspect" for result in results),
+        throughput=None if kind is LoadKind.SEARCH else estimate(samples.throughputs(usable)),
+        latency=_latencies(usable, corrected=kind is LoadKind.FIXED_RATE),
+        uncorrected_latency=_latencies(usable, corrected=False)
         if kind is LoadKind.FIXED_RATE
         else {},
         highest_rate=None
         if trial.load.search is None or withheld is not None
-        else highest_rate(trial.load.search, samples.steps(records, trial.load.search)),
+        else highest_rate(trial.load.search, samples.steps(results)),
         withheld=withheld,
     )
 
 
-def _latencies(records: Sequence[Record], *, corrected: bool) -> dict[str, Latency]:
+def _latencies(results: Sequence[RunResult], *, corrected: bool) -> dict[str, Latency]:
     found = {}
-    for name, field in samples.PERCENTILES.items():
-        values = samples.percentile(records, field, corrected=corrected)
+    for name in PERCENTILES:
+        values = samples.percentiles(results, name, corrected=corrected)
         if values:
-            middle = estimate(values)
             found[name] = Latency(
-                values=values,
-                median=values[0] if middle is None else middle.median,
-                interval=median_interval(values),
+                values=values, median=statistics.median(values), interval=median_interval(values)
             )
     return found

@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fwbench.model.record import Record
 from fwbench.model.setting import Setting
 from fwbench.stats import samples
+from fwbench.stats.run_result import RunResult
 from fwbench.stats.samples import Metric
 
 
@@ -26,15 +26,15 @@ Told = Mapping[str, RigValues]
 """By rig, of those that tell."""
 
 
-def rig_values(records: Sequence[Record], setting: Setting) -> RigValues | None:
+def rig_values(results: Sequence[RunResult], setting: Setting) -> RigValues | None:
     """From the runs of one contender in one setting on one rig; None if these are too few."""
     if setting.load.search is None:
         values = samples.by_block(
-            samples.believed_records(records), samples.metric(setting.load.kind)
+            samples.usable_results(results), samples.metric(setting.load.kind)
         )
         logs = tuple(math.log(value) for value in values.values())
         return RigValues(logs, logs) if logs else None
-    found = [] if samples.too_few(records) else samples.brackets(records)
+    found = [] if samples.too_few(results) else samples.brackets(results)
     if not found:
         return None
     return RigValues(

@@ -1,23 +1,13 @@
-"""From records to samples: the values of one metric over the runs of a trial."""
+"""From results to samples: the values of one metric over the runs of a trial."""
 
 import math
 from collections.abc import Sequence
 from enum import StrEnum
 
 from fwbench.model.load import LoadKind, Search
-from fwbench.model.record import Record
 from fwbench.stats.estimate import MIN_VALUES
-from fwbench.stats.search import Bracket, bracket, passed
-
-PERCENTILES = {
-    "p50": "p50_us",
-    "p75": "p75_us",
-    "p90": "p90_us",
-    "p95": "p95_us",
-    "p99": "p99_us",
-    "p99_9": "p999_us",
-    "max": "max_us",
-}
+from fwbench.stats.run_result import PERCENTILES, RunResult
+from fwbench.stats.search import Bracket, bracket
 
 
 class Metric(StrEnum):
@@ -42,65 +32,33 @@ def metric(kind: LoadKind) -> Metric:
     }[kind]
 
 
-def throughput(record: Record) -> float | None:
-    """Successful (2xx) responses per second of the load window; None for an invalid run.
+def throughputs(results: Sequence[RunResult]) -> tuple[float, ...]:
+    """Return the throughput of every run that has one."""
+    values = [result.throughput for result in results]
+    return tuple([value for value in values if value is not None])
 
-    With a number of requests: those that succeeded, over the time that they took. With a duration:
-    the log's 2xx rows, over the nominal duration; a row is the only proof of a single answer. Of
-    several clients, the log's rows over the time in which all of them loaded. Not
-    h2load's headline, which counts answers of every status, and not its `req/s` row, a mean over
-    connections that leaves out for how long each of them lived.
+
+def usable_results(results: Sequence[RunResult]) -> list[RunResult]:
+    """Return the runs of a trial on a rig that have an answer; none if these are `too_few`."""
+    return [] if too_few(results) else [result for result in results if result.has_answer]
+
+
+def too_few(results: Sequence[RunResult]) -> str | None:
+    """Return what a trial has too little of on a rig, in words that follow "has".
+
+    None if it has enough. This is the one rule for estimates and comparisons alike: at least half
+    of the executed runs must be usable, and three, or all where fewer were executed. For a search
+    blocks count instead of runs, and a block is usable if it has an answer.
     """
-    loaded = record.observation.load
-    if not is_believed(record) or loaded is None or loaded.summary is None:
-        return None
-    observed = record.observation
-    several = observed.overlap is not None
-    window_s = observed.overlap_s if several else record.run.trial.load.duration_s
-    if several or window_s is not None:
-        return loaded.log.successful_rows / window_s if loaded.log and window_s else None
-    elapsed_s = loaded.summary.elapsed_s
-    return loaded.summary.requests_succeeded / elapsed_s if elapsed_s else None
-
-
-def throughputs(records: Sequence[Record]) -> tuple[float, ...]:
-    """The throughput of every run that has one."""
-    values = (throughput(record) for record in records)
-    return tuple(value for value in values if value is not None)
-
-
-def is_believed(record: Record) -> bool:
-    """Whether the run's numbers may be used: it is valid or, at worst, suspect."""
-    return record.verdict.status != "invalid"
-
-
-def has_answer(record: Record) -> bool:
-    """Whether the run has an answer to its question; of a search's step, "too high" is one."""
-    search = record.run.trial.load.search
-    return is_believed(record) if search is None else passed(record, search) is not None
-
-
-def believed_records(records: Sequence[Record]) -> list[Record]:
-    """The runs of a trial on a rig that may be used; none where these are `too_few`."""
-    return [] if too_few(records) else [record for record in records if has_answer(record)]
-
-
-def too_few(records: Sequence[Record]) -> str | None:
-    """What a trial has too little of on a rig, in words that follow "has"; None if it has enough.
-
-    This is the one rule for estimates and comparisons alike. Half of what was executed has to be
-    usable, and three runs of it, or all where fewer were executed. Of a search, blocks count, and
-    those that have an answer are usable.
-    """
-    search = _search(records)
+    search = _search(results)
     if search is None:
-        told = list(map(is_believed, records))
+        usable = [result.is_believed for result in results]
     else:
-        ended = [one for one in steps(records, search) if len(one) >= search.steps or None in one]
-        told = [bracket(search, one) is not None for one in ended]
-    used, executed = sum(told), len(told)
+        ended = [one for one in steps(results) if len(one) >= search.steps or None in one]
+        usable = [bracket(search, one) is not None for one in ended]
+    used, executed = sum(usable), len(usable)
     needed = max(math.ceil(executed / 2), min(MIN_VALUES, executed))
-    if records and used >= needed:
+    if results and used >= needed:
         return None
     if not used:
         return "no valid run" if search is None else "no block with an answer"
@@ -110,65 +68,51 @@ def too_few(records: Sequence[Record]) -> str | None:
     return f"an answer in {used} block{plural} of {executed} and needs {needed}"
 
 
-def percentile(records: Sequence[Record], field: str, *, corrected: bool) -> tuple[float, ...]:
-    """One percentile of every run that has it, in microseconds.
+def percentiles(results: Sequence[RunResult], name: str, *, corrected: bool) -> tuple[float, ...]:
+    """Return one of `PERCENTILES` of every run that has it, in microseconds.
 
-    `corrected` takes the one corrected for coordinated omission, which a fixed rate alone has.
+    `corrected` takes the one corrected for coordinated omission, which only a fixed rate has.
     """
-    values = (_percentile(record, field, corrected=corrected) for record in records)
-    return tuple(value for value in values if value is not None)
+    place = list(PERCENTILES).index(name)
+    found = [result.corrected_latency if corrected else result.latency for result in results]
+    values = [latency[place] for latency in found if latency is not None]
+    return tuple([float(value) for value in values if value is not None])
 
 
-def p99_us(record: Record) -> float | None:
-    """The run's p99, corrected where its rate was fixed; None for an invalid run."""
-    return _percentile(record, "p99_us", corrected=record.load.rate is not None)
-
-
-def by_block(records: Sequence[Record], metric: Metric) -> dict[int, float]:
-    """The metric's value in each block of one rig that has one."""
+def by_block(results: Sequence[RunResult], metric: Metric) -> dict[int, float]:
+    """Return the metric's value in each block of one rig that has one."""
     if metric is Metric.HIGHEST_RATE:
-        search = _search(records)
+        search = _search(results)
         if search is None:
             return {}
-        found = {
-            block: bracket(search, of_block) for block, of_block in _steps(records, search).items()
-        }
+        found = {block: bracket(search, of_block) for block, of_block in _steps(results).items()}
         return {block: one.passed for block, one in found.items() if one and one.passed}
-    of = throughput if metric is Metric.THROUGHPUT else p99_us
-    values = ((record.run.block, of(record)) for record in records)
-    return {block: value for block, value in values if value}
+    if metric is Metric.THROUGHPUT:
+        return {result.block: result.throughput for result in results if result.throughput}
+    return {result.block: value for result in results if (value := result.p99_us)}
 
 
-def brackets(records: Sequence[Record]) -> list[Bracket]:
-    """What each block of a search on one rig found, of those that have an answer."""
-    search = _search(records)
+def brackets(results: Sequence[RunResult]) -> list[Bracket]:
+    """Return what each block of a search on one rig found, of those that have an answer."""
+    search = _search(results)
     if search is None:
         return []
-    found = (bracket(search, of_block) for of_block in steps(records, search))
+    found = (bracket(search, of_block) for of_block in steps(results))
     return [one for one in found if one is not None]
 
 
-def steps(records: Sequence[Record], search: Search) -> tuple[tuple[bool | None, ...], ...]:
-    """What each step of a search told, block by block, on one rig."""
-    return tuple(_steps(records, search).values())
+def steps(results: Sequence[RunResult]) -> tuple[tuple[bool | None, ...], ...]:
+    """Return the answers of a search's steps on one rig, block by block."""
+    return tuple(_steps(results).values())
 
 
-def _search(records: Sequence[Record]) -> Search | None:
-    return next((r.run.trial.load.search for r in records if r.run.trial.load.search), None)
+def _search(results: Sequence[RunResult]) -> Search | None:
+    return next((r.trial.load.search for r in results if r.trial.load.search), None)
 
 
-def _steps(records: Sequence[Record], search: Search) -> dict[int, tuple[bool | None, ...]]:
-    ordered = sorted(records, key=lambda record: (record.run.block, record.run.step or 0))
+def _steps(results: Sequence[RunResult]) -> dict[int, tuple[bool | None, ...]]:
+    ordered = sorted(results, key=lambda result: (result.block, result.step or 0))
     found: dict[int, tuple[bool | None, ...]] = {}
-    for record in ordered:
-        found[record.run.block] = (*found.get(record.run.block, ()), passed(record, search))
+    for result in ordered:
+        found[result.block] = (*found.get(result.block, ()), result.passed)
     return found
-
-
-def _percentile(record: Record, field: str, *, corrected: bool) -> float | None:
-    load = record.observation.load
-    if not is_believed(record) or load is None or load.log is None:
-        return None
-    percentiles = load.log.corrected_latency if corrected else load.log.latency
-    value = None if percentiles is None else getattr(percentiles, field)
-    return None if value is None else float(value)

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from fwbench.model.base import Frozen
 from fwbench.model.host import Rig
-from fwbench.model.observation import Observation
-from fwbench.model.record import Record
 from fwbench.model.suite import Suite
+from fwbench.stats.run_result import RunResult
 
 
 class SaturatedClients(Frozen):
@@ -25,32 +24,25 @@ class SaturatedClients(Frozen):
 
 
 def saturated_clients(
-    suite: Suite, rigs: Sequence[Rig], records: Sequence[Record]
+    suite: Suite, rigs: Sequence[Rig], results: Sequence[RunResult]
 ) -> tuple[SaturatedClients, ...]:
-    """Each rig on which a run has the finding `client-saturated`."""
+    """Return each rig on which a run has the finding `client-saturated`."""
     limit = suite.thresholds.load_thread_cores
+    saturated: dict[str, list[RunResult]] = {rig.name: [] for rig in rigs}
+    for result in results:
+        if result.rig in saturated and "client-saturated" in result.findings:
+            saturated[result.rig].append(result)
     found = []
     for rig in rigs:
-        these = [
-            record
-            for record in records
-            if record.run.rig == rig.name
-            and any(finding.code == "client-saturated" for finding in record.verdict.findings)
-        ]
-        busiest = max((_busiest(record.observation) for record in these), default=0.0)
-        if these:
+        if runs := saturated[rig.name]:
+            busiest = max(result.busiest_thread_cores for result in runs)
             found.append(
                 SaturatedClients(
                     rig=rig.name,
-                    runs=len(these),
+                    runs=len(runs),
                     clients=len(rig.clients),
                     busiest_cores=busiest,
                     clients_needed=math.ceil(len(rig.clients) * busiest / limit),
                 )
             )
     return tuple(found)
-
-
-def _busiest(observation: Observation) -> float:
-    usages = (client.usage for client in observation.clients)
-    return max((thread.cores for usage in usages if usage for thread in usage.threads), default=0.0)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from fwbench.model.base import Frozen
 from fwbench.model.preset import Preset
-from fwbench.model.record import Record
 from fwbench.model.run import Trial
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
@@ -13,6 +12,7 @@ from fwbench.stats.cells import SizeCell, size_cells
 from fwbench.stats.compare import NoComparison
 from fwbench.stats.hardware_groups import HardwareGroup
 from fwbench.stats.rig_values import Told, rig_values
+from fwbench.stats.run_result import ResultsByRig
 from fwbench.stats.samples import Metric
 from fwbench.stats.size_ratios import JudgedSizeRatio, judge_sizes, size_ratio
 
@@ -37,16 +37,13 @@ class SizeTable(Frozen):
 
 
 def size_tables(
-    suite: Suite, kinds: Sequence[HardwareGroup], records: Sequence[Record]
+    suite: Suite, kinds: Sequence[HardwareGroup], by_rig: ResultsByRig
 ) -> tuple[SizeTable, ...]:
     """Every contender on every kind of rig, in each setting; a smoke test compares nothing."""
-    own: dict[tuple[str, Trial], list[Record]] = {}
-    for record in records:
-        own.setdefault((record.run.rig, record.run.trial), []).append(record)
 
     def told(setting: Setting, contender: str, kind: HardwareGroup) -> Told:
-        trial = Trial(contender=contender, **dict(setting))
-        found = ((rig, rig_values(own.get((rig, trial), []), setting)) for rig in kind.rigs)
+        trial = Trial(contender=contender, **dict(setting)).id
+        found = ((rig, rig_values(by_rig[rig].get(trial, ()), setting)) for rig in kind.rigs)
         return {rig: one for rig, one in found if one is not None}
 
     sides = {

@@ -1,83 +1,87 @@
-"""From the records of a session to its summary."""
+"""From the results of a session to its summary."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fwbench.model.event import Event
 from fwbench.model.preset import Preset
-from fwbench.model.record import Record, SessionHeader
-from fwbench.model.run import Plan
+from fwbench.model.record import SessionHeader
+from fwbench.model.run import Plan, Trial
 from fwbench.model.suite import Suite
 from fwbench.stats import hardware_groups as kinds_of_rigs
-from fwbench.stats import samples
 from fwbench.stats.compare import NoComparison
 from fwbench.stats.estimate import MIN_VALUES
-from fwbench.stats.finding_summary import summarise_findings
 from fwbench.stats.groups import groups
 from fwbench.stats.hardware_groups import HardwareGroup
+from fwbench.stats.run_result import ResultsByRig, RunResult, results_by_rig
 from fwbench.stats.saturation import saturated_clients
+from fwbench.stats.session_results import SessionResults
 from fwbench.stats.sizes import size_tables
 from fwbench.stats.stopping import StoppingTarget, decide
-from fwbench.stats.summary import ComparisonGroup, LostAttempt, RunSummary, Summary
+from fwbench.stats.summary import ComparisonGroup, RunSummary, Summary
 
 
 def summarise(
-    header: SessionHeader,
-    plan: Plan,
-    records: Sequence[Record],
-    lost: Sequence[Record] = (),
-    events: Sequence[Event] = (),
+    header: SessionHeader, plan: Plan, results: SessionResults, events: Sequence[Event] = ()
 ) -> Summary:
-    """All that the records of a session say; those of lost attempts are told and never used."""
+    """Return all estimates, comparisons and findings of a session."""
     suite, kinds = header.suite, kinds_of_rigs.hardware_groups(header)
+    by_rig = results_by_rig([rig.name for rig in header.rigs], results.runs)
     return Summary(
         fwbench=header.fwbench,
         created_at=header.created_at,
         suite=suite,
         seed=plan.seed,
         planned=len(plan.runs),
-        executed=len(records),
+        executed=len(results.runs),
         hosts=header.facts,
-        stopped_by=_ended(header, records),
+        stopped_by=_stopped_by(header, plan, results.runs),
         replicate=_unit(suite, kinds),
         hardware_groups=kinds,
-        groups=tuple(_groups(header, plan, kinds, records)),
-        size_tables=size_tables(suite, kinds, records),
-        findings=summarise_findings(records),
-        saturated_clients=saturated_clients(suite, header.rigs, records),
+        groups=tuple(_groups(header, plan, kinds, by_rig)),
+        size_tables=size_tables(suite, kinds, by_rig),
+        findings=results.findings,
+        saturated_clients=saturated_clients(suite, header.rigs, results.runs),
         events=tuple(events),
-        lost_attempts=tuple(_lost_attempt(record) for record in lost),
-        runs=tuple(_run(record) for record in records),
+        lost_attempts=results.lost_attempts,
+        runs=tuple(_run(result) for result in results.runs),
     )
 
 
-def stopping_reason(suite: Suite, plan: Plan, rig: str, records: Sequence[Record]) -> str | None:
-    """By which rule a rig may stop before its last block, in words; None if it has to go on."""
-    if suite.stop is None or not records:
+def stopping_reason(
+    suite: Suite, trials: Collection[Trial], rig: str, results: Sequence[RunResult]
+) -> str | None:
+    """Return why a rig may stop before its last block; None if it must continue.
+
+    `trials` are the planned ones, `results` those of this rig so far.
+    """
+    if suite.stop is None or not results:
         return None
     rule = StoppingTarget(
         within_percent=suite.stop.within_percent, at_least=suite.stop.at_least, at_most=suite.blocks
     )
-    blocks = max(record.run.block for record in records)
+    blocks = max(result.block for result in results)
     compared = {
         f"{one.label}, {group.setting.label}": one.result
         if one.no_claim_reason is None
         else NoComparison(reason=one.no_claim_reason)
-        for group in groups(suite, plan, (rig,), records)
+        for group in groups(suite, trials, (rig,), results_by_rig((rig,), results))
         for one in group.comparisons
     }
     decision = decide(rule, blocks, compared)
     return decision.reason if decision.stop else None
 
 
-def _ended(header: SessionHeader, records: Sequence[Record]) -> dict[str, str]:
-    """The rule's words for each rig; a rig whose last block is unfinished has not ended."""
-    plan = Plan(seed=0, runs=tuple(record.run for record in records))
+def _stopped_by(header: SessionHeader, plan: Plan, results: Sequence[RunResult]) -> dict[str, str]:
+    """Return by which rule each rig stopped; a rig with an unfinished last block has not."""
+    if header.suite.stop is None:
+        return {}
+    executed = plan.trials & {result.trial for result in results}
     found = {}
     for rig in header.rigs:
-        own = [record for record in records if record.run.rig == rig.name]
-        ended = stopping_reason(header.suite, plan, rig.name, own)
-        if ended is not None:
-            found[rig.name] = ended
+        own = [result for result in results if result.rig == rig.name]
+        reason = stopping_reason(header.suite, executed, rig.name, own)
+        if reason is not None:
+            found[rig.name] = reason
     return found
 
 
@@ -102,33 +106,27 @@ def _unit_of(kind: HardwareGroup) -> str:
 
 
 def _groups(
-    header: SessionHeader, plan: Plan, kinds: Sequence[HardwareGroup], records: Sequence[Record]
+    header: SessionHeader, plan: Plan, kinds: Sequence[HardwareGroup], by_rig: ResultsByRig
 ) -> list[ComparisonGroup]:
-    """Each rig on its own, in the order of the inventory; then those that are alike together."""
-    suite = header.suite
+    """Return each rig's own groups, in the inventory's order; then those of rigs pooled."""
+    suite, trials = header.suite, plan.trials
     alone = [(rig.name,) for rig in header.rigs]
     together = [kind.rigs for kind in kinds if len(kind.rigs) > 1]
-    return [group for rigs in (*alone, *together) for group in groups(suite, plan, rigs, records)]
+    return [group for rigs in (*alone, *together) for group in groups(suite, trials, rigs, by_rig)]
 
 
-def _run(record: Record) -> RunSummary:
-    run = record.run
+def _run(result: RunResult) -> RunSummary:
     return RunSummary(
-        id=run.id,
-        rig=run.rig,
-        block=run.block,
-        step=run.step,
-        label=run.trial.label,
-        trial=run.trial.id,
-        offered_rate=record.observation.offered_rate,
-        verdict=record.verdict.status,
-        findings=tuple(finding.code for finding in record.verdict.findings),
-        throughput=samples.throughput(record),
-        p99_us=samples.p99_us(record),
-        overlap=record.observation.overlap,
+        id=result.id,
+        rig=result.rig,
+        block=result.block,
+        step=result.step,
+        label=result.trial.label,
+        trial=result.trial_id,
+        offered_rate=result.offered_rate,
+        verdict=result.verdict,
+        findings=result.findings,
+        throughput=result.throughput,
+        p99_us=result.p99_us,
+        overlap=result.overlap,
     )
-
-
-def _lost_attempt(record: Record) -> LostAttempt:
-    why = record.observation.failure or "it left nothing"
-    return LostAttempt(id=record.run.id, rig=record.run.rig, attempt=record.attempt, reason=why)

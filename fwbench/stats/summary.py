@@ -1,8 +1,9 @@
 """All that a session says: estimates, comparisons, findings; every form of report is made of it."""
 
+from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from fwbench.model.base import Frozen
 from fwbench.model.event import Event
@@ -98,8 +99,12 @@ class ComparisonGroup(Frozen):
     comparisons: tuple[ContenderComparison, ...]
 
 
-class RunSummary(Frozen):
-    """One run, used or not; `together` is how far several clients loaded at the same time."""
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run, used or not; `overlap` is how far several clients loaded at the same time."""
+
+    # No model: a session may have 100,000 runs, and this takes a tenth of a model's memory.
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     id: str
     rig: str

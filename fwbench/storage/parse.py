@@ -17,9 +17,12 @@ M = TypeVar("M", bound=BaseModel)
 def parse_file(kind: type[M], path: Path) -> M:
     """Parse a file that is one JSON object; `SessionError` if it is no `kind`."""
     try:
-        return kind.model_validate_json(read_file(path))
+        # In two steps: in one, a plan of 100,000 runs takes 700 MB.
+        return kind.model_validate(from_json(read_file(path)))
     except ValidationError as error:
         raise SessionError(f"{path}: {_first_error(error)}") from error
+    except ValueError as error:
+        raise SessionError(f"{path}: Invalid JSON: {error}") from error
 
 
 def parse_lines(kind: type[M], path: Path) -> Iterator[M]:

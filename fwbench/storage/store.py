@@ -15,7 +15,7 @@ Before the first run, the header is written last: a folder that has one is a ses
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -159,46 +159,45 @@ class SessionStore:
         header, plan = self.header(), self.plan()
         rigs, suite = {rig.name for rig in header.rigs}, header.suite
         settings = set(suite.settings)
-        asked = {
+        unknown = {
             trial
-            for trial in {run.trial for run in plan.runs}
-            if trial.contender in suite.contenders and trial.setting in settings
+            for trial in plan.trials
+            if trial.contender not in suite.contenders or trial.setting not in settings
         }
         for run in plan.runs:
-            if run.rig not in rigs or run.trial not in asked:
+            if run.rig not in rigs or (unknown and run.trial in unknown):
                 raise SessionError(
                     f"{self.folder}: {PLAN} has run {run.id}, which {HEADER} does not ask for:"
                     " one of them is not of this session"
                 )
         return header, plan
 
-    def records(self) -> Sequence[Record]:
-        """The one record of every run that has come to its end.
+    def attempts(self) -> Iterator[Record]:
+        """Return every record in order, lost attempts among them; one is in memory at a time.
 
-        A torn last line is a run that was not recorded. Raises `SessionError` for any other line
-        that is no record, and where a run has two.
+        A torn last line is skipped: its run was not recorded. Raises `SessionError` for any other
+        line that is no record, and if a run has two records.
         """
-        found = [
-            record
-            for record in parse_lines(Record, self._records)
-            if not record.observation.infrastructure_failure
-        ]
-        self._check_once([record.run.id for record in found])
-        return found
+        seen: set[str] = set()
+        for record in parse_lines(Record, self._records):
+            if not record.observation.infrastructure_failure:
+                self._check_new(record.run.id, seen)
+            yield record
 
-    def lost_attempts(self) -> Sequence[Record]:
-        """The attempts that were lost for a reason outside the measurement."""
-        return [
-            record
-            for record in parse_lines(Record, self._records)
-            if record.observation.infrastructure_failure
-        ]
+    def records(self) -> list[Record]:
+        """Return the one record of every run that has ended, all of them at once."""
+        return [each for each in self.attempts() if not each.observation.infrastructure_failure]
+
+    def lost_attempts(self) -> list[Record]:
+        """Return the attempts that were lost for a reason outside the measurement."""
+        return [each for each in self.attempts() if each.observation.infrastructure_failure]
 
     def completed_run_ids(self) -> frozenset[str]:
         """Return the ids of the runs that have a record, without parsing whole records."""
-        parts = parse_lines(_RecordPart, self._records)
-        found = [part.run.id for part in parts if not part.observation.infrastructure_failure]
-        self._check_once(found)
+        found: set[str] = set()
+        for part in parse_lines(_RecordPart, self._records):
+            if not part.observation.infrastructure_failure:
+                self._check_new(part.run.id, found)
         return frozenset(found)
 
     def events(self) -> tuple[Event, ...]:
@@ -216,10 +215,10 @@ class SessionStore:
         move_tail(self._records, length, torn, self.folder / TORN)
         return Repair(torn_bytes=len(torn))
 
-    def _check_once(self, runs: Sequence[str]) -> None:
-        if len(set(runs)) < len(runs):
-            twice = next(run for run in runs if runs.count(run) > 1)
-            raise SessionError(f"{self._records}: run {twice} is recorded twice")
+    def _check_new(self, run_id: str, seen: set[str]) -> None:
+        if run_id in seen:
+            raise SessionError(f"{self._records}: run {run_id} is recorded twice")
+        seen.add(run_id)
 
     @property
     def _records(self) -> Path:

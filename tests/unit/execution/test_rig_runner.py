@@ -66,7 +66,7 @@ class World:
             suite=self.suite,
             plan=self.plan,
             runs=self.plan.runs if runs is None else tuple(runs),
-            earlier_records=(),
+            earlier_results=(),
             contenders={"flask": FLASK, "fastapi": FASTAPI},
             images={"flask": "sha256:0"},
             context=RigContext(

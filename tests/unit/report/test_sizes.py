@@ -14,6 +14,7 @@ from fwbench.model.preset import Preset
 from fwbench.model.record import Record, SessionHeader
 from fwbench.plan import make_plan
 from fwbench.report.text import render_session
+from fwbench.stats.session_results import session_results
 from fwbench.stats.summarise import summarise
 
 SMALL: dict[str, Any] = {
@@ -57,7 +58,8 @@ def executed(on: str, flask: float = 1000.0, blocks: int = 3) -> list[Record]:
 
 def page(head: SessionHeader, records: list[Record], events: tuple[Event, ...] = ()) -> str:
     plan = make_plan(head.suite, head.rigs)
-    return render_session(head, summarise(head, plan, records, (), events), records)
+    results = session_results(records)
+    return render_session(head, summarise(head, plan, results, events), results.runs)
 
 
 def words(text: str) -> str:
@@ -116,8 +118,9 @@ def test_a_rig_that_was_set_aside(golden: Golden) -> None:
     records = executed("one")
     plan = make_plan(head.suite, head.rigs)
     again = lost.model_copy(update={"attempt": 2})
-    summary = summarise(head, plan, records, (lost, again), events)
-    golden.check("quarantined.txt", render_session(head, summary, records))
+    results = session_results([*records, lost, again])
+    summary = summarise(head, plan, results, events)
+    golden.check("quarantined.txt", render_session(head, summary, results.runs))
 
 
 # What must hold on every page

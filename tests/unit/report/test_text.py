@@ -40,6 +40,7 @@ from fwbench.model.verdict import Level, Verdict
 from fwbench.plan import make_plan
 from fwbench.report.text import render_session
 from fwbench.stats.application import FrameworkPart, parse_framework_share
+from fwbench.stats.session_results import session_results
 from fwbench.stats.summarise import summarise
 
 
@@ -71,8 +72,9 @@ def page(
     records: list[Record], framework_share: FrameworkPart | None = None, **changes: Any
 ) -> str:
     head = header(**changes)
-    summary = summarise(head, make_plan(head.suite, head.rigs), records)
-    return render_session(head, summary, records, framework_share)
+    results = session_results(records)
+    summary = summarise(head, make_plan(head.suite, head.rigs), results)
+    return render_session(head, summary, results.runs, framework_share)
 
 
 def counted(contender: str, per_s: float, **more: Any) -> Record:

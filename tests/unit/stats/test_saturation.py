@@ -3,12 +3,12 @@ from builders import client_usage, finding, record, rig, suite
 
 from fwbench.model.host import Client
 from fwbench.model.observation import ClientObservation
-from fwbench.model.record import Record
 from fwbench.model.telemetry import LoadThread
+from fwbench.stats.run_result import RunResult, run_result
 from fwbench.stats.saturation import saturated_clients
 
 
-def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> Record:
+def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> RunResult:
     """A run whose clients' busiest threads had a CPU for these shares of the time."""
     sides = tuple(
         ClientObservation(
@@ -20,8 +20,10 @@ def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> Reco
         for number, share in enumerate(cores)
     )
     made = record(findings=(finding(code),), rig=on)
-    return made.model_copy(
-        update={"observation": made.observation.model_copy(update={"clients": sides})}
+    return run_result(
+        made.model_copy(
+            update={"observation": made.observation.model_copy(update={"clients": sides})}
+        )
     )
 
 

@@ -25,6 +25,7 @@ from fwbench.plan import make_plan
 from fwbench.stats.cells import CensoredBound, SizeCell, ValueWithInterval, cost_per_million
 from fwbench.stats.compare import NoComparison, Outcome, Replicate
 from fwbench.stats.estimate import Interval
+from fwbench.stats.session_results import session_results
 from fwbench.stats.size_ratios import JudgedSizeRatio
 from fwbench.stats.sizes import SizeTable
 from fwbench.stats.summarise import summarise
@@ -55,7 +56,7 @@ def blocks(on: str, factor: float = 1.0, contender: str = "flask", **more: Any) 
 
 
 def summary(head: SessionHeader, records: list[Record]) -> Summary:
-    return summarise(head, make_plan(head.suite, head.rigs), records)
+    return summarise(head, make_plan(head.suite, head.rigs), session_results(records))
 
 
 def table(head: SessionHeader, records: list[Record]) -> SizeTable:

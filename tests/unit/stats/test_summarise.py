@@ -26,8 +26,10 @@ from fwbench.model.suite import StoppingRule, Suite
 from fwbench.model.verdict import Level
 from fwbench.plan import make_plan
 from fwbench.stats.compare import Comparison, NoComparison, Outcome, RatioEstimate, Replicate
+from fwbench.stats.run_result import RunResult
 from fwbench.stats.samples import Metric
 from fwbench.stats.search import next_rate
+from fwbench.stats.session_results import session_results
 from fwbench.stats.summarise import stopping_reason, summarise
 from fwbench.stats.summary import ComparisonGroup, LostAttempt, Summary
 
@@ -56,7 +58,13 @@ def session(on: str = "one", fastapi: list[float] | None = None) -> list[Record]
 def summary(records: list[Record], *rigs: str, **changes: Any) -> Summary:
     asked = suite(**changes)
     rented = tuple(rig(name) for name in rigs or ("one",))
-    return summarise(header(suite=asked, rigs=rented), make_plan(asked, rented), records)
+    return summarise(
+        header(suite=asked, rigs=rented), make_plan(asked, rented), session_results(records)
+    )
+
+
+def results(records: list[Record]) -> tuple[RunResult, ...]:
+    return session_results(records).runs
 
 
 def only(groups: tuple[ComparisonGroup, ...]) -> ComparisonGroup:
@@ -226,8 +234,9 @@ def test_without_a_ratio_of_the_control_nothing_is_claimed() -> None:
 def test_a_rig_does_not_stop_before_anything_can_be_claimed() -> None:
     asked = suite(blocks=20, stop=StoppingRule(within_percent=2))
     plan = make_plan(asked, [rig()])
-    assert stopping_reason(asked, plan, "one", session()) is not None
-    assert stopping_reason(asked, plan, "one", with_valid({"flask-aa": 4})) is None
+    assert stopping_reason(asked, plan.trials, "one", results(session())) is not None
+    fewer = with_valid({"flask-aa": 4})
+    assert stopping_reason(asked, plan.trials, "one", results(fewer)) is None
 
 
 @pytest.mark.parametrize("left", ["fastapi", "flask"])
@@ -236,7 +245,9 @@ def test_the_rest_of_a_session_may_have_one_contender_alone(left: str) -> None:
     plan = make_plan(head.suite, head.rigs)
     runs = tuple(run for run in plan.runs if run.trial.label == left)
     records = blocks(left, STEADY)
-    group = only(summarise(head, plan.model_copy(update={"runs": runs}), records).groups)
+    group = only(
+        summarise(head, plan.model_copy(update={"runs": runs}), session_results(records)).groups
+    )
     assert [trial.label for trial in group.trials] == [left]
     assert group.noise_floor is not None
     assert isinstance(group.noise_floor.result, NoComparison)
@@ -248,7 +259,9 @@ def test_the_rest_of_a_session_without_the_control_claims_nothing() -> None:
     plan = make_plan(head.suite, head.rigs)
     runs = tuple(run for run in plan.runs if not run.trial.aa_control)
     records = [made for made in session() if not made.run.trial.aa_control]
-    group = only(summarise(head, plan.model_copy(update={"runs": runs}), records).groups)
+    group = only(
+        summarise(head, plan.model_copy(update={"runs": runs}), session_results(records)).groups
+    )
     assert group.comparisons[0].no_claim_reason is not None
 
 
@@ -260,7 +273,7 @@ def test_the_control_is_known_by_its_trial_and_not_by_its_name() -> None:
         *blocks("flask-aa", TWIN, aa_control=True),
     ]
     head = header(suite=asked)
-    group = only(summarise(head, make_plan(asked, head.rigs), records).groups)
+    group = only(summarise(head, make_plan(asked, head.rigs), session_results(records)).groups)
     (compared,) = group.comparisons
     assert (compared.label, compared.baseline) == ("flask", "flask-aa")
     assert isinstance(compared.result, Comparison)
@@ -449,12 +462,12 @@ def test_a_search_with_an_answer_in_too_few_blocks_has_no_estimate_and_no_compar
 def test_a_stopping_rule_ends_a_rig_once_its_intervals_are_narrow() -> None:
     asked = suite(blocks=20, stop=StoppingRule(within_percent=2))
     plan = make_plan(asked, [rig()])
-    assert stopping_reason(asked, plan, "one", session()) is not None
+    assert stopping_reason(asked, plan.trials, "one", results(session())) is not None
     fewer = [made for made in session() if made.run.block < 10]
-    assert stopping_reason(asked, plan, "one", fewer) is None
+    assert stopping_reason(asked, plan.trials, "one", results(fewer)) is None
     strict = asked.model_copy(update={"stop": StoppingRule(within_percent=0.01)})
-    assert stopping_reason(strict, plan, "one", session()) is None
-    assert stopping_reason(suite(), plan, "one", session()) is None
+    assert stopping_reason(strict, plan.trials, "one", results(session())) is None
+    assert stopping_reason(suite(), plan.trials, "one", results(session())) is None
 
 
 def test_the_rule_and_what_it_did_are_in_the_summary() -> None:
@@ -469,7 +482,7 @@ def test_rigs_of_two_kinds_are_never_pooled() -> None:
     facts += [target_facts(one.target.name, cpus=4 if one.name == "four" else 2) for one in rigs]
     head = header(suite=suite(), rigs=rigs, facts=tuple(facts))
     records = [made for one in rigs for made in session(one.name)]
-    told = summarise(head, make_plan(head.suite, rigs), records)
+    told = summarise(head, make_plan(head.suite, rigs), session_results(records))
     assert [group.rigs for group in told.groups if group.rig is None] == [("one", "two", "three")]
     assert [kind.rigs for kind in told.hardware_groups] == [("one", "two", "three"), ("four",)]
 
@@ -484,7 +497,9 @@ def test_what_was_lost_is_told_and_never_used() -> None:
         at="2026-11-23T10:00:00+00:00", kind="quarantined", rig="one", reason="it went away"
     )
     head = header()
-    told = summarise(head, make_plan(head.suite, head.rigs), session(), [lost], [event])
+    told = summarise(
+        head, make_plan(head.suite, head.rigs), session_results([*session(), lost]), [event]
+    )
     assert told.lost_attempts == (
         LostAttempt(id=made.run.id, rig="one", attempt=2, reason="one-client: gone"),
     )
@@ -514,7 +529,9 @@ def test_whatever_was_executed_gives_a_summary_that_can_be_read_again(
     ]
     asked = Suite(**{**dict(suite()), "preset": presets})
     rented = tuple(rig(name) for name in ("one", "b", "c", "d", "e"))
-    told = summarise(header(suite=asked, rigs=rented), make_plan(asked, rented), records)
+    told = summarise(
+        header(suite=asked, rigs=rented), make_plan(asked, rented), session_results(records)
+    )
     assert Summary.model_validate_json(told.model_dump_json()) == told
     assert told.executed == len(records)
 

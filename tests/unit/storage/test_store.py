@@ -72,6 +72,35 @@ def test_what_was_appended_is_read_again_in_its_order(store: SessionStore) -> No
     assert SessionStore(store.folder).records() == records
 
 
+def test_records_are_read_one_by_one(store: SessionStore) -> None:
+    store.append_record(record(block=1))
+    with (store.folder / "records.jsonl").open("a") as file:
+        file.write("{}\n" + record(block=2).model_dump_json() + "\n")
+    attempts = store.attempts()
+    assert next(attempts) == record(block=1)
+    with pytest.raises(SessionError, match=r"records\.jsonl: line 2: run: Field required"):
+        next(attempts)
+
+
+def test_runs_of_one_trial_share_it(store: SessionStore) -> None:
+    for block in (1, 2):
+        store.append_record(record(block=block))
+    runs = [*store.plan().runs, *(each.run for each in store.records())]
+    distinct = {run.trial for run in runs}
+    assert len({id(run.trial) for run in runs}) == len(distinct) == 3
+
+
+def test_a_trial_that_no_run_can_have_is_refused_each_time(store: SessionStore) -> None:
+    good = record().model_dump_json()
+    for bad in ("9" * 4000, "-1", "[[]]"):
+        line = good.replace('"connections":10', f'"connections":{bad}')
+        assert line != good
+        (store.folder / "records.jsonl").write_text(f"{good}\n{line}\n{good}\n")
+        for _ in range(2):
+            with pytest.raises(SessionError, match=r"records\.jsonl: line 2: run\.trial"):
+                store.records()
+
+
 def test_appending_changes_nothing_before(store: SessionStore) -> None:
     store.append_record(record(block=1))
     before = (store.folder / "records.jsonl").read_bytes()
