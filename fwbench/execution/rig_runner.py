@@ -66,8 +66,7 @@ class SessionLog:
 
 @dataclass(frozen=True)
 class RigRunner:
-    """The runs of one rig that are still to be executed; `earlier_results` are those of
-    the others.
+    """The runs of one rig that are still to be executed, and the results of the earlier ones.
 
     `come_back` enters every host of the rig anew. It raises `LostError` where one does not answer,
     and any other `FwbenchError` where the rig cannot be used any more.

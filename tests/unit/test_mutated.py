@@ -1,4 +1,4 @@
-"""Suite and inventory files as no one would write them: a model or one line of error, never more.
+"""Files as no one would write them: a model or one line of error, never more.
 
 `--hypothesis-profile=long` tries five thousand of each.
 """
@@ -13,16 +13,25 @@ from typing import Any
 
 import pytest
 import yaml
+from builders import COUNTED, FLASK, TIMED, header, record, suite
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from repository import ROOT
 
 from fwbench.config.suites import load_contenders, load_suite
-from fwbench.errors import FwbenchError, InventoryError, SuiteError
+from fwbench.errors import FwbenchError, InventoryError, SessionError, SuiteError
 from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import Rig
-from fwbench.model.suite import Suite
+from fwbench.model.load import Load, Search
+from fwbench.model.record import Record
+from fwbench.model.suite import StoppingRule, Suite
+from fwbench.plan import make_plan
 from fwbench.provisioning import playbook
+from fwbench.report.text import render_session
+from fwbench.stats.session_results import session_results
+from fwbench.stats.summarise import summarise
+from fwbench.stats.summary import Summary
+from fwbench.storage.store import SessionStore
 
 CONTENDERS = load_contenders(ROOT / "contenders")
 SUITES = [path.read_bytes() for path in sorted((ROOT / "suites").glob("*.yml"))]
@@ -240,11 +249,15 @@ many = settings(
 
 
 def assert_one_line(error: FwbenchError, file: Path) -> None:
+    assert_names(error, file)
+    assert not re.search("Input should|pydantic|Field required", str(error))
+
+
+def assert_names(error: FwbenchError, file: Path) -> None:
     message = str(error)
     assert message.startswith(str(file))
     assert message.isprintable()
     assert len(message) < 2000 + len(str(file))
-    assert not re.search("Input should|pydantic|Field required", message)
 
 
 @many
@@ -306,3 +319,48 @@ def test_a_mutated_inventory_file_is_rigs_or_one_line_of_error(
     file = folder / f"hosts{suffix}"
     file.write_bytes(content)
     assert_rigs_or_one_line(file)
+
+
+def of_any_load(load: Load, number: int) -> Record:
+    made = record(block=number)
+    trial = made.run.trial.model_copy(update={"load": load})
+    step = None if load.search is None else 1
+    run = made.run.model_copy(update={"trial": trial, "step": step})
+    seen = made.observation.model_copy(update={"offered_rate": None if step is None else 100.0})
+    return made.model_copy(update={"run": run, "observation": seen})
+
+
+SEARCH = TIMED.model_copy(update={"search": Search(p99_ms=5, lowest=10, highest=100, steps=2)})
+LOADS = (TIMED, COUNTED, TIMED.model_copy(update={"rate": 100.0}), SEARCH)
+RECORDS = "".join(
+    of_any_load(load, number).model_dump_json() + "\n" for number, load in enumerate(LOADS, start=1)
+).encode()
+
+
+def change_record(draw: st.DrawFn, content: bytes) -> bytes:
+    first, *others = content.split(b"\n")
+    return b"\n".join([change_json(draw, first), *others])
+
+
+@many
+@given(content=mutated([RECORDS], [*BY_TEXT, change_record, change_record, change_record]))
+def test_mutated_records_are_a_report_or_one_line_of_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    asked = suite(loads=LOADS, contenders=("flask",), stop=StoppingRule(within_percent=5))
+    head = header(suite=asked, contenders=(FLASK,))
+    plan = make_plan(asked, head.rigs)
+    store = SessionStore(tmp_path_factory.getbasetemp() / "mutated-session")
+    store.folder.mkdir(exist_ok=True)
+    store.initialise(head, plan)
+    file = store.folder / "records.jsonl"
+    file.write_bytes(content)
+    try:
+        results = session_results(store.attempts())
+    except SessionError as error:
+        assert_names(error, file)
+    else:
+        event("still records")
+        summary = summarise(head, plan, results)
+        assert Summary.model_validate_json(summary.model_dump_json()) == summary
+        render_session(head, summary, results.runs)
