@@ -1,12 +1,12 @@
-"""What `fwbench report` costs on a session of 10,000 records, and of 100,000.
+"""The CPU time and memory of `fwbench report`, for a session of 10,000 records and one of 100,000.
 
     python selfbench/report.py [--records 10000 100000]
 
 The session is the same each time: five rigs, two endpoints, a closed load and a fixed rate of ten
-seconds, four contenders and the A/A control, with telemetry of both hosts and findings. Beside the
-CPU time of the whole program stands that of reading the same lines with `json.loads` alone. Each is
-measured in a process of its own, and so is the session written: the largest memory of a process
-counts for those that it starts.
+seconds, four contenders and the A/A control, with telemetry of both hosts and findings. The CPU
+time of the whole program is compared with that of `json.loads` on the same lines. Each measurement
+has its own process. Another process writes the session, because the peak memory of a process also
+counts for the processes that it starts.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""From a record to what estimates and reports use of it, which is a hundredth of its size."""
+"""From a record to its run result: what estimates and reports use, a tenth of its size."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

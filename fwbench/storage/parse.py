@@ -71,4 +71,5 @@ def _first_error(error: ValidationError) -> str:
         )
     first = errors[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}"
+    # Both may quote a key or a value of the file, however long.
+    return ": ".join(f"{words:.300}" for words in (place, first["msg"]) if words)

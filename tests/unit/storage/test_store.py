@@ -90,6 +90,13 @@ def test_runs_of_one_trial_share_it(store: SessionStore) -> None:
     assert len({id(run.trial) for run in runs}) == len(distinct) == 3
 
 
+def test_an_error_about_a_long_key_stays_short(store: SessionStore) -> None:
+    (store.folder / "plan.json").write_text(json.dumps({"seed": 1, "runs": [], "x" * 5000: 1}))
+    with pytest.raises(SessionError, match=r"plan\.json: x{300}: Extra inputs") as refused:
+        store.plan()
+    assert len(str(refused.value)) < 1000
+
+
 def test_a_trial_that_no_run_can_have_is_refused_each_time(store: SessionStore) -> None:
     good = record().model_dump_json()
     for bad in ("9" * 4000, "-1", "[[]]"):
