@@ -117,18 +117,17 @@ def measure(records: int, place: Path) -> None:
     folder = place / f"session-{records}"
     cost_of(__file__, "--write", str(folder), str(records))
     size = (folder / "records.jsonl").stat().st_size
-    print(f"{records} records of {size / records:.0f} bytes, load {os.getloadavg()[0]:.1f}")
     plain = cost_of(__file__, "--read", str(folder / "records.jsonl"))
-    print(f"  json.loads of the lines  {plain.cpu_s:7.2f} s")
+    load = os.getloadavg()[0]
+    print(f"{records} records of {size / records:.0f} bytes each, load average {load:.1f}")
+    print(f"  json.loads of all lines   {plain.cpu_s:6.2f} s of CPU time")
     for form in ("text", "json"):
         used = cost_of("-c", REPORT, "report", str(folder), "--format", form)
-        asked = f"(text: at most {MAX_RATIO:g} times)" if form == "text" else ""
-        peak = f"(text: at most {MAX_PEAK_MB.get(records, '–')} MB)" if form == "text" else ""
-        print(
-            f"  report as {form}           {used.cpu_s:7.2f} s,"
-            f" {used.cpu_s / plain.cpu_s:.2f} times {asked}; peak {used.peak_mb:.0f} MB {peak}",
-            flush=True,
-        )
+        ratio = used.cpu_s / plain.cpu_s
+        line = f"  report --format {form}      {used.cpu_s:6.2f} s, {ratio:.2f} times as much;"
+        print(f"{line} peak memory {used.peak_mb:.0f} MB", flush=True)
+    if (peak := MAX_PEAK_MB.get(records)) is not None:
+        print(f"  the text may take at most {MAX_RATIO:g} times as much, and {peak} MB", flush=True)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fwbench.errors import SessionError
 from fwbench.model.figures import Percentiles, SummaryStatistics
 from fwbench.model.load import Load
 from fwbench.model.observation import ClientOverlap, Observation
@@ -22,7 +23,10 @@ PERCENTILES = {
 }
 _P99 = list(PERCENTILES).index("p99")
 
-Latencies = tuple[int | None, ...]
+# No measurement is larger, and no sum, square or ratio of smaller ones overflows.
+_LARGEST = 1e15
+
+Latencies = tuple[float | None, ...]
 """Microseconds, in the order of `PERCENTILES`."""
 
 
@@ -73,12 +77,23 @@ class RunResult:
         """Return the p99, corrected where the rate was fixed; None for an invalid run."""
         fixed = self.offered_rate is not None or self.trial.load.rate is not None
         latency = self.corrected_latency if fixed else self.latency
-        value = None if latency is None else latency[_P99]
-        return None if value is None else float(value)
+        return None if latency is None else latency[_P99]
 
 
 def run_result(record: Record) -> RunResult:
-    """Return what estimates and reports use of a record."""
+    """Return what estimates and reports use of a record.
+
+    Raises `SessionError` if it contains a figure that no run can have.
+    """
+    try:
+        return _result(record)
+    except OverflowError as error:
+        raise SessionError(
+            f"records.jsonl: run {record.run.id} has a figure that no run can have: {error}"
+        ) from error
+
+
+def _result(record: Record) -> RunResult:
     run, observation, verdict = record.run, record.observation, record.verdict.status
     search = run.trial.load.search
     load = None if verdict == "invalid" else observation.load
@@ -99,8 +114,8 @@ def run_result(record: Record) -> RunResult:
         throughput=None if verdict == "invalid" else _throughput(record),
         latency=None if log is None else _latencies(log.latency),
         corrected_latency=None if log is None else _latencies(log.corrected_latency),
-        request_time_us=None if summary is None else summary.request_time_us,
-        rate_per_connection=None if summary is None else summary.rate_per_connection,
+        request_time_us=None if summary is None else _checked(summary.request_time_us),
+        rate_per_connection=None if summary is None else _checked(summary.rate_per_connection),
         overlap=observation.overlap,
         busiest_thread_cores=_busiest_thread_cores(observation),
     )
@@ -135,27 +150,43 @@ def _throughput(record: Record) -> float | None:
     several = observation.overlap is not None
     window_s = observation.overlap_s if several else record.run.trial.load.duration_s
     if several or window_s is not None:
-        return loaded.log.successful_rows / window_s if loaded.log and window_s else None
-    elapsed_s = loaded.summary.elapsed_s
-    return loaded.summary.requests_succeeded / elapsed_s if elapsed_s else None
+        return _per_s(loaded.log.successful_rows, window_s) if loaded.log else None
+    return _per_s(loaded.summary.requests_succeeded, loaded.summary.elapsed_s)
+
+
+def _per_s(count: int, seconds: float | None) -> float | None:
+    return _figure(count / _figure(seconds)) if seconds else None
 
 
 def _latencies(percentiles: Percentiles | None) -> Latencies | None:
     if percentiles is None:
         return None
-    return tuple([getattr(percentiles, field) for field in PERCENTILES.values()])
+    values = [getattr(percentiles, field) for field in PERCENTILES.values()]
+    return tuple([None if value is None else _figure(value) for value in values])
+
+
+def _checked(statistics: SummaryStatistics) -> SummaryStatistics:
+    for _, value in statistics:
+        if value is not None:
+            _figure(value)
+    return statistics
+
+
+def _figure(value: float) -> float:
+    """Return the value; OverflowError if no run can have it."""
+    if value > _LARGEST:
+        raise OverflowError(f"{float(value):g}")
+    return float(value)
 
 
 def _busiest_thread_cores(observation: Observation) -> float:
-    return max(
-        [
-            thread.cores
-            for client in observation.clients
-            if client.usage is not None
-            for thread in client.usage.threads
-        ],
-        default=0.0,
-    )
+    cores = [
+        thread.cores
+        for client in observation.clients
+        if client.usage is not None
+        for thread in client.usage.threads
+    ]
+    return _figure(max(cores, default=0.0))
 
 
 @lru_cache(maxsize=1024)

@@ -76,7 +76,7 @@ def percentiles(results: Sequence[RunResult], name: str, *, corrected: bool) -> 
     place = list(PERCENTILES).index(name)
     found = [result.corrected_latency if corrected else result.latency for result in results]
     values = [latency[place] for latency in found if latency is not None]
-    return tuple([float(value) for value in values if value is not None])
+    return tuple([value for value in values if value is not None])
 
 
 def by_block(results: Sequence[RunResult], metric: Metric) -> dict[int, float]:

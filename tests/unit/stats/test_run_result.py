@@ -1,6 +1,18 @@
 import pytest
-from builders import COUNTED, TIMED, figures, finding, load_result, log, observation, record, run
+from builders import (
+    COUNTED,
+    TIMED,
+    figures,
+    finding,
+    load_result,
+    log,
+    observation,
+    percentiles,
+    record,
+    run,
+)
 
+from fwbench.errors import SessionError
 from fwbench.model.load import Load
 from fwbench.model.observation import ClientOverlap, LoadResult
 from fwbench.model.record import Record
@@ -49,3 +61,23 @@ def test_a_suspect_run_has_one(level: Level) -> None:
 @pytest.mark.parametrize("loaded", [None, load_result(summary=None), load_result(log=None)])
 def test_what_is_unknown_is_no_number(loaded: LoadResult | None) -> None:
     assert run_result(executed(loaded)).throughput is None
+
+
+@pytest.mark.parametrize(
+    "loaded",
+    [
+        load_result(log=log(successful_rows=10**400)),
+        load_result(log=log(latency=percentiles(p99_us=10**400))),
+        load_result(log=log(latency=percentiles(max_us=10**200))),
+    ],
+)
+def test_a_figure_that_no_run_can_have_is_an_error(loaded: LoadResult) -> None:
+    with pytest.raises(SessionError, match="run r1-0001-flask has a figure that no run can have"):
+        run_result(executed(loaded))
+
+
+@pytest.mark.parametrize("elapsed_s", [5e-324, 1e300])
+def test_a_time_that_no_run_can_take_is_an_error(elapsed_s: float) -> None:
+    said = figures("ok-n", elapsed_s=elapsed_s, requests_succeeded=900)
+    with pytest.raises(SessionError, match="has a figure that no run can have"):
+        run_result(executed(load_result(summary=said, log=log(1000, 1)), COUNTED))
