@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
 import simulation as sim
 
-from fwbench.stats.power import detectable
+from fwbench.stats.significance import detectable
 from fwbench.stats.stopping import StoppingTarget
 
 TRUTH = 1.1

@@ -31,7 +31,8 @@ from fwbench.model.suite import Suite
 from fwbench.providers.lab.hosts import Lab
 from fwbench.provisioning.playbook import list_inventory
 from fwbench.ssh.remote import SshRemote
-from fwbench.stats.compare import Comparison, RatioEstimate
+from fwbench.stats.outcomes import Comparison
+from fwbench.stats.ratios import RatioEstimate
 from fwbench.stats.samples import throughputs
 from fwbench.stats.session_results import session_results
 from fwbench.stats.summarise import summarise

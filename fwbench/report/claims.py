@@ -6,8 +6,9 @@ from fwbench.model.preset import Preset
 from fwbench.model.suite import Suite
 from fwbench.report.formatting import counted, percent, wrap
 from fwbench.stats.application import FrameworkPart, FrameworkTime, request_saving, request_speedup
-from fwbench.stats.compare import Comparison, NoComparison, Outcome, RatioEstimate, Replicate
 from fwbench.stats.estimate import Interval
+from fwbench.stats.outcomes import Comparison, Outcome
+from fwbench.stats.ratios import NoComparison, RatioEstimate, Replicate
 from fwbench.stats.samples import Metric
 from fwbench.stats.summary import ComparisonGroup, ContenderComparison
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from fwbench.report.formatting import counted, percent, wrap
-from fwbench.stats.finding_summary import FindingSummary
-from fwbench.stats.saturation import SaturatedClients
+from fwbench.stats.findings import FindingSummary, SaturatedClients
 from fwbench.stats.summary import Summary
 
 

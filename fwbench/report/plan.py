@@ -7,7 +7,7 @@ from fwbench.model.suite import Suite
 from fwbench.plan import estimated_s
 from fwbench.plan import trials as trials_of
 from fwbench.report.formatting import counted, percent, wrap
-from fwbench.stats.power import POWER, expected_detectable
+from fwbench.stats.significance import POWER, expected_detectable
 
 # Typical standard deviation between blocks, on quiet and on shared hosts.
 _QUIET, _SHARED = 0.02, 0.05

@@ -15,12 +15,12 @@ from fwbench.report.formatting import (
     wrap,
 )
 from fwbench.report.tables import NAME_WIDTH, fit_name, format_table
-from fwbench.stats.cells import SizeCell, ValueWithInterval
-from fwbench.stats.compare import NoComparison, Replicate
+from fwbench.stats.estimate import ValueWithInterval
 from fwbench.stats.hardware_groups import HardwareGroup, other_differences
+from fwbench.stats.outcomes import JudgedSizeRatio
+from fwbench.stats.ratios import NoComparison, Replicate
 from fwbench.stats.samples import Metric
-from fwbench.stats.size_ratios import JudgedSizeRatio
-from fwbench.stats.sizes import SizeComparison, SizeTable
+from fwbench.stats.sizes import SizeCell, SizeComparison, SizeTable
 from fwbench.stats.summary import Summary
 
 _PRICE_VARIABLE = "fwbench_price_per_hour"

@@ -5,10 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from fwbench.model.base import Frozen
-from fwbench.stats import student
-
-CONFIDENCE = 0.95
-MIN_VALUES = 3  # simulated: from three values on, Student's t holds its 95 %; a bootstrap does not
+from fwbench.stats.significance import CONFIDENCE, MIN_VALUES, t_quantile
 
 
 class Interval(Frozen):
@@ -16,6 +13,13 @@ class Interval(Frozen):
 
     low: float
     high: float
+
+
+class ValueWithInterval(Frozen):
+    """A value with its 95 % interval; None where units are too few for one."""
+
+    value: float
+    interval: Interval | None
 
 
 class Estimate(Frozen):
@@ -45,7 +49,7 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     deviation = statistics.stdev(values) if n > 1 else None
     interval = None
     if deviation is not None and n >= MIN_VALUES:
-        half = student.quantile(n - 1, (1 + CONFIDENCE) / 2) * deviation / math.sqrt(n)
+        half = t_quantile(n - 1, (1 + CONFIDENCE) / 2) * deviation / math.sqrt(n)
         interval = Interval(low=mean - half, high=mean + half)
     return Estimate(
         n=n,

@@ -8,8 +8,9 @@ from fwbench.model.run import Trial
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
 from fwbench.stats import samples
-from fwbench.stats.compare import NoComparison, RatioEstimate, judge_family, paired_ratio
 from fwbench.stats.estimate import estimate, median_interval
+from fwbench.stats.outcomes import judge_family
+from fwbench.stats.ratios import NoComparison, RatioEstimate, paired_ratio
 from fwbench.stats.run_result import PERCENTILES, ResultsByRig, RunResult
 from fwbench.stats.search import censored_message, highest_rate
 from fwbench.stats.summary import ComparisonGroup, ContenderComparison, Latency, TrialSummary

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from fwbench.model.load import LoadKind, Search
-from fwbench.stats.estimate import MIN_VALUES
 from fwbench.stats.run_result import PERCENTILES, RunResult
 from fwbench.stats.search import Bracket, bracket
+from fwbench.stats.significance import MIN_VALUES
 
 
 class Metric(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fwbench.model.record import Record
-from fwbench.stats.finding_summary import FindingCounter, FindingSummary
+from fwbench.stats.findings import FindingCounter, FindingSummary
 from fwbench.stats.run_result import RunResult, run_result
 from fwbench.stats.summary import LostAttempt
 

@@ -1,18 +1,33 @@
 """How sizes compare: a contender on one kind of rig beside itself on another."""
 
-from collections.abc import Mapping
-from typing import TypeVar
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from fwbench.stats.cells import ValueWithInterval
-from fwbench.stats.compare import NoComparison, Outcome, Replicate
-from fwbench.stats.estimate import CONFIDENCE, MIN_VALUES, Interval
+from fwbench.model.setting import Setting
+from fwbench.stats import samples
+from fwbench.stats.estimate import Interval, ValueWithInterval
 from fwbench.stats.hardware_groups import HardwareGroup
-from fwbench.stats.holm import holm
-from fwbench.stats.rig_values import Told, rig_medians
+from fwbench.stats.ratios import NoComparison, Replicate, UnpairedRatio, unpaired_ratio
+from fwbench.stats.run_result import RunResult
 from fwbench.stats.samples import Metric
-from fwbench.stats.welch import UnpairedRatio, unpaired_ratio
+from fwbench.stats.significance import MIN_VALUES
 
-Key = TypeVar("Key")
+
+class RigValues(NamedTuple):
+    """One logarithm a block: of what held, and of what was too high.
+
+    But for a search both are the same. `upper` is None where a block held every rate tried, `lower`
+    where one held none.
+    """
+
+    lower: tuple[float, ...] | None
+    upper: tuple[float, ...] | None
+
+
+Told = Mapping[str, RigValues]
+"""By rig, of those that tell."""
 
 
 class SizeRatio(UnpairedRatio):
@@ -31,11 +46,30 @@ class SizeRatio(UnpairedRatio):
     cost: ValueWithInterval | None
 
 
-class JudgedSizeRatio(SizeRatio):
-    """`p_adjusted` is Holm's over all sizes, contenders and settings of the session."""
+def rig_values(results: Sequence[RunResult], setting: Setting) -> RigValues | None:
+    """From the runs of one contender in one setting on one rig; None if these are too few."""
+    if setting.load.search is None:
+        values = samples.by_block(
+            samples.usable_results(results), samples.metric(setting.load.kind)
+        )
+        logs = tuple(math.log(value) for value in values.values())
+        return RigValues(logs, logs) if logs else None
+    found = [] if samples.too_few(results) else samples.brackets(results)
+    if not found:
+        return None
+    return RigValues(
+        _all([one.passed and math.log(one.passed) for one in found]),
+        _all([one.failed and math.log(one.failed) for one in found]),
+    )
 
-    p_adjusted: float
-    outcome: Outcome
+
+def rig_medians(told: Told, metric: Metric) -> RigValues:
+    """One number for each rig: of p99s the median of its runs, of everything else the mean."""
+    middle = statistics.median if metric is Metric.P99 else statistics.fmean
+    return RigValues(
+        _all([None if one.lower is None else middle(one.lower) for one in told.values()]),
+        _all([None if one.upper is None else middle(one.upper) for one in told.values()]),
+    )
 
 
 def size_ratio(
@@ -85,19 +119,7 @@ def _cost(
     )
 
 
-def judge_sizes(
-    asked: Mapping[Key, tuple[Metric, SizeRatio | NoComparison]],
-) -> dict[Key, JudgedSizeRatio | NoComparison]:
-    """The words for all that are asked about at once: shown if below 5 % after Holm."""
-    ratios = {key: one for key, (_, one) in asked.items() if isinstance(one, SizeRatio)}
-    adjusted = dict(zip(ratios, holm([one.p_value for one in ratios.values()]), strict=True))
-    found: dict[Key, JudgedSizeRatio | NoComparison] = {}
-    for key, (metric, one) in asked.items():
-        if isinstance(one, NoComparison):
-            found[key] = one
-            continue
-        word = Outcome.INCONCLUSIVE
-        if adjusted[key] < 1 - CONFIDENCE:
-            word = Outcome.FASTER if (one.ratio > 1) == metric.higher_is_better else Outcome.SLOWER
-        found[key] = JudgedSizeRatio(**dict(one), p_adjusted=adjusted[key], outcome=word)
-    return found
+def _all(values: Sequence[float | None]) -> tuple[float, ...] | None:
+    """Every one of them; None where one is not known."""
+    known = tuple(value for value in values if value is not None)
+    return known if len(known) == len(values) else None

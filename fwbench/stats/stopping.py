@@ -7,8 +7,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from fwbench.model.base import Frozen
-from fwbench.stats.compare import NoComparison, RatioEstimate
 from fwbench.stats.estimate import Interval
+from fwbench.stats.ratios import NoComparison, RatioEstimate
 
 
 class StoppingTarget(Frozen):

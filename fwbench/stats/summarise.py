@@ -8,13 +8,13 @@ from fwbench.model.record import SessionHeader
 from fwbench.model.run import Plan, Trial
 from fwbench.model.suite import Suite
 from fwbench.stats import hardware_groups as kinds_of_rigs
-from fwbench.stats.compare import NoComparison
-from fwbench.stats.estimate import MIN_VALUES
+from fwbench.stats.findings import saturated_clients
 from fwbench.stats.groups import groups
 from fwbench.stats.hardware_groups import HardwareGroup
+from fwbench.stats.ratios import NoComparison
 from fwbench.stats.run_result import ResultsByRig, RunResult, results_by_rig
-from fwbench.stats.saturation import saturated_clients
 from fwbench.stats.session_results import SessionResults
+from fwbench.stats.significance import MIN_VALUES
 from fwbench.stats.sizes import size_tables
 from fwbench.stats.stopping import StoppingTarget, decide
 from fwbench.stats.summary import ComparisonGroup, RunSummary, Summary

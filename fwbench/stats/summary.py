@@ -12,12 +12,12 @@ from fwbench.model.observation import ClientOverlap
 from fwbench.model.record import HostFacts
 from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
-from fwbench.stats.compare import Comparison, NoComparison, RatioEstimate
 from fwbench.stats.estimate import Estimate, Interval
-from fwbench.stats.finding_summary import FindingSummary
+from fwbench.stats.findings import FindingSummary, SaturatedClients
 from fwbench.stats.hardware_groups import HardwareGroup
+from fwbench.stats.outcomes import Comparison
+from fwbench.stats.ratios import NoComparison, RatioEstimate
 from fwbench.stats.samples import Metric
-from fwbench.stats.saturation import SaturatedClients
 from fwbench.stats.search import HighestRate
 from fwbench.stats.sizes import SizeTable
 

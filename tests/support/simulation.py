@@ -13,19 +13,12 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from fwbench.plan import make_plan, trials
-from fwbench.stats.compare import (
-    Comparison,
-    NoComparison,
-    Outcome,
-    RatioEstimate,
-    judge_family,
-    paired_ratio,
-)
 from fwbench.stats.estimate import Interval
 from fwbench.stats.hardware_groups import hardware_groups
-from fwbench.stats.rig_values import RigValues
+from fwbench.stats.outcomes import Comparison, Outcome, judge_family
+from fwbench.stats.ratios import NoComparison, RatioEstimate, paired_ratio
 from fwbench.stats.samples import Metric
-from fwbench.stats.size_ratios import SizeRatio, size_ratio
+from fwbench.stats.size_ratios import RigValues, SizeRatio, size_ratio
 from fwbench.stats.stopping import StoppingTarget, decide
 
 Logs = NDArray[np.float64]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import simulation as sim
 
-from fwbench.stats.compare import Outcome
 from fwbench.stats.estimate import Interval, median_interval
-from fwbench.stats.power import detectable
+from fwbench.stats.outcomes import Outcome
+from fwbench.stats.significance import detectable
 from fwbench.stats.stopping import StoppingTarget
 
 SESSIONS = 2000

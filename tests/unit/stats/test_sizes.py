@@ -22,12 +22,11 @@ from fwbench.model.load import Load, Search
 from fwbench.model.preset import Preset
 from fwbench.model.record import Record, SessionHeader
 from fwbench.plan import make_plan
-from fwbench.stats.cells import CensoredBound, SizeCell, ValueWithInterval, cost_per_million
-from fwbench.stats.compare import NoComparison, Outcome, Replicate
-from fwbench.stats.estimate import Interval
+from fwbench.stats.estimate import Interval, ValueWithInterval
+from fwbench.stats.outcomes import JudgedSizeRatio, Outcome
+from fwbench.stats.ratios import NoComparison, Replicate
 from fwbench.stats.session_results import session_results
-from fwbench.stats.size_ratios import JudgedSizeRatio
-from fwbench.stats.sizes import SizeTable
+from fwbench.stats.sizes import CensoredBound, SizeCell, SizeTable, cost_per_million
 from fwbench.stats.summarise import summarise
 from fwbench.stats.summary import Summary
 

@@ -3,8 +3,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from fwbench.stats.compare import NoComparison, RatioEstimate, Replicate
 from fwbench.stats.estimate import Interval
+from fwbench.stats.ratios import NoComparison, RatioEstimate, Replicate
 from fwbench.stats.stopping import StoppingTarget, decide, half_width_percent
 
 RULE = StoppingTarget(within_percent=2, at_most=30)

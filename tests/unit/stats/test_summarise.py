@@ -25,7 +25,8 @@ from fwbench.model.record import Record
 from fwbench.model.suite import StoppingRule, Suite
 from fwbench.model.verdict import Level
 from fwbench.plan import make_plan
-from fwbench.stats.compare import Comparison, NoComparison, Outcome, RatioEstimate, Replicate
+from fwbench.stats.outcomes import Comparison, Outcome
+from fwbench.stats.ratios import NoComparison, RatioEstimate, Replicate
 from fwbench.stats.run_result import RunResult
 from fwbench.stats.samples import Metric
 from fwbench.stats.search import next_rate

@@ -4,8 +4,8 @@ from builders import client_usage, finding, record, rig, suite
 from fwbench.model.host import Client
 from fwbench.model.observation import ClientObservation
 from fwbench.model.telemetry import LoadThread
+from fwbench.stats.findings import saturated_clients
 from fwbench.stats.run_result import RunResult, run_result
-from fwbench.stats.saturation import saturated_clients
 
 
 def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> RunResult:
