@@ -2,7 +2,7 @@
 
     python selfbench/claims.py [--sessions 10000]
 
-The tables behind the figures in the docstrings of `fwbench/analyse` and in docs/methodology.md.
+The tables behind the numbers in the docstrings of `fwbench/stats` and in docs/methodology.md.
 The tests prove the same with fewer sessions. Every figure is a percentage of seeded sessions, with
 a standard error of 0.2 points where it is near 95 and 0.5 near 50. Takes about four minutes.
 """
@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
 import simulation as sim
 
-from fwbench.stats.significance import detectable
+from fwbench.stats.significance import detectable_ratio
 from fwbench.stats.stopping import StoppingTarget
 
 TRUTH = 1.1
@@ -30,38 +30,43 @@ Row = tuple[float | str, ...]
 def coverage(sessions: int) -> Iterator[Row]:
     random = np.random.default_rng(1)
     for blocks in (3, 5, 10, 20, 30):
-        logs = sim.noisy(random, sessions, (1, TRUTH), blocks, SD)
-        yield f"{blocks} blocks", sim.covered(logs, TRUTH)
-    planned = sim.planned(500, 10)
+        logs = sim.noisy_sessions(random, sessions, (1, TRUTH), blocks, SD)
+        yield f"{blocks} blocks", sim.coverage_of_last(logs, TRUTH)
+    planned = sim.planned_order(500, 10)
     trials = planned.shape[1]
-    logs = sim.noisy(random, sessions, [*[1] * (trials - 1), TRUTH], 10, SD)
+    logs = sim.noisy_sessions(random, sessions, [*[1] * (trials - 1), TRUTH], 10, SD)
     drifts = {
-        "in a session, randomised blocks": sim.in_session(planned),
-        "in a session, one trial after the other": sim.in_session(
-            sim.one_after_the_other(trials, 10)
+        "in a session, randomised blocks": sim.positions_in_session(planned),
+        "in a session, one trial after the other": sim.positions_in_session(
+            sim.order_without_blocks(trials, 10)
         ),
-        "in each block, randomised": sim.in_block(planned),
-        "in each block, always the same order": sim.in_block(sim.in_the_same_order(trials, 10)),
+        "in each block, randomised": sim.positions_in_block(planned),
+        "in each block, always the same order": sim.positions_in_block(
+            sim.order_without_randomisation(trials, 10)
+        ),
     }
     for name, when in drifts.items():
-        yield f"drift of 5 % {name}", sim.covered(sim.drifting(logs, when, 0.05), TRUTH)
+        yield f"drift of 5 % {name}", sim.coverage_of_last(sim.with_drift(logs, when, 0.05), TRUTH)
     for rigs in (3, 5, 10):
-        logs = sim.on_rigs(random, sessions, TRUTH, rigs, 10, SD)
-        yield f"{rigs} rigs that differ by 2 %", sim.covered(logs, TRUTH)
-        yield f"{rigs} rigs, blocks pooled", sim.coverage(sim.pooled(logs), TRUTH)
+        logs = sim.noisy_rigs(random, sessions, TRUTH, rigs, 10, SD)
+        yield f"{rigs} rigs that differ by 2 %", sim.coverage_of_last(logs, TRUTH)
+        yield f"{rigs} rigs, blocks pooled", sim.coverage(sim.pooled_t_intervals(logs), TRUTH)
 
 
 def slow_runs(sessions: int) -> Iterator[Row]:
     random = np.random.default_rng(2)
     for blocks in (10, 20):
-        clean = sim.noisy(random, sessions, (1, TRUTH), blocks, SD)
-        slow = sim.slowed(random, clean)
+        clean = sim.noisy_sessions(random, sessions, (1, TRUTH), blocks, SD)
+        slow = sim.with_slow_runs(random, clean)
         one_side = np.stack([clean[:, 0], slow[:, 1]], axis=1)
         worlds = (("none slow", clean), ("one in ten", slow), ("one in ten of one side", one_side))
         for name, logs in worlds:
             units = logs[:, 1] - logs[:, 0]
-            found = [of(units) for of in (sim.students, sim.hodges_lehmann, sim.yuen)]
-            cells = (f"{sim.coverage(i, TRUTH):.1f}, ±{sim.half_width(i):.1f}" for i in found)
+            found = [
+                of(units)
+                for of in (sim.t_intervals, sim.hodges_lehmann_intervals, sim.yuen_intervals)
+            ]
+            cells = (f"{sim.coverage(i, TRUTH):.1f}, ±{sim.mean_half_width(i):.1f}" for i in found)
             yield f"{blocks} blocks, {name}", *cells
 
 
@@ -69,14 +74,14 @@ def false_claims(sessions: int) -> Iterator[Row]:
     random = np.random.default_rng(3)
     for contenders in (1, 4):
         for favour in (0, 0.005, 0.01, 0.02):
-            alike = sim.noisy(random, sessions, (1,) * (contenders + 2), 10, SD)
-            logs = sim.favoured(random, alike, favour)
+            alike = sim.noisy_sessions(random, sessions, (1,) * (contenders + 2), 10, SD)
+            logs = sim.with_container_bias(random, alike, favour)
             without = np.delete(logs, 1, axis=1)
             yield (
                 f"{contenders} against the baseline, containers differ by {100 * favour:g} %",
-                sim.claiming(sim.families(without)),
-                sim.claiming(sim.families(logs, floor=sim.point)),
-                sim.claiming(sim.families(logs, floor=sim.far_end)),
+                sim.claim_rate(sim.comparisons(without)),
+                sim.claim_rate(sim.comparisons(logs, floor=sim.aa_ratio)),
+                sim.claim_rate(sim.comparisons(logs, floor=sim.aa_far_limit)),
             )
 
 
@@ -84,27 +89,27 @@ def power(sessions: int) -> Iterator[Row]:
     random = np.random.default_rng(4)
     for contenders in (1, 4):
         for blocks in (3, 5, 10, 20):
-            ratio = detectable(SD * 2**0.5, blocks, contenders)
+            ratio = detectable_ratio(SD * 2**0.5, blocks, contenders)
             truth = (1, 1, ratio, *[1] * (contenders - 1))
-            logs = sim.noisy(random, sessions, truth, blocks, SD)
+            logs = sim.noisy_sessions(random, sessions, truth, blocks, SD)
             worlds = (
-                sim.families(np.delete(logs, 1, axis=1)),
-                sim.families(logs, floor=sim.point),
-                sim.families(logs, floor=sim.far_end),
+                sim.comparisons(np.delete(logs, 1, axis=1)),
+                sim.comparisons(logs, floor=sim.aa_ratio),
+                sim.comparisons(logs, floor=sim.aa_far_limit),
             )
-            shown = (sim.claiming(found[:1] for found in families) for families in worlds)
+            shown = (sim.claim_rate(found[:1] for found in families) for families in worlds)
             yield f"{contenders} against the baseline, {blocks} blocks: {ratio:.3f}", *shown
 
 
 def stopping(sessions: int) -> Iterator[Row]:
     random = np.random.default_rng(5)
-    logs = sim.noisy(random, sessions, (1, TRUTH), 40, SD)
+    logs = sim.noisy_sessions(random, sessions, (1, TRUTH), 40, SD)
     for first in (3, 5):
-        intervals = sim.stopped_from(logs, first, 1.5)
+        intervals = sim.stopped_from_block(logs, first, 1.5)
         yield f"first look at block {first} (refused)", sim.coverage(intervals, TRUTH)
     for within in (1, 1.5, 2):
         rule = StoppingTarget(within_percent=within, at_most=40)
-        ended = list(sim.stopped(logs, rule))
+        ended = list(sim.stopped_early(logs, rule))
         blocks = np.mean([blocks for _, blocks in ended])
         intervals = [pair.interval for pair, _ in ended]
         yield f"{rule}: {blocks:.1f} blocks", sim.coverage(intervals, TRUTH)
@@ -114,7 +119,7 @@ TABLES = {
     ("intervals that cover the truth", "%"): coverage,
     ("coverage and half width", "Student", "Hodges-Lehmann", "Yuen"): slow_runs,
     ("sessions with a false claim", "no floor", "A/A ratio", "its far end"): false_claims,
-    ("what `detectable` says, shown", "no floor", "A/A ratio", "its far end"): power,
+    ("detected at the detectable ratio", "no floor", "A/A ratio", "its far end"): power,
     ("stopping when narrow", "coverage, %"): stopping,
 }
 

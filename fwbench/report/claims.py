@@ -47,7 +47,7 @@ def _outcome(comparison: ContenderComparison) -> str:
     if isinstance(result, Comparison):
         text += f": {_word(result)}"
         if result.outcome is Outcome.INCONCLUSIVE:
-            details.insert(0, f"could have detected {percent(result.detectable - 1, 1)}")
+            details.insert(0, f"could have detected {percent(result.detectable_ratio - 1, 1)}")
     elif comparison.no_claim_reason is not None:
         text += f": no claim, because {comparison.no_claim_reason}"
     return text + _details(details)
@@ -90,7 +90,7 @@ METRIC_NAME = {
 
 
 def _replicates(estimate: RatioEstimate) -> str:
-    return counted(estimate.n, "rig" if estimate.unit is Replicate.RIG else "block")
+    return counted(estimate.n, "rig" if estimate.replicate is Replicate.RIG else "block")
 
 
 def _noise_floor(comparison: ContenderComparison) -> str:

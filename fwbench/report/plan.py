@@ -7,7 +7,7 @@ from fwbench.model.suite import Suite
 from fwbench.plan import estimated_s
 from fwbench.plan import trials as trials_of
 from fwbench.report.formatting import counted, percent, wrap
-from fwbench.stats.significance import POWER, expected_detectable
+from fwbench.stats.significance import POWER, expected_detectable_ratio
 
 # Typical standard deviation between blocks, on quiet and on shared hosts.
 _QUIET, _SHARED = 0.02, 0.05
@@ -70,7 +70,7 @@ def _detectable_difference(suite: Suite, rigs: int) -> Iterator[str]:
     replicates = rigs if by_rig else suite.blocks
     replicate = "rig" if by_rig else "block"
     number = counted(replicates, replicate)
-    smallest = [expected_detectable(sd, replicates, comparisons) for sd in (_QUIET, _SHARED)]
+    smallest = [expected_detectable_ratio(sd, replicates, comparisons) for sd in (_QUIET, _SHARED)]
     if None in smallest:
         yield f"{number} cannot detect any difference. Use at least 3, better 10."
         return

@@ -128,7 +128,7 @@ def _table(groups: Sequence[HardwareGroup], table: SizeTable) -> str:
     if is_rate:
         columns.append(("per CPU", lambda cell: cell.per_cpu))
         if any(group.price_per_hour is not None for group in groups):
-            columns.append(("cost of a million", lambda cell: cell.per_million))
+            columns.append(("cost of a million", lambda cell: cell.cost_per_million))
     head = ["contender", "size", "sample", _METRIC_HEADING[table.metric]]
     head += [heading for heading, _ in columns]
     format_value = format_rounded if is_rate else format_duration
@@ -156,7 +156,7 @@ _METRIC_HEADING = {
 
 
 def _names(cell: SizeCell) -> tuple[str, str, str]:
-    by_rig = cell.unit is Replicate.RIG
+    by_rig = cell.replicate is Replicate.RIG
     sample = counted(cell.n, "rig") if by_rig else f"rig {', '.join(cell.rigs)}"
     return cell.contender, cell.size, sample
 
@@ -184,11 +184,15 @@ def _digits(value: float) -> str:
 
 
 def _comparison(comparison: SizeComparison, metric: Metric) -> str:
-    pair = f"{comparison.contender}, {comparison.size} / {comparison.beside}"
+    pair = f"{comparison.contender}, {comparison.size} / {comparison.reference_size}"
     result = comparison.result
     if isinstance(result, NoComparison):
         return f"{pair}: no ratio: {result.reason}"
-    cost = "" if result.cost is None else f", {_ratio(result.cost.value, result.cost)} cost"
+    cost = (
+        ""
+        if result.cost_ratio is None
+        else f", {_ratio(result.cost_ratio.value, result.cost_ratio)} cost"
+    )
     ratio = _ratio(result.ratio, result)
     return f"{pair}: {ratio} {METRIC_NAME[metric]}{cost}: {result.outcome} ({_replicates(result)})"
 
@@ -201,8 +205,8 @@ def _ratio(value: float, estimate: JudgedSizeRatio | ValueWithInterval) -> str:
 
 
 def _replicates(result: JudgedSizeRatio) -> str:
-    counts = f"{result.n} and {result.n_beside}"
-    if result.unit is Replicate.RIG:
+    counts = f"{result.n} and {result.reference_n}"
+    if result.replicate is Replicate.RIG:
         return f"{counts} rigs"
-    several = "" if result.rigs == result.rigs_beside == 1 else " of several rigs"
+    several = "" if result.rigs == result.reference_rigs == 1 else " of several rigs"
     return f"{counts} blocks{several}; holds for these machines only"

@@ -45,7 +45,7 @@ def _headline(summary: Summary) -> str:
     about = (
         f"Suite {suite.name}, preset {suite.preset}, {counted(suite.blocks, 'block')}, order from"
         f" seed {summary.seed}, started {summary.created_at}, fwbench {summary.fwbench}."
-        f" {executed}. Claims hold for {summary.replicate}."
+        f" {executed}. Claims hold for {summary.scope}."
     )
     stopped = [wrap(f"Stopped on {rig}: {rule}.") for rig, rule in summary.stopped_by.items()]
     return "\n".join([question, "=" * longest, wrap(about), *stopped])

@@ -1,4 +1,4 @@
-"""What a ratio of serving means to a whole application, of which serving is a part."""
+"""The effect of a ratio on an application, in which the framework takes part of the time."""
 
 import math
 import re
@@ -10,13 +10,13 @@ from fwbench.stats.estimate import Interval
 
 
 class FrameworkShare(Frozen):
-    """Serving is such a share of a request's whole time: 0.2 for 20 %."""
+    """The part of a request's time that the framework takes: 0.2 for 20 %."""
 
     share: float = Field(gt=0, le=1)
 
 
 class FrameworkTime(Frozen):
-    """Serving takes so long in each request."""
+    """The time that the framework takes in each request."""
 
     ms: float = Field(gt=0)
 
@@ -25,9 +25,10 @@ FrameworkPart = FrameworkShare | FrameworkTime
 
 
 class RequestSpeedup(Frozen):
-    """What becomes of a whole request: less time, in percent, and how many times as fast it is.
+    """The effect on a whole request: its time saved in percent, and its speedup.
 
-    Both with the ratio's 95 % interval carried through. Negative where the request takes longer.
+    The intervals follow from the ratio's 95 % interval. The time saved is negative if the request
+    takes longer.
     """
 
     less_time_percent: float
@@ -37,23 +38,24 @@ class RequestSpeedup(Frozen):
 
 
 class RequestSaving(Frozen):
-    """Milliseconds that each request saves; negative where it takes longer."""
+    """Milliseconds that each request saves; negative if it takes longer."""
 
     ms: float
     interval: Interval
 
 
-def request_speedup(serving: FrameworkShare, ratio: float, interval: Interval) -> RequestSpeedup:
-    """A whole request, if the part that is serving became `ratio` times as fast.
+def request_speedup(framework: FrameworkShare, ratio: float, interval: Interval) -> RequestSpeedup:
+    """Return the effect on a whole request of a framework that is `ratio` times as fast.
 
-    Its time was 1 and becomes 1 − s + s / ratio (Amdahl, "Validity of the single processor approach
-    to achieving large scale computing capabilities", 1967); the inverse is the speedup. Both rise
-    with the ratio, so the interval's ends go through the same formula. The rest of the request is
-    taken to stay as it is, and the ratio under the benchmark's load to be that of the application.
-    A ratio of latencies has to be turned over first: 0.5 of the time is 2 times as fast.
+    The time of the request was 1 and becomes 1 − s + s / ratio (Amdahl, "Validity of the single
+    processor approach to achieving large scale computing capabilities", 1967). The speedup is the
+    reciprocal. Both are monotonic in the ratio, so the same formula gives the limits of the
+    intervals. It assumes that the rest of the request does not change, and that the ratio in the
+    application is that under the benchmark's load. Invert a ratio of latencies before you pass it:
+    0.5 of the time is 2 times as fast.
     """
     time, longest, shortest = (
-        1 - serving.share + serving.share / r for r in (ratio, interval.low, interval.high)
+        1 - framework.share + framework.share / r for r in (ratio, interval.low, interval.high)
     )
     return RequestSpeedup(
         less_time_percent=100 * (1 - time),
@@ -63,31 +65,34 @@ def request_speedup(serving: FrameworkShare, ratio: float, interval: Interval) -
     )
 
 
-def request_saving(serving: FrameworkTime, ratio: float, interval: Interval) -> RequestSaving:
-    """The time that a request saves, under what `of_share` assumes: ms · (1 − 1 / ratio)."""
-    saved, least, most = (serving.ms * (1 - 1 / r) for r in (ratio, interval.low, interval.high))
+def request_saving(framework: FrameworkTime, ratio: float, interval: Interval) -> RequestSaving:
+    """Return the time that a request saves: ms · (1 − 1 / ratio).
+
+    The assumptions are those of `request_speedup`.
+    """
+    saved, least, most = (framework.ms * (1 - 1 / r) for r in (ratio, interval.low, interval.high))
     return RequestSaving(ms=saved, interval=Interval(low=least, high=most))
 
 
-_SERVING = re.compile(r"(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>%|ms|)", re.ASCII)
+_FRAMEWORK_PART = re.compile(r"(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>%|ms|)", re.ASCII)
 
 
 def parse_framework_share(text: str) -> FrameworkPart:
-    """`20%` and `0.2` as the share that serving has of a request's time, `10ms` as its length.
+    """Parse `20%` or `0.2`, the framework's share of a request's time, or `10ms`, its time.
 
-    ValueError, with a sentence for the user, of anything else.
+    Raise ValueError, with a sentence for the user, for anything else.
     """
-    match = _SERVING.fullmatch(text.strip())
+    match = _FRAMEWORK_PART.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no part of a request: say 20%, 0.2 or 10ms")
+        raise ValueError(f"{text!r} is neither a share nor a time: write 20%, 0.2 or 10ms")
     number = float(match["number"])
     if math.isinf(number):
-        raise ValueError(f"{text[:20]}… is too large a number: say 20%, 0.2 or 10ms")
+        raise ValueError(f"{text[:20]}… is too large: write 20%, 0.2 or 10ms")
     if not number:
-        raise ValueError(f"{text!r} leaves serving no time: nothing would change")
+        raise ValueError(f"{text!r} is no time at all: write more than 0, as in 20%, 0.2 or 10ms")
     if match["unit"] == "ms":
         return FrameworkTime(ms=number)
     share = number / 100 if match["unit"] else number
     if share > 1:
-        raise ValueError(f"{text!r} is more than the whole request: say 20%, 0.2 or 10ms")
+        raise ValueError(f"{text!r} is more than the whole request: write 20%, 0.2 or 10ms")
     return FrameworkShare(share=share)

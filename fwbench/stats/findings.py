@@ -1,4 +1,4 @@
-"""Findings of many runs: each code once, and the rigs whose clients were the limit."""
+"""The findings of all runs, each code once, and the rigs whose clients were saturated."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ _HEAVIEST_FIRST = (Level.INVALID, Level.SUSPECT, Level.NOTE)
 
 
 class FindingSummary(Frozen):
-    """A finding as it was first seen, with everybody who has it and in how many runs."""
+    """A finding as in the first run that has it, with all contenders and the number of runs."""
 
     code: str
     level: Level
@@ -28,10 +28,10 @@ class FindingSummary(Frozen):
 
 
 class FindingCounter:
-    """Counts the findings of one record after the other, and keeps each code's first evidence.
+    """Count the findings of one record after the other, and keep the first evidence of each code.
 
-    A note says how to read a run's numbers, so notes of an invalid run do not count. Neither does
-    a step of a search whose rate was too high: that is its answer.
+    Notes of invalid runs do not count: they explain numbers that are not used. Neither do the
+    findings by which a step of a search learns that its rate was too high.
     """
 
     def __init__(self) -> None:
@@ -53,8 +53,8 @@ class FindingCounter:
             self._contenders.setdefault(code, {})[run.trial.label] = None
 
     def summaries(self) -> tuple[FindingSummary, ...]:
-        """Return each code once, the heaviest first, then in the order of their first records."""
-        found = [
+        """Return each code once: by level, the heaviest first, then in order of appearance."""
+        summaries = [
             FindingSummary(
                 **dict(finding),
                 first_run=first_run,
@@ -63,14 +63,15 @@ class FindingCounter:
             )
             for code, (finding, first_run) in self._first.items()
         ]
-        return tuple(sorted(found, key=lambda summary: _HEAVIEST_FIRST.index(summary.level)))
+        return tuple(sorted(summaries, key=lambda summary: _HEAVIEST_FIRST.index(summary.level)))
 
 
 class SaturatedClients(Frozen):
-    """A rig with runs in which a load thread was too busy, and how many clients it needs at least.
+    """A rig whose clients were the bottleneck, so that its runs measured the load generator.
 
-    `busiest_cores` is that of the busiest thread of all of them. `clients_needed` would bring it
-    under the threshold if the load stayed what it is; a closed load grows with what serves it.
+    `busiest_cores` is the CPU use of the busiest load thread, in cores. `clients_needed` is the
+    number of clients that would bring it below the threshold at the same load. A closed load
+    becomes heavier when the bottleneck is gone, so it may need more.
     """
 
     rig: str
@@ -83,23 +84,23 @@ class SaturatedClients(Frozen):
 def saturated_clients(
     suite: Suite, rigs: Sequence[Rig], results: Sequence[RunResult]
 ) -> tuple[SaturatedClients, ...]:
-    """Return each rig on which a run has the finding `client-saturated`."""
-    limit = suite.thresholds.load_thread_cores
+    """Return each rig that has a run with the finding `client-saturated`."""
+    threshold = suite.thresholds.load_thread_cores
     saturated: dict[str, list[RunResult]] = {rig.name: [] for rig in rigs}
     for result in results:
         if result.rig in saturated and "client-saturated" in result.findings:
             saturated[result.rig].append(result)
-    found = []
+    summaries = []
     for rig in rigs:
         if runs := saturated[rig.name]:
-            busiest = max(result.busiest_thread_cores for result in runs)
-            found.append(
+            busiest_cores = max(result.busiest_thread_cores for result in runs)
+            summaries.append(
                 SaturatedClients(
                     rig=rig.name,
                     runs=len(runs),
                     clients=len(rig.clients),
-                    busiest_cores=busiest,
-                    clients_needed=math.ceil(len(rig.clients) * busiest / limit),
+                    busiest_cores=busiest_cores,
+                    clients_needed=math.ceil(len(rig.clients) * busiest_cores / threshold),
                 )
             )
-    return tuple(found)
+    return tuple(summaries)

@@ -1,7 +1,8 @@
-"""What may be compared, setting by setting: on one rig, or over several that are alike."""
+"""The comparisons of each setting: on one rig, or pooled over the rigs of a hardware group."""
 
 import statistics
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from fwbench.model.load import LoadKind
 from fwbench.model.run import Trial
@@ -16,7 +17,7 @@ from fwbench.stats.search import censored_message, highest_rate
 from fwbench.stats.summary import ComparisonGroup, ContenderComparison, Latency, TrialSummary
 
 
-def groups(
+def comparison_groups(
     suite: Suite, trials: Collection[Trial], rigs: Sequence[str], by_rig: ResultsByRig
 ) -> list[ComparisonGroup]:
     """Return one group for each setting on these rigs.
@@ -25,15 +26,14 @@ def groups(
     """
     rig = rigs[0] if len(rigs) == 1 else None
     by_setting = _by_setting(suite, trials)
-    pairs = {
-        setting: _pairs(suite, setting, of_setting, {name: by_rig[name] for name in rigs})
-        for setting, of_setting in by_setting.items()
+    comparisons: dict[Trial, ContenderComparison] = {}
+    for setting, of_setting in by_setting.items():
+        of_rigs = {name: by_rig[name] for name in rigs}
+        comparisons |= _compare_with_baseline(suite, setting, of_setting, of_rigs)
+    controls = {
+        trial.setting: comparison for trial, comparison in comparisons.items() if trial.aa_control
     }
-    noises = {
-        setting: next((one for trial, one in compared.items() if trial.aa_control), None)
-        for setting, compared in pairs.items()
-    }
-    judged = _judged(suite, pairs, noises)
+    judged = _judge(suite, comparisons, controls)
     return [
         ComparisonGroup(
             rig=rig,
@@ -42,138 +42,150 @@ def groups(
             setting=setting,
             load_kind=setting.load.kind,
             trials=tuple(
-                _trial(trial, by_rig[rig].get(trial.id, ()))
+                _trial_summary(trial, by_rig[rig].get(trial.id, ()))
                 for trial in of_setting
                 if rig is not None
             ),
-            noise_floor=noises[setting],
-            comparisons=tuple(judged[setting]),
+            noise_floor=controls.get(setting),
+            comparisons=tuple(judged.get(setting, ())),
         )
         for setting, of_setting in by_setting.items()
     ]
 
 
-Pairs = dict[Trial, ContenderComparison]
-"""Each trial beside the baseline's in its setting, the A/A control's among them."""
-
-Side = tuple[Trial, Mapping[str, Sequence[RunResult]]]
-"""A trial with its results by rig."""
+class _TrialResults(NamedTuple):
+    trial: Trial
+    by_rig: Mapping[str, Sequence[RunResult]]
 
 
 def _by_setting(suite: Suite, trials: Collection[Trial]) -> dict[Setting, list[Trial]]:
     """Return the trials of each setting of the suite, in the suite's order."""
-    found: dict[Setting, list[Trial]] = {setting: [] for setting in suite.settings}
+    by_setting: dict[Setting, list[Trial]] = {setting: [] for setting in suite.settings}
     for trial in trials:
-        found[trial.setting].append(trial)
-    for of_setting in found.values():
+        by_setting[trial.setting].append(trial)
+    for of_setting in by_setting.values():
         of_setting.sort(key=lambda t: (suite.contenders.index(t.contender), t.aa_control))
-    return found
+    return by_setting
 
 
-def _pairs(suite: Suite, setting: Setting, trials: Sequence[Trial], by_rig: ResultsByRig) -> Pairs:
+def _compare_with_baseline(
+    suite: Suite, setting: Setting, trials: Sequence[Trial], by_rig: ResultsByRig
+) -> dict[Trial, ContenderComparison]:
+    """Return each trial of a setting compared with the baseline, the A/A control first."""
     if not suite.makes_claims:
         return {}
     baseline, control = (
         Trial(contender=str(suite.baseline), aa_control=is_control, **dict(setting))
         for is_control in (False, True)
     )
-    sides: dict[Trial, Side] = {
-        trial: (trial, {rig: of_rig.get(trial.id, ()) for rig, of_rig in by_rig.items()})
+    by_trial = {
+        trial: _TrialResults(
+            trial, {rig: of_rig.get(trial.id, ()) for rig, of_rig in by_rig.items()}
+        )
         for trial in (baseline, control, *trials)  # a fork may have planned neither of the two
     }
-    theirs = sides.pop(baseline)
-    return {trial: _pair(side, theirs) for trial, side in sides.items()}
+    of_baseline = by_trial.pop(baseline)
+    return {trial: _compare(results, of_baseline) for trial, results in by_trial.items()}
 
 
-def _pair(contender: Side, baseline: Side) -> ContenderComparison:
-    metric = samples.metric(baseline[0].load.kind)
-    sides, rigs = (baseline, contender), list(baseline[1])
-    lacking = {rig: why for rig in rigs if (why := _lacking(sides, rig)) is not None}
-    used = [rig for rig in rigs if rig not in lacking]
+def _compare(contender: _TrialResults, baseline: _TrialResults) -> ContenderComparison:
+    rigs = list(baseline.by_rig)
+    exclusions = {
+        rig: reason
+        for rig in rigs
+        if (reason := _too_few_runs((baseline, contender), rig)) is not None
+    }
+    used = [rig for rig in rigs if rig not in exclusions]
+    metric = samples.metric(baseline.trial.load.kind)
     result: RatioEstimate | NoComparison
     if not used:
-        on = f" on rig {rigs[0]}" if len(rigs) > 1 else ""
-        result = NoComparison(reason=lacking[rigs[0]] + on)
-    elif (reason := _censored(sides, used)) is not None:
+        where = f" on rig {rigs[0]}" if len(rigs) > 1 else ""
+        result = NoComparison(reason=exclusions[rigs[0]] + where)
+    elif (reason := _censored((baseline, contender), used)) is not None:
         result = NoComparison(reason=reason)
     else:
-        ours, theirs = (
+        contender_values, baseline_values = (
             {
-                # All rigs, since with several of them the rig is the unit.
+                # All rigs, because the rig is the replicate if there are several.
                 rig: samples.by_block(results, metric) if rig in used else {}
-                for rig, results in side.items()
+                for rig, results in by_rig.items()
             }
-            for _, side in (contender, baseline)
+            for _, by_rig in (contender, baseline)
         )
-        result = paired_ratio(ours, theirs)
+        result = paired_ratio(contender_values, baseline_values)
     return ContenderComparison(
-        label=contender[0].label,
-        baseline=baseline[0].label,
+        label=contender.trial.label,
+        baseline=baseline.trial.label,
         metric=metric,
         result=result,
         excluded_runs=sum(
-            not result.has_answer
-            for _, side in sides
-            for results in side.values()
-            for result in results
+            not run.has_answer
+            for _, by_rig in (contender, baseline)
+            for runs in by_rig.values()
+            for run in runs
         ),
-        excluded_rigs=tuple(f"{rig}, where {why}" for rig, why in lacking.items()) if used else (),
+        excluded_rigs=tuple(f"{rig}, where {reason}" for rig, reason in exclusions.items())
+        if used
+        else (),
     )
 
 
-def _lacking(sides: Sequence[Side], rig: str) -> str | None:
-    """Return why a rig is no part of a comparison: which side has too few runs there."""
-    for trial, by_rig in sides:
-        if (why := samples.too_few(by_rig[rig])) is not None:
-            return f"{trial.label} has {why}"
+def _too_few_runs(pair: Sequence[_TrialResults], rig: str) -> str | None:
+    """Return which of the two trials has too few usable runs on a rig; None if both have enough."""
+    for trial, by_rig in pair:
+        if (shortage := samples.too_few(by_rig[rig])) is not None:
+            return f"{trial.label} has {shortage}"
     return None
 
 
-def _censored(sides: Sequence[Side], rigs: Sequence[str]) -> str | None:
-    """Return which sides of a search lie beyond its range, if one does."""
-    said = []
-    for trial, by_rig in sides:
-        found = [one for rig in rigs for one in samples.brackets(by_rig[rig])]
-        if (why := censored_message(found)) is not None:
-            said.append(f"{trial.label} {why}")
-    return "; ".join(said) or None
+def _censored(pair: Sequence[_TrialResults], rigs: Sequence[str]) -> str | None:
+    """Return which of the two trials have a highest rate outside the range of the search."""
+    messages = []
+    for trial, by_rig in pair:
+        brackets = [bracket for rig in rigs for bracket in samples.brackets(by_rig[rig])]
+        if (message := censored_message(brackets)) is not None:
+            messages.append(f"{trial.label} {message}")
+    return "; ".join(messages) or None
 
 
-def _judged(
-    suite: Suite, pairs: dict[Setting, Pairs], noises: dict[Setting, ContenderComparison | None]
+def _judge(
+    suite: Suite,
+    comparisons: Mapping[Trial, ContenderComparison],
+    controls: Mapping[Setting, ContenderComparison],
 ) -> dict[Setting, list[ContenderComparison]]:
-    """Each comparison with its word; Holm's correction is over the settings together."""
-    everything = {
-        f"{number} {trial.label}": (setting, one)
-        for number, (setting, compared) in enumerate(pairs.items())
-        for trial, one in compared.items()
-        if not trial.aa_control
+    """Return all comparisons but the controls with their outcomes; they are one family.
+
+    A ratio without a noise floor gets no outcome.
+    """
+    family = {
+        trial: comparison for trial, comparison in comparisons.items() if not trial.aa_control
     }
-    floors = {
-        name: noise.result.ratio
-        for name, (setting, _) in everything.items()
-        if (noise := noises[setting]) is not None and isinstance(noise.result, RatioEstimate)
+    settings = {trial: trial.setting for trial in family}
+    noise_floors = {
+        trial: control.result.ratio
+        for trial, setting in settings.items()
+        if isinstance((control := controls[setting]).result, RatioEstimate)
     }
-    results = judge_family(
-        {name: one.result for name, (_, one) in everything.items()},
+    outcomes = judge_family(
+        {trial: comparison.result for trial, comparison in family.items()},
         margin=suite.margin_percent / 100,
-        noise_floors=floors,
+        noise_floors=noise_floors,
         higher_is_better={
-            name: one.metric.higher_is_better for name, (_, one) in everything.items()
+            trial: comparison.metric.higher_is_better for trial, comparison in family.items()
         },
     )
-    judged: dict[Setting, list[ContenderComparison]] = {setting: [] for setting in pairs}
-    for name, (setting, one) in everything.items():
-        if isinstance(one.result, RatioEstimate) and name not in floors:
-            # Without a ratio of the A/A pair nobody knows what is noise.
-            update: dict[str, object] = {"no_claim_reason": "the A/A control gives no noise floor"}
-        else:
-            update = {"result": results[name]}
-        judged[setting].append(one.model_copy(update=update))
+    judged: dict[Setting, list[ContenderComparison]] = {}
+    for trial, comparison in family.items():
+        update: dict[str, object] = {"result": outcomes[trial]}
+        if isinstance(comparison.result, RatioEstimate) and trial not in noise_floors:
+            update = {
+                "no_claim_reason": "the A/A control has no ratio, so the noise floor is unknown"
+            }
+        judged.setdefault(settings[trial], []).append(comparison.model_copy(update=update))
     return judged
 
 
-def _trial(trial: Trial, results: Sequence[RunResult]) -> TrialSummary:
+def _trial_summary(trial: Trial, results: Sequence[RunResult]) -> TrialSummary:
     used = sum(result.has_answer for result in results)
     usable = samples.usable_results(results)
     withheld = samples.too_few(results) if results else None
@@ -200,11 +212,11 @@ def _trial(trial: Trial, results: Sequence[RunResult]) -> TrialSummary:
 
 
 def _latencies(results: Sequence[RunResult], *, corrected: bool) -> dict[str, Latency]:
-    found = {}
+    latencies = {}
     for name in PERCENTILES:
         values = samples.percentiles(results, name, corrected=corrected)
         if values:
-            found[name] = Latency(
+            latencies[name] = Latency(
                 values=values, median=statistics.median(values), interval=median_interval(values)
             )
-    return found
+    return latencies

@@ -1,22 +1,23 @@
-"""What may be claimed of the ratios: faster, slower, equivalent or inconclusive."""
+"""What each ratio allows to claim: faster, slower, equivalent or inconclusive."""
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
 from fwbench.stats.estimate import Interval
 from fwbench.stats.ratios import NoComparison, RatioEstimate
 from fwbench.stats.samples import Metric
-from fwbench.stats.significance import CONFIDENCE, detectable, holm
+from fwbench.stats.significance import CONFIDENCE, detectable_ratio, holm
 from fwbench.stats.size_ratios import SizeRatio
 
-Key = TypeVar("Key")
+Member = TypeVar("Member", bound=Hashable)
+"""What identifies a comparison within its family."""
 
 
 class Outcome(StrEnum):
-    """What may be said of a contender beside its baseline."""
+    """The result of a comparison with the baseline."""
 
     FASTER = "faster"
     SLOWER = "slower"
@@ -25,12 +26,12 @@ class Outcome(StrEnum):
 
 
 class Comparison(RatioEstimate):
-    """A pair, judged among all that are asked about at once.
+    """A ratio, judged together with all others of its family.
 
-    `p_adjusted` is Holm's. `interval` stays the pair's own, so it may exclude 1 where the
-    outcome is *inconclusive*. `margin` is 0.02 for "equivalent within 2 %". `noise_floor` and
-    `detectable` are ratios above 1; a difference has to exceed both. None: the session had no A/A
-    pair.
+    `p_adjusted` is the p-value after Holm's correction. `interval` is not adjusted, so it may
+    exclude 1 although the outcome is *inconclusive*. `margin` is 0.02 for "equivalent within 2 %".
+    `noise_floor` and `detectable_ratio` are above 1, and a difference has to exceed the noise
+    floor. The noise floor is None if the session had no A/A control.
     """
 
     p_adjusted: float
@@ -38,95 +39,125 @@ class Comparison(RatioEstimate):
     margin: float
     noise_floor: float | None
     below_noise_floor: bool
-    detectable: float
+    detectable_ratio: float
 
 
 class JudgedSizeRatio(SizeRatio):
-    """`p_adjusted` is Holm's over all sizes, contenders and settings of the session."""
+    """A ratio of sizes, judged together with all others of the session.
+
+    `p_adjusted` is the p-value after Holm's correction over all sizes, contenders and settings.
+    """
 
     p_adjusted: float
     outcome: Outcome
 
 
 def judge_family(
-    pairs: Mapping[str, RatioEstimate | NoComparison],
+    ratios: Mapping[Member, RatioEstimate | NoComparison],
     *,
     margin: float,
-    noise_floors: Mapping[str, float],
-    higher_is_better: Mapping[str, bool],
-) -> dict[str, Comparison | NoComparison]:
-    """The words for all pairs that are asked about at once, under the names given.
+    noise_floors: Mapping[Member, float],
+    higher_is_better: Mapping[Member, bool],
+) -> dict[Member, Comparison | NoComparison]:
+    """Return the outcome of each ratio of a family, by member.
 
-    *faster*, *slower*: the p-value, after Holm over the family, is below 5 %, and the ratio is
-    further from 1 than the noise floor. *equivalent*, which goes first: the whole 95 % interval
-    lies within [1 / (1 + margin), 1 + margin], and the noise floor does too. That is TOST, the two
-    one-sided tests (Schuirmann 1987), at 2.5 % each; its usual 5 % would ask for the 90 % interval
-    only, so this errs towards *inconclusive*. Equality is not adjusted for the size of the family.
+    *Faster*, *slower*: the p-value after Holm's correction over the family is below 5 %, and the
+    ratio is further from 1 than the noise floor. *Equivalent*, which takes precedence: the whole
+    95 % interval and the noise floor lie within [1 / (1 + margin), 1 + margin]. That is TOST, the
+    two one-sided tests (Schuirmann 1987), at 2.5 % each. TOST usually is at 5 % each and requires
+    only the 90 % interval, so this errs towards *inconclusive*. Equivalence is not adjusted for the
+    size of the family.
 
-    `higher_is_better` tells throughput from latency. `noise_floors` has the ratio of each one's A/A
-    pair, on whichever side of 1: the baseline beside its twin in the same setting, which is no
-    member of the family. A name that is missing there has no floor.
+    `higher_is_better` is true for a throughput and false for a latency. `noise_floors` has the
+    ratio of the A/A control in the same setting, above or below 1. The control is no member of the
+    family. A member that is missing in `noise_floors` has no floor.
 
-    The floor guards against what no interval within a session sees: a favour that one container
-    keeps through every block. Simulated at 10 blocks and 2 % noise, where containers differ so by
-    2 %: 51 % false claims without a floor, 36 % with it, 18 % with the far end of the A/A interval
-    for one (`selfbench/claims.py`). The point it is, because in a sound session, which has its 5 %
-    anyway, it costs nothing, while the far end takes the power from 80 % to 56 %. Neither heals an
-    unsound one: an A/A interval that leaves out 1 has to be told beside the claims.
+    The floor guards against an error that no interval within a session can show: one container is
+    favoured in every block. Simulated at 10 blocks and 2 % noise, with containers that differ by
+    2 % in this way: 51 % false claims without a floor, 36 % with it, and 18 % if the floor is the
+    far limit of the A/A interval (`selfbench/claims.py`). The floor is the A/A ratio itself,
+    because it costs nothing in a sound session, which has its 5 % anyway. The far limit would
+    reduce the power from 80 % to 56 %. Neither makes an unsound session sound. If the A/A interval
+    excludes 1, the report therefore has to say so next to the claims.
     """
-    measured = {name: pair for name, pair in pairs.items() if isinstance(pair, RatioEstimate)}
-    adjusted = dict(zip(measured, holm([p.p_value for p in measured.values()]), strict=True))
-    found: dict[str, Comparison | NoComparison] = {}
-    for name, pair in pairs.items():
-        if isinstance(pair, NoComparison):
-            found[name] = pair
-            continue
-        noise_floor = noise_floors.get(name)
-        below = noise_floor is not None and _distance_from_one(pair.ratio) <= _distance_from_one(
-            noise_floor
-        )
-        if _lies_within(margin, pair.interval, noise_floor):
-            word = Outcome.EQUIVALENT
-        elif adjusted[name] < 1 - CONFIDENCE and not below:
-            word = Outcome.FASTER if (pair.ratio > 1) == higher_is_better[name] else Outcome.SLOWER
-        else:
-            word = Outcome.INCONCLUSIVE
-        found[name] = Comparison(
-            **dict(pair),
-            p_adjusted=adjusted[name],
-            outcome=word,
+    estimates = {
+        member: ratio for member, ratio in ratios.items() if isinstance(ratio, RatioEstimate)
+    }
+    adjusted = dict(
+        zip(estimates, holm([ratio.p_value for ratio in estimates.values()]), strict=True)
+    )
+    return {
+        member: _judge(
+            ratio,
+            p_adjusted=adjusted[member],
             margin=margin,
-            noise_floor=None if noise_floor is None else math.exp(_distance_from_one(noise_floor)),
-            below_noise_floor=below,
-            detectable=detectable(statistics.stdev(pair.log_ratios), pair.n, len(measured)),
+            noise_floor=noise_floors.get(member),
+            higher_is_better=higher_is_better[member],
+            family_size=len(estimates),
         )
-    return found
+        if isinstance(ratio, RatioEstimate)
+        else ratio
+        for member, ratio in ratios.items()
+    }
 
 
-def judge_sizes(
-    asked: Mapping[Key, tuple[Metric, SizeRatio | NoComparison]],
-) -> dict[Key, JudgedSizeRatio | NoComparison]:
-    """The words for all that are asked about at once: shown if below 5 % after Holm."""
-    ratios = {key: one for key, (_, one) in asked.items() if isinstance(one, SizeRatio)}
-    adjusted = dict(zip(ratios, holm([one.p_value for one in ratios.values()]), strict=True))
-    found: dict[Key, JudgedSizeRatio | NoComparison] = {}
-    for key, (metric, one) in asked.items():
-        if isinstance(one, NoComparison):
-            found[key] = one
+def judge_size_ratios(
+    ratios: Sequence[tuple[Metric, SizeRatio | NoComparison]],
+) -> list[JudgedSizeRatio | NoComparison]:
+    """Return the outcome of each ratio, in order: significant if below 5 % after Holm."""
+    adjusted = iter(holm([ratio.p_value for _, ratio in ratios if isinstance(ratio, SizeRatio)]))
+    judged: list[JudgedSizeRatio | NoComparison] = []
+    for metric, ratio in ratios:
+        if isinstance(ratio, NoComparison):
+            judged.append(ratio)
             continue
-        word = Outcome.INCONCLUSIVE
-        if adjusted[key] < 1 - CONFIDENCE:
-            word = Outcome.FASTER if (one.ratio > 1) == metric.higher_is_better else Outcome.SLOWER
-        found[key] = JudgedSizeRatio(**dict(one), p_adjusted=adjusted[key], outcome=word)
-    return found
+        p_adjusted = next(adjusted)
+        outcome = Outcome.INCONCLUSIVE
+        if p_adjusted < 1 - CONFIDENCE:
+            outcome = _direction(ratio.ratio, higher_is_better=metric.higher_is_better)
+        judged.append(JudgedSizeRatio(**dict(ratio), p_adjusted=p_adjusted, outcome=outcome))
+    return judged
+
+
+def _judge(
+    estimate: RatioEstimate,
+    *,
+    p_adjusted: float,
+    margin: float,
+    noise_floor: float | None,
+    higher_is_better: bool,
+    family_size: int,
+) -> Comparison:
+    floor = None if noise_floor is None else _log_distance_from_1(noise_floor)
+    below_noise_floor = floor is not None and _log_distance_from_1(estimate.ratio) <= floor
+    if _lies_within(margin, estimate.interval, noise_floor):
+        outcome = Outcome.EQUIVALENT
+    elif p_adjusted < 1 - CONFIDENCE and not below_noise_floor:
+        outcome = _direction(estimate.ratio, higher_is_better=higher_is_better)
+    else:
+        outcome = Outcome.INCONCLUSIVE
+    return Comparison(
+        **dict(estimate),
+        p_adjusted=p_adjusted,
+        outcome=outcome,
+        margin=margin,
+        noise_floor=None if floor is None else math.exp(floor),
+        below_noise_floor=below_noise_floor,
+        detectable_ratio=detectable_ratio(
+            statistics.stdev(estimate.log_ratios), estimate.n, family_size
+        ),
+    )
+
+
+def _direction(ratio: float, *, higher_is_better: bool) -> Outcome:
+    return Outcome.FASTER if (ratio > 1) == higher_is_better else Outcome.SLOWER
 
 
 def _lies_within(margin: float, interval: Interval, noise_floor: float | None) -> bool:
     low, high = 1 / (1 + margin), 1 + margin
-    fine_enough = noise_floor is None or low <= noise_floor <= high
-    return fine_enough and low <= interval.low and interval.high <= high
+    floor_within = noise_floor is None or low <= noise_floor <= high
+    return floor_within and low <= interval.low and interval.high <= high
 
 
-def _distance_from_one(ratio: float) -> float:
-    """How far from 1, on whichever side."""
+def _log_distance_from_1(ratio: float) -> float:
     return abs(math.log(ratio))

@@ -11,7 +11,7 @@ from fwbench.stats.significance import MIN_VALUES
 
 
 class Metric(StrEnum):
-    """By what contenders are compared under a kind of load."""
+    """The quantity by which contenders are compared; it depends on the kind of load."""
 
     THROUGHPUT = "throughput"
     P99 = "p99"
@@ -19,12 +19,12 @@ class Metric(StrEnum):
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether more of it is better."""
+        """Return whether a higher value is better."""
         return self is not Metric.P99
 
 
 def metric(kind: LoadKind) -> Metric:
-    """A closed load asks how much, a fixed rate how quickly, a search up to where."""
+    """Return the metric of a kind of load."""
     return {
         LoadKind.CLOSED: Metric.THROUGHPUT,
         LoadKind.FIXED_RATE: Metric.P99,
@@ -54,8 +54,8 @@ def too_few(results: Sequence[RunResult]) -> str | None:
     if search is None:
         usable = [result.is_believed for result in results]
     else:
-        ended = [one for one in steps(results) if len(one) >= search.steps or None in one]
-        usable = [bracket(search, one) is not None for one in ended]
+        ended = [block for block in steps(results) if len(block) >= search.steps or None in block]
+        usable = [bracket(search, block) is not None for block in ended]
     used, executed = sum(usable), len(usable)
     needed = max(math.ceil(executed / 2), min(MIN_VALUES, executed))
     if results and used >= needed:
@@ -86,7 +86,11 @@ def by_block(results: Sequence[RunResult], metric: Metric) -> dict[int, float]:
         if search is None:
             return {}
         found = {block: bracket(search, of_block) for block, of_block in _steps(results).items()}
-        return {block: one.passed for block, one in found.items() if one and one.passed}
+        return {
+            block: in_block.passed
+            for block, in_block in found.items()
+            if in_block and in_block.passed
+        }
     if metric is Metric.THROUGHPUT:
         return {result.block: result.throughput for result in results if result.throughput}
     return {result.block: value for result in results if (value := result.p99_us)}
@@ -97,8 +101,8 @@ def brackets(results: Sequence[RunResult]) -> list[Bracket]:
     search = _search(results)
     if search is None:
         return []
-    found = (bracket(search, of_block) for of_block in steps(results))
-    return [one for one in found if one is not None]
+    in_blocks = (bracket(search, of_block) for of_block in steps(results))
+    return [in_block for in_block in in_blocks if in_block is not None]
 
 
 def steps(results: Sequence[RunResult]) -> tuple[tuple[bool | None, ...], ...]:

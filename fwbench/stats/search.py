@@ -1,4 +1,4 @@
-"""The highest rate that keeps the 99th percentile under a bound: which to try, what was found."""
+"""The search for the highest rate at which the p99 stays under a limit."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,14 +9,15 @@ from fwbench.model.record import Record
 from fwbench.model.verdict import Level
 from fwbench.stats.estimate import Estimate, Interval, estimate
 
-# What makes a run invalid just because its rate was too high: of a search, that is an answer.
+# Findings that make a run invalid because its rate was too high. For a search, that is an answer.
 OVERLOADED = frozenset({"rate-not-reached", "loadgen-timeout"})
 
 
 class Bracket(Frozen):
-    """What one block found: the highest rate that held, and the lowest that did not.
+    """The result of a search in one block, in requests per second.
 
-    None where every rate tried was too high, or none was.
+    `passed` is the highest rate that passed, or None if every rate tried failed. `failed` is the
+    lowest rate that failed, or None if every rate tried passed.
     """
 
     passed: float | None
@@ -26,11 +27,13 @@ class Bracket(Frozen):
 class HighestRate(Frozen):
     """The highest rate over the blocks, in requests per second.
 
-    `rate` is the geometric mean of the highest rates that held. The interval goes from the lower
-    end of their 95 % interval to the upper end of that of the lowest rates that did not hold: the
-    truth of each block lies between the two. None where a block is censored: its truth lies beyond
-    the range that was searched. Then the mean is known to be `at_least` so much, where blocks held
-    every rate tried, or `below` so much, where blocks held none; neither where both occurred.
+    `rate` is the geometric mean of the highest rates that passed. The interval runs from the lower
+    limit of their 95 % interval to the upper limit of the lowest failing rates, because the true
+    rate of each block lies between the two. Both are None if a block is censored: its true rate
+    lies outside the range of the search. The mean is then `at_least` or `below` a bound. If blocks
+    are censored on both sides, there is no bound.
+
+    `n` counts the blocks with a result, `undetermined_blocks` the others.
     """
 
     n: int
@@ -43,10 +46,10 @@ class HighestRate(Frozen):
 
 
 def passed(record: Record, search: Search) -> bool | None:
-    """Whether the server kept up with the step's rate and its p99 under the bound.
+    """Return whether the server kept up with the step's rate, with its p99 under the limit.
 
-    The p99 is the one corrected for coordinated omission. None if the run does not tell, because it
-    is invalid for another reason than its rate.
+    The p99 is corrected for coordinated omission. Return None if the step has no answer, because
+    its run is invalid for a reason other than its rate.
     """
     invalid = {f.code for f in record.verdict.findings if f.level is Level.INVALID}
     if invalid:
@@ -59,31 +62,31 @@ def passed(record: Record, search: Search) -> bool | None:
 
 
 def next_rate(search: Search, steps: Iterable[bool | None]) -> float:
-    """The rate to try after `steps` in a block: the geometric middle of what is left.
+    """Return the rate to try after `steps` in a block: the geometric mean of the remaining range.
 
-    A step that does not tell counts as too high here, and its block has no answer.
+    A step without an answer counts as failed here, and its block has no result.
     """
-    low, high = _left(search, steps)
-    return _rounded(math.sqrt(low * high))
+    low, high = _remaining_range(search, steps)
+    return _geometric_mean(low, high)
 
 
 def bracket(search: Search, steps: Sequence[bool | None]) -> Bracket | None:
-    """What a block found; None if one of its steps is missing or does not tell."""
+    """Return the result of a block; None if one of its steps is missing or has no answer."""
     if len(steps) < search.steps or None in steps:
         return None
-    low, high = _left(search, steps)
+    low, high = _remaining_range(search, steps)
     return Bracket(
-        passed=_rounded(low) if True in steps else None,
-        failed=_rounded(high) if False in steps else None,
+        passed=low if True in steps else None,
+        failed=high if False in steps else None,
     )
 
 
 def highest_rate(search: Search, blocks: Iterable[Sequence[bool | None]]) -> HighestRate:
-    """The answer over all blocks, each given by its steps in order."""
-    found = [bracket(search, steps) for steps in blocks]
-    brackets = tuple(one for one in found if one is not None)
-    lower = _mean_of_logs([one.passed for one in brackets])
-    upper = _mean_of_logs([one.failed for one in brackets])
+    """Return the estimate over all blocks, each given by the answers of its steps in order."""
+    results = [bracket(search, steps) for steps in blocks]
+    brackets = tuple(result for result in results if result is not None)
+    lower = _log_estimate([bracket.passed for bracket in brackets])
+    upper = _log_estimate([bracket.failed for bracket in brackets])
     interval = None
     if lower and upper and lower.interval and upper.interval:
         interval = Interval(low=math.exp(lower.interval.low), high=math.exp(upper.interval.high))
@@ -94,40 +97,40 @@ def highest_rate(search: Search, blocks: Iterable[Sequence[bool | None]]) -> Hig
         at_least=math.exp(lower.mean) if lower and not upper else None,
         below=math.exp(upper.mean) if upper and not lower else None,
         brackets=brackets,
-        undetermined_blocks=len(found) - len(brackets),
+        undetermined_blocks=len(results) - len(brackets),
     )
 
 
 def censored_message(brackets: Sequence[Bracket]) -> str | None:
-    """Which blocks lie beyond the range, in words with what to do; None if none does.
+    """Return how many blocks are censored and what to do about it; None if no block is.
 
-    They are in no comparison, and neither are the others then: those that are left would be chosen
-    by their result.
+    Do not compare the other blocks either: they would be selected by their result.
     """
-    said = []
-    for rates, held, remedy in (
-        ([one.failed for one in brackets], "every rate tried", "raise `highest`"),
-        ([one.passed for one in brackets], "none of the rates tried", "lower `lowest`"),
+    messages = []
+    for rates, result, advice in (
+        ([bracket.failed for bracket in brackets], "passed", "raise `highest` of the search"),
+        ([bracket.passed for bracket in brackets], "failed", "lower `lowest` of the search"),
     ):
-        if number := rates.count(None):
-            said.append(f"held {held} in {number} of {len(rates)} blocks: {remedy}")
-    return " and ".join(said) or None
+        if censored := rates.count(None):
+            blocks = f"{censored} of {len(rates)} blocks"
+            messages.append(f"{result} every rate tried in {blocks}: {advice}")
+    return " and ".join(messages) or None
 
 
-def _mean_of_logs(rates: Sequence[float | None]) -> Estimate | None:
-    """That of all rates; None where one is not known."""
+def _log_estimate(rates: Sequence[float | None]) -> Estimate | None:
+    """Return the estimate of the logarithms; None if a rate is unknown."""
     logs = [math.log(rate) for rate in rates if rate is not None]
     return estimate(logs) if len(logs) == len(rates) else None
 
 
-def _left(search: Search, steps: Iterable[bool | None]) -> tuple[float, float]:
+def _remaining_range(search: Search, steps: Iterable[bool | None]) -> tuple[float, float]:
     low, high = search.lowest, search.highest
     for step in steps:
-        middle = _rounded(math.sqrt(low * high))
-        low, high = (middle, high) if step else (low, middle)
+        rate = _geometric_mean(low, high)
+        low, high = (rate, high) if step else (low, rate)
     return low, high
 
 
-def _rounded(rate: float) -> float:
-    """To five digits, so that a plan does not depend on the last bit of a square root."""
-    return float(f"{rate:.5g}")
+def _geometric_mean(low: float, high: float) -> float:
+    """Return it with five digits, so that no rate depends on the last bit of a square root."""
+    return float(f"{math.sqrt(low * high):.5g}")

@@ -1,8 +1,8 @@
-"""Student's t, Holm's correction, and the power of a comparison.
+"""Student's t distribution, Holm's correction, and the difference that a comparison can detect.
 
-`scipy.special` has what `scipy.stats.t` and `scipy.stats.nct` call, without the second that
-importing scipy.stats takes; and it is imported where it is used, because even so it takes longer
-than anything else at the start.
+`scipy.special` contains the functions behind `scipy.stats.t` and `scipy.stats.nct`. Importing
+`scipy.stats` would take a second longer. Even `scipy.special` is the slowest import of a start, so
+the functions import it when they are called.
 """
 
 import math
@@ -10,73 +10,81 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 CONFIDENCE = 0.95
-MIN_VALUES = 3  # simulated: from three values on, Student's t holds its 95 %; a bootstrap does not
+MIN_VALUES = 3  # simulated: from three values on, Student's t covers 95 %; a bootstrap does not
 POWER = 0.80
 
 
 @lru_cache
-def t_quantile(freedom: float, probability: float) -> float:
-    """The t below which lies such a share of the distribution."""
+def t_quantile(degrees_of_freedom: float, probability: float) -> float:
+    """Return the quantile of Student's t: the value below which `probability` lies."""
     from scipy.special import stdtrit  # type: ignore[import-untyped]
 
-    return float(stdtrit(freedom, probability))
+    return float(stdtrit(degrees_of_freedom, probability))
 
 
-def t_p_value(t: float, freedom: float) -> float:
-    """How probable a t at least as far from 0, on either side, is where the truth is 0."""
+def t_p_value(t: float, degrees_of_freedom: float) -> float:
+    """Return the two-sided p-value of t for the hypothesis that the true mean is 0."""
     from scipy.special import stdtr
 
-    return 2 * float(stdtr(freedom, -abs(t)))
+    return 2 * float(stdtr(degrees_of_freedom, -abs(t)))
 
 
 @lru_cache
-def noncentrality(freedom: int, critical: float, power: float) -> float:
-    """How many standard errors the truth must lie from 0 for t to pass `critical` so often.
+def noncentrality(degrees_of_freedom: int, critical_t: float, power: float) -> float:
+    """Return the noncentrality at which t exceeds `critical_t` with a probability of `power`.
 
-    From the noncentral t distribution (Cohen, *Statistical Power Analysis*, 1988, chapter 2). The
-    other tail is left out: at a power of 80 % it weighs less than a millionth.
+    It is the distance of the true mean from 0, in standard errors, by the noncentral t distribution
+    (Cohen, *Statistical Power Analysis*, 1988, chapter 2). The other tail is ignored: at a power of
+    80 % its probability is below one in a million.
     """
     from scipy.special import nctdtrinc
 
-    return float(nctdtrinc(freedom, 1 - power, critical))
+    return float(nctdtrinc(degrees_of_freedom, 1 - power, critical_t))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Each p-value as it counts among all that are asked at once, in the order given.
+    """Return the p-values of one family, adjusted by Holm's correction, in the order given.
 
-    With those below 5 % claimed, at most one family in twenty contains a false claim, however many
-    are true and however they depend on each other: here they share a baseline. The smallest of k
-    is multiplied by k, the next by k − 1, and so on; none becomes smaller than the one before it
-    (Holm, "A simple sequentially rejective multiple test procedure", 1979).
+    If a claim requires an adjusted p-value below 5 %, at most one family in twenty contains a false
+    claim. This holds for any number of true differences, and for any dependence between the tests:
+    here, all comparisons share a baseline. The smallest of k p-values is multiplied by k, the next
+    by k − 1, and so on. No adjusted p-value is below that of a smaller one (Holm, "A simple
+    sequentially rejective multiple test procedure", 1979).
     """
     adjusted = [0.0] * len(p_values)
     largest = 0.0
-    smallest_first = sorted(range(len(p_values)), key=p_values.__getitem__)
-    for step, place in enumerate(smallest_first):
-        largest = max(largest, min(1.0, (len(p_values) - step) * p_values[place]))
-        adjusted[place] = largest
+    ascending = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, index in enumerate(ascending):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
     return tuple(adjusted)
 
 
-def detectable(sd_of_log_ratio: float, units: int, comparisons: int = 1) -> float:
-    """The smallest true ratio above 1 that so many blocks, or rigs, show four times in five.
+def detectable_ratio(sd_of_log_ratio: float, replicates: int, comparisons: int = 1) -> float:
+    """Return the smallest true ratio above 1 that is detected with a power of 80 %.
 
-    `sd_of_log_ratio` is the standard deviation of the units' log ratios. `comparisons` are those
-    of the family: the t test counts at 5 % divided by their number, two-sided, which is what Holm
-    asks of the first of them; where others differ too, more is shown. exp(δ · sd / √n), with δ the
-    noncentrality of `noncentrality`. Simulated with a known deviation: 80 % are shown. One
-    estimated from few units is itself uncertain: from 3 it may be wrong by half, from 10 by a
-    quarter, and this with it.
+    `sd_of_log_ratio` is the standard deviation of the log ratios of the `replicates`, which are
+    blocks or rigs. `comparisons` is the size of the family. The two-sided t test is at 5 % divided
+    by that size, which is Holm's threshold for the smallest p-value. If several contenders differ
+    from the baseline, the power is higher.
+
+    The formula is exp(δ · sd / √n), with δ from `noncentrality`. Simulated with a known standard
+    deviation, 80 % are detected. A standard deviation that is estimated from few replicates is
+    uncertain: from 3 it may be wrong by half, from 10 by a quarter. The result is as uncertain.
     """
-    critical = t_quantile(units - 1, 1 - (1 - CONFIDENCE) / 2 / comparisons)
-    shift = noncentrality(units - 1, critical, POWER)
-    return math.exp(shift * sd_of_log_ratio / math.sqrt(units))
+    critical_t = t_quantile(replicates - 1, 1 - (1 - CONFIDENCE) / 2 / comparisons)
+    delta = noncentrality(replicates - 1, critical_t, POWER)
+    return math.exp(delta * sd_of_log_ratio / math.sqrt(replicates))
 
 
-def expected_detectable(sd_of_log_ratio: float, blocks: int, comparisons: int = 1) -> float | None:
-    """What `detectable` will say if blocks vary so much, before anything is measured.
+def expected_detectable_ratio(
+    sd_of_log_ratio: float, replicates: int, comparisons: int = 1
+) -> float | None:
+    """Return the `detectable_ratio` to expect, before anything is measured.
 
-    None where blocks are too few for any comparison. Until a session says better, 0.02 stands for
-    a quiet host and 0.05 for a noisy one.
+    Return None if the replicates are too few for any comparison. Without a session to take the
+    standard deviation from, assume 0.02 for a quiet host and 0.05 for a noisy one.
     """
-    return detectable(sd_of_log_ratio, blocks, comparisons) if blocks >= MIN_VALUES else None
+    if replicates < MIN_VALUES:
+        return None
+    return detectable_ratio(sd_of_log_ratio, replicates, comparisons)

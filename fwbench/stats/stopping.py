@@ -1,4 +1,4 @@
-"""Repeating until every comparison is sure enough, and saying by which rule that ended."""
+"""The rule by which a rig stops before its last block."""
 
 import math
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from fwbench.stats.ratios import NoComparison, RatioEstimate
 
 
 class StoppingTarget(Frozen):
-    """When to stop adding blocks: every 95 % interval is within ± `within_percent` of its ratio.
+    """Stop adding blocks when every 95 % interval is within ± `within_percent` of its ratio.
 
-    Looking after each block and stopping at a narrow one favours intervals that are narrow by
-    luck, and costs coverage. Hence at least ten blocks before the first look, and a maximum that is
-    fixed beforehand. Simulated with 2 % noise, `within_percent=1.5` and at most 40 blocks: 16 are
-    done, and the interval covers the truth in 94 %; looking from the third block on leaves 90 %
-    (`selfbench/claims.py`). So 6 sessions in 100 without a difference claim one, instead of 5;
-    the rule looks at widths and never at p-values, or these would be many.
+    A rule that checks after each block favours intervals that are narrow by chance, which costs
+    coverage. Hence the first check is after ten blocks or more, and the maximum is fixed
+    beforehand. Simulated with 2 % noise, `within_percent=1.5` and at most 40 blocks, sessions stop
+    after 16 blocks, and the coverage is 94 %. If the first check is after three blocks, the
+    coverage is 90 % (`selfbench/claims.py`). So 6 instead of 5 sessions in 100 without a difference
+    claim one. The rule checks widths only: if it checked p-values, there would be many more.
     """
 
     within_percent: float = Field(gt=0)
@@ -34,58 +34,44 @@ class StoppingTarget(Frozen):
 
     def __str__(self) -> str:
         return (
-            f"until every 95 % interval is within ±{self.within_percent:g} %,"
-            f" after {self.at_least} blocks at least and {self.at_most} at most"
+            f"stop when every 95 % interval is within ±{self.within_percent:g} %,"
+            f" after {self.at_least} to {self.at_most} blocks"
         )
 
 
-class Decision(Frozen):
-    """Whether to stop now, and why or why not, in words that name the rule."""
+def reason_to_stop(
+    target: StoppingTarget, blocks: int, ratios: Mapping[str, RatioEstimate | NoComparison]
+) -> str | None:
+    """Return why a rig stops after `blocks` blocks; None if it continues.
 
-    stop: bool
-    reason: str
-
-
-def decide(
-    rule: StoppingTarget, blocks: int, comparisons: Mapping[str, RatioEstimate | NoComparison]
-) -> Decision:
-    """Whether so many blocks are enough for all of these comparisons, by their names.
-
-    Where there is none to become narrow, only `at_most` ends it. With rigs as the unit, blocks
-    narrow an interval no further than the rigs agree.
+    `ratios` has a name for each. Without a ratio, only `at_most` stops a rig. If the rig is the
+    replicate, more blocks narrow an interval only down to the variation between rigs.
     """
-    if blocks < rule.at_least:
-        return Decision(stop=False, reason=f"{_blocks(blocks)} of {rule}")
+    if blocks < target.at_least:
+        return None
     wide = [
-        f"{name} {_as_known(comparison)}"
-        for name, comparison in comparisons.items()
-        if not _is_narrow(comparison, rule)
+        f"{name} {_width(ratio)}"
+        for name, ratio in ratios.items()
+        if not _is_narrow(ratio, target.within_percent)
     ]
-    if comparisons and not wide:
-        return Decision(stop=True, reason=f"every interval was narrow at {_blocks(blocks)}: {rule}")
-    left = "; ".join(wide) or "there is no comparison"
-    if blocks >= rule.at_most:
-        return Decision(stop=True, reason=f"{_blocks(blocks)} are the most ({left}): {rule}")
-    return Decision(stop=False, reason=f"{_blocks(blocks)} ({left}): {rule}")
+    if ratios and not wide:
+        return f"every interval is narrow enough after {blocks} blocks (rule: {target})"
+    if blocks >= target.at_most:
+        missed = "; ".join(wide) or "there is no comparison"
+        return f"{blocks} blocks are the maximum, and {missed} (rule: {target})"
+    return None
 
 
 def half_width_percent(interval: Interval) -> float:
-    """How far a ratio's interval reaches to either side of it, in percent of the ratio."""
+    """Return half the width of a ratio's interval, in percent of the ratio."""
     return 100 * math.expm1(math.log(interval.high / interval.low) / 2)
 
 
-def _is_narrow(comparison: RatioEstimate | NoComparison, rule: StoppingTarget) -> bool:
-    return (
-        isinstance(comparison, RatioEstimate)
-        and half_width_percent(comparison.interval) <= rule.within_percent
-    )
+def _is_narrow(ratio: RatioEstimate | NoComparison, within_percent: float) -> bool:
+    return isinstance(ratio, RatioEstimate) and half_width_percent(ratio.interval) <= within_percent
 
 
-def _as_known(comparison: RatioEstimate | NoComparison) -> str:
-    if isinstance(comparison, NoComparison):
-        return f"can be no claim: {comparison.reason}"
-    return f"is within ±{half_width_percent(comparison.interval):.2g} %"
-
-
-def _blocks(count: int) -> str:
-    return f"{count} block{'' if count == 1 else 's'}"
+def _width(ratio: RatioEstimate | NoComparison) -> str:
+    if isinstance(ratio, NoComparison):
+        return f"has no outcome: {ratio.reason}"
+    return f"is only within ±{half_width_percent(ratio.interval):.2g} %"

@@ -1,4 +1,4 @@
-"""All that a session says: estimates, comparisons, findings; every form of report is made of it."""
+"""The summary of a session: estimates, comparisons and findings, as every report prints them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,9 +25,9 @@ SCHEMA: Literal[1] = 1
 
 
 class Latency(Frozen):
-    """One percentile of a trial's runs, in microseconds: each run's own, none averaged.
+    """One percentile of a trial, in microseconds; `values` has that of each run.
 
-    `median` is the middle one of the runs, with its interval by order statistics, from six runs on.
+    `median` is the median of the runs. From six runs on, it has an interval by order statistics.
     """
 
     values: tuple[float, ...]
@@ -38,23 +38,23 @@ class Latency(Frozen):
 class TrialSummary(Frozen):
     """One contender in one setting on one rig.
 
-    `throughput` is successful answers per second of the load; `mean` and `median` are over the runs
-    that are used, each of which `values` has. It is None, as everything else is, where fewer than
-    three or fewer than half of the runs can be used (of a preset with one block: none). `withheld`
-    then says what the contender has, with the counts, and there is no comparison either.
+    `throughput` is successful (2xx) responses per second of the load, over the runs that are used.
+    If fewer than half of the runs or fewer than three are usable, there are no estimates and no
+    comparison, and `withheld` gives the counts. (If fewer than three were executed, all must be
+    usable.)
 
-    Of a search, the runs are its steps; one whose rate was too high told just that, and is used.
-    What has to be usable are its blocks.
+    The runs of a search are its steps. A step whose rate was too high has an answer, so it is used.
+    The rule about usable runs applies to the blocks of a search.
 
-    `latency` has percentiles by name (`p50` to `p99_9`, `max`). In a closed load it is what the
-    client saw; at a fixed rate it is corrected for coordinated omission, and `latency_as_sent` is
-    what the client saw.
+    `latency` has percentiles by name (`p50` to `p99_9`, `max`). Under a closed load, they are as
+    the client measured them. At a fixed rate, they are corrected for coordinated omission, and
+    `uncorrected_latency` has them as measured.
     """
 
     label: str
     contender: str
     aa_control: bool
-    trial: str = Field(description="its id")
+    trial: str = Field(description="id of the trial")
     executed: int
     used: int
     invalid: int
@@ -67,26 +67,27 @@ class TrialSummary(Frozen):
 
 
 class ContenderComparison(Frozen):
-    """A contender beside its baseline, by `metric`: its values divided by the baseline's.
+    """A contender compared with the baseline: its values of `metric` divided by the baseline's.
 
-    The result is a `Paired`, which has no word, where nothing may be claimed: of the A/A pair, and
-    of the others where `unclaimed` says why. `without` has the rigs that are no part of it, each
-    with the reason.
+    The result is a `RatioEstimate`, without an outcome, if nothing may be claimed. That is so for
+    the A/A control, and if `no_claim_reason` is set. `excluded_rigs` has the rigs that are not part
+    of the comparison, each with the reason.
     """
 
     label: str
     baseline: str
     metric: Metric
     result: Comparison | RatioEstimate | NoComparison
-    excluded_runs: int = Field(description="invalid runs of both")
+    excluded_runs: int = Field(description="invalid runs of either contender")
     excluded_rigs: tuple[str, ...]
     no_claim_reason: str | None = None
 
 
 class ComparisonGroup(Frozen):
-    """What may be compared: one setting on one rig; where `rig` is None, over those of one kind.
+    """The comparisons of one setting: on one rig, or over a hardware group if `rig` is None.
 
-    `noise` is the baseline's twin beside it: no difference that is nearer to 1 is claimed.
+    `noise_floor` is the A/A control compared with the baseline. No ratio closer to 1 is claimed to
+    be a difference.
     """
 
     rig: str | None
@@ -101,9 +102,9 @@ class ComparisonGroup(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run, used or not; `overlap` is how far several clients loaded at the same time."""
+    """One run, used or not; `overlap` compares the times at which several clients loaded."""
 
-    # No model: a session may have 100,000 runs, and this takes a tenth of a model's memory.
+    # Not a model: a session may have 100,000 runs, and this takes a tenth of a model's memory.
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     id: str
@@ -121,7 +122,7 @@ class RunSummary:
 
 
 class LostAttempt(Frozen):
-    """An attempt at a run that was lost for a reason outside the measurement; never used."""
+    """An attempt at a run that failed for a reason outside the measurement, so it is not used."""
 
     id: str
     rig: str
@@ -130,13 +131,11 @@ class LostAttempt(Frozen):
 
 
 class Summary(Frozen):
-    """A session's whole answer. `ended` says for each rig by which rule it stopped, if it has one.
+    """All results of a session, unrounded.
 
-    `kinds` are the rigs that are alike, and so may be pooled; `by_size` has each of them beside the
-    first. `events` and `lost` are what happened besides the runs that count.
-
-    Nothing in it is rounded, and nothing is left out but the raw figures of the load generator,
-    which are in the session's records.
+    `stopped_by` has the stopping rule of each rig that stopped before its last block. `size_tables`
+    compares each hardware group with the first. The session's records contain the numbers of the
+    load generator for each run.
     """
 
     schema_version: Literal[1] = SCHEMA
@@ -148,7 +147,7 @@ class Summary(Frozen):
     executed: int
     hosts: tuple[HostFacts, ...]
     stopped_by: dict[str, str]
-    replicate: str = Field(description="what the claims hold for")
+    scope: str = Field(description="what the claims hold for")
     hardware_groups: tuple[HardwareGroup, ...]
     groups: tuple[ComparisonGroup, ...]
     size_tables: tuple[SizeTable, ...]

@@ -1,7 +1,7 @@
-"""Sessions whose truth is known, for the proofs of what `fwbench.analyse` promises.
+"""Simulated sessions with known true ratios, to test the coverage and the power of `fwbench.stats`.
 
-Arrays hold logarithms of values, by session, trial and block (with rigs: session, trial, rig and
-block). Trial 0 is the baseline. What is asked of them is asked of the code that the report uses.
+Arrays contain logarithms of values, by session, trial and block (with rigs: by session, trial, rig
+and block). Trial 0 is the baseline. The simulated values go through the code that reports use.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,232 +16,238 @@ from fwbench.plan import make_plan, trials
 from fwbench.stats.estimate import Interval
 from fwbench.stats.hardware_groups import hardware_groups
 from fwbench.stats.outcomes import Comparison, Outcome, judge_family
-from fwbench.stats.ratios import NoComparison, RatioEstimate, paired_ratio
+from fwbench.stats.ratios import BlockValues, RatioEstimate, paired_ratio
 from fwbench.stats.samples import Metric
-from fwbench.stats.size_ratios import RigValues, SizeRatio, size_ratio
-from fwbench.stats.stopping import StoppingTarget, decide
+from fwbench.stats.size_ratios import LogBounds, SizeRatio, SizeSample, size_ratio
+from fwbench.stats.stopping import StoppingTarget, reason_to_stop
 
 Logs = NDArray[np.float64]
 Floor = Callable[[RatioEstimate], float]
 
-_SIZE = hardware_groups(header())[0]
+_HARDWARE_GROUP = hardware_groups(header())[0]
 
 
-def noisy(
+def noisy_sessions(
     random: np.random.Generator, sessions: int, truth: Sequence[float], blocks: int, sd: float
 ) -> Logs:
-    """Every run varies by `sd` on its own around its trial's true value."""
+    """Return sessions on one rig: runs vary by `sd` around the true values of their trials."""
     noise = random.normal(0, sd, (sessions, len(truth), blocks))
     return noise + np.log(truth)[None, :, None]
 
 
-def on_rigs(
+def noisy_rigs(
     random: np.random.Generator, sessions: int, truth: float, rigs: int, blocks: int, sd: float
 ) -> Logs:
-    """As `noisy` on several rigs, where the ratio itself differs by `sd` from rig to rig."""
+    """Return sessions on several rigs: the true ratio also varies by `sd` from rig to rig."""
     logs = random.normal(0, sd, (sessions, 2, rigs, blocks))
     logs[:, 1] += np.log(truth) + random.normal(0, sd, (sessions, rigs, 1))
     return logs
 
 
-def sizes(
+def size_ratios(
     random: np.random.Generator, sessions: int, rigs: tuple[int, int], blocks: int, sd: float
 ) -> Iterator[SizeRatio]:
-    """Two sizes that are alike, with so many rigs each, which differ by `sd` as their runs do."""
+    """Yield the ratios of two equal sizes with `rigs` rigs each; rigs and runs vary by `sd`."""
     for _ in range(sessions):
-        sides = [
-            {
-                f"rig-{number}": RigValues(tuple(values), tuple(values))
-                for number, values in enumerate(
-                    (
-                        random.normal(0, sd, (count, 1)) + random.normal(0, sd, (count, blocks))
-                    ).tolist()
-                )
-            }
-            for count in rigs
-        ]
-        found = size_ratio(Metric.THROUGHPUT, (_SIZE, sides[0]), (_SIZE, sides[1]))
-        assert isinstance(found, SizeRatio)
-        yield found
+        size, reference = (_size_sample(random, count, blocks, sd) for count in rigs)
+        ratio = size_ratio(Metric.THROUGHPUT, size, reference)
+        assert isinstance(ratio, SizeRatio)
+        yield ratio
 
 
-def slowed(random: np.random.Generator, logs: Logs) -> Logs:
-    """One run in ten is slowed by 10 %, whosever it is."""
+def _size_sample(random: np.random.Generator, rigs: int, blocks: int, sd: float) -> SizeSample:
+    logs = random.normal(0, sd, (rigs, 1)) + random.normal(0, sd, (rigs, blocks))
+    by_rig = {
+        f"rig-{number}": LogBounds(tuple(values), tuple(values))
+        for number, values in enumerate(logs.tolist())
+    }
+    return SizeSample(_HARDWARE_GROUP, by_rig)
+
+
+def with_slow_runs(random: np.random.Generator, logs: Logs) -> Logs:
+    """Return the sessions with one run in ten slowed by 10 %."""
     return logs + np.where(random.random(logs.shape) < 0.1, np.log(0.9), 0)
 
 
-def favoured(random: np.random.Generator, logs: Logs, sd: float) -> Logs:
-    """Each trial has a favour or a disfavour of its own, which it keeps through the session."""
+def with_container_bias(random: np.random.Generator, logs: Logs, sd: float) -> Logs:
+    """Return the sessions with a bias for each trial that is the same in all its blocks."""
     return logs + random.normal(0, sd, (*logs.shape[:2], 1))
 
 
-def drifting(logs: Logs, when: Logs, drift: float) -> Logs:
-    """A run is the faster the later it has its turn, by `drift` from the first to the last.
+def with_drift(logs: Logs, positions: Logs, drift: float) -> Logs:
+    """Return the sessions with runs that become faster, by `drift` from the first to the last.
 
-    `when` is from 0 to 1, by plan, trial and block; sessions take the plans in turn.
+    `positions` are from 0 to 1, by plan, trial and block. Sessions cycle through the plans.
     """
-    return logs + np.log1p(drift * when[np.arange(len(logs)) % len(when)])
+    return logs + np.log1p(drift * positions[np.arange(len(logs)) % len(positions)])
 
 
-def in_session(places: NDArray[np.int64]) -> Logs:
-    """How late in its session each run has its turn, from 0 to 1."""
-    return np.asarray(places / places.max())
+def positions_in_session(order: NDArray[np.int64]) -> Logs:
+    """Return the position of each run in its session, from 0 to 1."""
+    return np.asarray(order / order.max())
 
 
-def in_block(places: NDArray[np.int64]) -> Logs:
-    """How late in its block each run has its turn, from 0 to 1."""
-    count = places.shape[1]
-    return np.asarray(places % count / (count - 1))
+def positions_in_block(order: NDArray[np.int64]) -> Logs:
+    """Return the position of each run in its block, from 0 to 1."""
+    count = order.shape[1]
+    return np.asarray(order % count / (count - 1))
 
 
-def planned(plans: int, blocks: int) -> NDArray[np.int64]:
-    """When each run has its turn, from as many plans that fwbench makes; the baseline is first."""
-    asked = suite(blocks=blocks)
-    of_suite = trials(asked)
-    places = np.empty((plans, len(of_suite), blocks), dtype=np.int64)
+def planned_order(plans: int, blocks: int) -> NDArray[np.int64]:
+    """Return the order of runs in plans by fwbench, by plan, trial and block."""
+    planned_suite = suite(blocks=blocks)
+    planned_trials = trials(planned_suite)
+    order = np.empty((plans, len(planned_trials), blocks), dtype=np.int64)
     for seed in range(plans):
-        for turn, run in enumerate(make_plan(asked, [rig()], seed).runs):
-            places[seed, of_suite.index(run.trial), run.block - 1] = turn
-    return places
+        for index, run in enumerate(make_plan(planned_suite, [rig()], seed).runs):
+            order[seed, planned_trials.index(run.trial), run.block - 1] = index
+    return order
 
 
-def one_after_the_other(count: int, blocks: int) -> NDArray[np.int64]:
-    """When each run would have its turn with so many trials: all of one, then all of the next."""
+def order_without_blocks(count: int, blocks: int) -> NDArray[np.int64]:
+    """Return the order in which all runs of one trial precede all runs of the next."""
     return np.arange(count * blocks).reshape(1, count, blocks)
 
 
-def in_the_same_order(count: int, blocks: int) -> NDArray[np.int64]:
-    """When each run would have its turn in blocks that are not randomised."""
+def order_without_randomisation(count: int, blocks: int) -> NDArray[np.int64]:
+    """Return the order with the same order of trials in every block."""
     return np.arange(count * blocks).reshape(1, blocks, count).transpose(0, 2, 1)
 
 
-def pairs(logs: Logs) -> Iterator[list[RatioEstimate]]:
-    """Each session's trials beside its baseline."""
+def ratios(logs: Logs) -> Iterator[list[RatioEstimate]]:
+    """Yield for each session the ratios of its other trials and the baseline."""
     with_rigs = logs if logs.ndim == 4 else logs[:, :, None, :]
     for session in np.exp(with_rigs).tolist():
-        sides = [
+        baseline, *others = [
             {f"rig-{number}": dict(enumerate(values)) for number, values in enumerate(trial)}
             for trial in session
         ]
-        yield [_known(paired_ratio(side, sides[0])) for side in sides[1:]]
+        yield [_ratio(other, baseline) for other in others]
 
 
-def point(aa_control: RatioEstimate) -> float:
-    """The noise floor as fwbench has it: the A/A ratio."""
+def aa_ratio(aa_control: RatioEstimate) -> float:
+    """Return the noise floor of fwbench."""
     return aa_control.ratio
 
 
-def far_end(aa_control: RatioEstimate) -> float:
-    """The noise floor as it could be: whatever the A/A interval does not exclude."""
+def aa_far_limit(aa_control: RatioEstimate) -> float:
+    """Return an alternative noise floor: the limit of the A/A interval that is further from 1."""
     return max(aa_control.interval.high, 1 / aa_control.interval.low)
 
 
-def families(
+def comparisons(
     logs: Logs, *, floor: Floor | None = None, margin: float = 0
 ) -> Iterator[list[Comparison]]:
-    """Each session's comparisons. With a noise floor, trial 1 is the baseline's twin."""
-    for found in pairs(logs):
-        members = {str(number): pair for number, pair in enumerate(found)}
+    """Yield the comparisons of each session. With a noise floor, trial 1 is the A/A control."""
+    for estimates in ratios(logs):
+        family = dict(enumerate(estimates))
         floors = {}
         if floor is not None:
-            floors = dict.fromkeys(members, floor(members.pop("0")))
+            floors = dict.fromkeys(family, floor(family.pop(0)))
         judged = judge_family(
-            members,
+            family,
             margin=margin,
             noise_floors=floors,
-            higher_is_better=dict.fromkeys(members, True),
+            higher_is_better=dict.fromkeys(family, True),
         )
-        yield [each for each in judged.values() if isinstance(each, Comparison)]
+        yield [result for result in judged.values() if isinstance(result, Comparison)]
 
 
 def coverage(intervals: Iterable[Interval], truth: float) -> float:
-    """In how many of a hundred the truth lies within."""
-    return 100 * float(np.mean([each.low <= truth <= each.high for each in intervals]))
+    """Return the percentage of intervals that contain the true value."""
+    return 100 * float(np.mean([interval.low <= truth <= interval.high for interval in intervals]))
 
 
-def covered(logs: Logs, truth: float) -> float:
-    """`coverage` of the last trial's ratio."""
-    return coverage((found[-1].interval for found in pairs(logs)), truth)
+def coverage_of_last(logs: Logs, truth: float) -> float:
+    """Return the `coverage` of the last trial's ratio."""
+    return coverage((estimates[-1].interval for estimates in ratios(logs)), truth)
 
 
-def claiming(sessions: Iterable[list[Comparison]]) -> float:
-    """In how many of a hundred sessions some contender is called faster or slower."""
+def claim_rate(sessions: Iterable[list[Comparison]]) -> float:
+    """Return the percentage of sessions in which a contender is called faster or slower."""
     claims = {Outcome.FASTER, Outcome.SLOWER}
-    return 100 * float(np.mean([any(one.outcome in claims for one in each) for each in sessions]))
+    return 100 * float(
+        np.mean([any(result.outcome in claims for result in session) for session in sessions])
+    )
 
 
-def stopped(logs: Logs, rule: StoppingTarget) -> Iterator[tuple[RatioEstimate, int]]:
-    """What each session of two trials ends with under the rule, and after how many blocks."""
+def stopped_early(logs: Logs, target: StoppingTarget) -> Iterator[tuple[RatioEstimate, int]]:
+    """Yield the final ratio of each session of two trials, and the number of its blocks."""
     for session in logs:
-        for blocks in range(rule.at_least, rule.at_most + 1):
-            [[pair]] = pairs(session[None, :, :blocks])
-            if decide(rule, blocks, {"contender": pair}).stop:
-                yield pair, blocks
+        for blocks in range(target.at_least, target.at_most + 1):
+            [[ratio]] = ratios(session[None, :, :blocks])
+            if reason_to_stop(target, blocks, {"contender": ratio}) is not None:
+                yield ratio, blocks
                 break
 
 
-def stopped_from(logs: Logs, first: int, within: float) -> list[Interval]:
-    """The intervals under the same rule with the first look at block `first`, which it refuses."""
-    ratios = logs[:, 1] - logs[:, 0]
-    counts = np.arange(1, ratios.shape[1] + 1)
-    means = np.cumsum(ratios, axis=1) / counts
-    squares = np.cumsum(ratios**2, axis=1) / counts - means**2
-    half = stdtrit(counts[1:] - 1, 0.975) * np.sqrt(squares[:, 1:] / (counts[1:] - 1))
-    narrow = half[:, first - 2 :] <= np.log1p(within / 100)
+def stopped_from_block(logs: Logs, first: int, within: float) -> list[Interval]:
+    """Return the final intervals if the first check is after block `first`.
+
+    `StoppingTarget` refuses such an early check.
+    """
+    log_ratios = logs[:, 1] - logs[:, 0]
+    counts = np.arange(1, log_ratios.shape[1] + 1)
+    means = np.cumsum(log_ratios, axis=1) / counts
+    variances = np.cumsum(log_ratios**2, axis=1) / counts - means**2
+    half_widths = stdtrit(counts[1:] - 1, 0.975) * np.sqrt(variances[:, 1:] / (counts[1:] - 1))
+    narrow = half_widths[:, first - 2 :] <= np.log1p(within / 100)
     narrow[:, -1] = True
-    at = first - 2 + narrow.argmax(axis=1)
+    stop = first - 2 + narrow.argmax(axis=1)
     rows = np.arange(len(logs))
-    middle, reach = means[rows, at + 1], half[rows, at]
-    return _intervals(middle - reach, middle + reach)
+    mean, half_width = means[rows, stop + 1], half_widths[rows, stop]
+    return _intervals(mean - half_width, mean + half_width)
 
 
-def pooled(logs: Logs) -> list[Interval]:
-    """The wrong interval of several rigs: every block of every rig for a unit."""
-    return students((logs[:, 1] - logs[:, 0]).reshape(len(logs), -1))
+def pooled_t_intervals(logs: Logs) -> list[Interval]:
+    """Return the wrong intervals for several rigs: those with every block as a replicate."""
+    return t_intervals((logs[:, 1] - logs[:, 0]).reshape(len(logs), -1))
 
 
-def students(units: Logs) -> list[Interval]:
-    """Student's t interval of each row."""
-    n = units.shape[1]
-    half = stdtrit(n - 1, 0.975) * units.std(axis=1, ddof=1) / np.sqrt(n)
-    return _intervals(units.mean(axis=1) - half, units.mean(axis=1) + half)
+def t_intervals(log_ratios: Logs) -> list[Interval]:
+    """Return Student's t interval of each row."""
+    n = log_ratios.shape[1]
+    mean = log_ratios.mean(axis=1)
+    half_width = stdtrit(n - 1, 0.975) * log_ratios.std(axis=1, ddof=1) / np.sqrt(n)
+    return _intervals(mean - half_width, mean + half_width)
 
 
-def hodges_lehmann(units: Logs) -> list[Interval]:
-    """The interval of the Hodges-Lehmann estimate from Wilcoxon's signed ranks, of each row."""
-    n = units.shape[1]
+def hodges_lehmann_intervals(log_ratios: Logs) -> list[Interval]:
+    """Return for each row the interval of Hodges-Lehmann, from Wilcoxon's signed ranks."""
+    n = log_ratios.shape[1]
     pairings = np.array(list(combinations_with_replacement(range(n), 2)))
-    averages = np.sort(units[:, pairings].mean(axis=2), axis=1)
-    ways = np.array([1.0])  # in which the signed ranks have a sum
+    walsh_averages = np.sort(log_ratios[:, pairings].mean(axis=2), axis=1)
+    frequencies = np.array([1.0])  # of each sum of signed ranks
     for rank in range(1, n + 1):
-        ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
-    k = int(np.searchsorted(np.cumsum(ways) / 2.0**n, 0.025, side="right"))
-    return _intervals(averages[:, k - 1], averages[:, -k])
+        frequencies = np.pad(frequencies, (0, rank)) + np.pad(frequencies, (rank, 0))
+    k = int(np.searchsorted(np.cumsum(frequencies) / 2.0**n, 0.025, side="right"))
+    return _intervals(walsh_averages[:, k - 1], walsh_averages[:, -k])
 
 
-def yuen(units: Logs) -> list[Interval]:
-    """Yuen's interval of the mean with a fifth trimmed from either end, of each row."""
-    n = units.shape[1]
+def yuen_intervals(log_ratios: Logs) -> list[Interval]:
+    """Return Yuen's interval of the mean of each row, with a fifth trimmed from either end."""
+    n = log_ratios.shape[1]
     cut = n // 5
-    left = n - 2 * cut
-    ordered = np.sort(units, axis=1)
-    middle = ordered[:, cut : n - cut].mean(axis=1)
+    kept = n - 2 * cut
+    ordered = np.sort(log_ratios, axis=1)
+    mean = ordered[:, cut : n - cut].mean(axis=1)
     winsorised = np.clip(ordered, ordered[:, [cut]], ordered[:, [n - cut - 1]])
-    error = winsorised.std(axis=1, ddof=1) * np.sqrt(n) / left
-    half = stdtrit(left - 1, 0.975) * error
-    return _intervals(middle - half, middle + half)
+    standard_error = winsorised.std(axis=1, ddof=1) * np.sqrt(n) / kept
+    half_width = stdtrit(kept - 1, 0.975) * standard_error
+    return _intervals(mean - half_width, mean + half_width)
 
 
-def half_width(intervals: Sequence[Interval]) -> float:
-    """How far the intervals reach to either side, on average, in percent."""
-    return 50 * float(np.mean([np.log(each.high / each.low) for each in intervals]))
+def mean_half_width(intervals: Sequence[Interval]) -> float:
+    """Return half the width of the intervals, on average, in percent."""
+    return 50 * float(np.mean([np.log(interval.high / interval.low) for interval in intervals]))
 
 
-def _intervals(low: Logs, high: Logs) -> list[Interval]:
-    ends = zip(np.exp(low).tolist(), np.exp(high).tolist(), strict=True)
-    return [Interval(low=one, high=other) for one, other in ends]
+def _intervals(lows: Logs, highs: Logs) -> list[Interval]:
+    limits = zip(np.exp(lows).tolist(), np.exp(highs).tolist(), strict=True)
+    return [Interval(low=low, high=high) for low, high in limits]
 
 
-def _known(pair: RatioEstimate | NoComparison) -> RatioEstimate:
-    assert isinstance(pair, RatioEstimate)
-    return pair
+def _ratio(contender: BlockValues, baseline: BlockValues) -> RatioEstimate:
+    ratio = paired_ratio(contender, baseline)
+    assert isinstance(ratio, RatioEstimate)
+    return ratio

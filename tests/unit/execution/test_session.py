@@ -406,7 +406,7 @@ def test_a_rig_stops_before_its_last_block_once_its_rule_says_so(
     world = World(tmp_path, blocks=12, stop=rule, preset=Preset.STANDARD)
     store = world.run()
     assert {record.run.block for record in store.records()} == set(range(1, 11))
-    assert any("narrow at 10 blocks" in said for said in world.watcher.seen)
+    assert any("narrow enough after 10 blocks" in said for said in world.watcher.seen)
     world.assert_clean()
 
 

@@ -176,8 +176,9 @@ def test_a_type_that_is_two_kinds_of_machine_is_told_apart_and_never_pooled() ->
 def test_claims_hold_for_each_kind_as_it_has_rigs() -> None:
     rigs = dict.fromkeys("abc", SMALL) | dict.fromkeys("de", LARGE) | {"f": {}}
     assert (
-        "Claims hold for rigs like these 3 of small, the rig being the unit; for each of the 2 rigs"
-        " of large alone; for the one rig of f-target alone." in words(page(session(**rigs), []))
+        "Claims hold for rigs like these 3 of small (the rig is the replicate); for each of the 2"
+        " rigs of large separately; for the one rig of f-target only."
+        in words(page(session(**rigs), []))
     )
 
 

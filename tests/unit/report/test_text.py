@@ -257,7 +257,8 @@ def test_a_stopping_rule_is_printed_with_what_it_did() -> None:
     records = blocks_of([1000, 1010] * 5, [1900, 1910] * 5)
     text = words(page(records, suite=asked))
     assert (
-        "Stopped on one: every interval was narrow at 10 blocks: until every 95 % interval" in text
+        "Stopped on one: every interval is narrow enough after 10 blocks (rule: stop when every"
+        in text
     )
     assert "missing below" not in text
 
@@ -296,7 +297,7 @@ def test_without_a_noise_floor_the_ratio_is_shown_and_nothing_claimed() -> None:
     text = words(page(records))
     assert (
         "fastapi / flask: 2.000 × [2.000, 2.000] throughput: no claim, because the A/A control"
-        " gives no noise floor (10 blocks)"
+        " has no ratio, so the noise floor is unknown (10 blocks)"
     ) in text
     assert "flask-aa / flask (A/A control): no ratio: flask-aa has 2 valid" in text
     for word in ("faster", "slower", "equivalent", "inconclusive"):
@@ -330,8 +331,16 @@ SEARCHED = Load(
 @pytest.mark.parametrize(
     ("p99_us", "rate", "why"),
     [
-        (40_000, "at least 800", "held every rate tried in 3 of 3 blocks: raise `highest`"),
-        (60_000, "below 800", "held none of the rates tried in 3 of 3 blocks: lower `lowest`"),
+        (
+            40_000,
+            "at least 800",
+            "passed every rate tried in 3 of 3 blocks: raise `highest` of the search",
+        ),
+        (
+            60_000,
+            "below 800",
+            "failed every rate tried in 3 of 3 blocks: lower `lowest` of the search",
+        ),
     ],
 )
 def test_what_lies_beyond_a_searchs_range_is_a_bound_and_no_claim(

@@ -1,7 +1,7 @@
-"""What the intervals and the words promise, held against simulated sessions whose truth is known.
+"""Coverage of the intervals and error rates of the outcomes, in simulated sessions.
 
-2000 seeded sessions each: a coverage of 95 % then has a standard error of 0.5 points, so 1.5 points
-are three of them. `selfbench/claims.py` prints the same figures from more sessions.
+Each uses 2000 seeded sessions, so a coverage of 95 % has a standard error of 0.5 points, and 1.5
+points are three standard errors. `selfbench/claims.py` prints the same from more sessions.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ import simulation as sim
 
 from fwbench.stats.estimate import Interval, median_interval
 from fwbench.stats.outcomes import Outcome
-from fwbench.stats.significance import detectable
+from fwbench.stats.significance import detectable_ratio
 from fwbench.stats.stopping import StoppingTarget
 
 SESSIONS = 2000
 TRUTH = 1.1
 SD = 0.02
-HELD = pytest.approx(95, abs=1.5)
+NOMINAL = pytest.approx(95, abs=1.5)
 
 
 @pytest.fixture
@@ -25,126 +25,146 @@ def random() -> np.random.Generator:
 
 
 @pytest.mark.parametrize("blocks", [3, 5, 10, 20, 30])
-def test_the_interval_holds_its_95_percent(random: np.random.Generator, blocks: int) -> None:
-    assert sim.covered(sim.noisy(random, SESSIONS, (1, TRUTH), blocks, SD), TRUTH) == HELD
+def test_the_coverage_is_95_percent(random: np.random.Generator, blocks: int) -> None:
+    logs = sim.noisy_sessions(random, SESSIONS, (1, TRUTH), blocks, SD)
+    assert sim.coverage_of_last(logs, TRUTH) == NOMINAL
 
 
-def test_it_holds_on_a_machine_that_drifts_because_of_blocks(random: np.random.Generator) -> None:
-    planned = sim.planned(200, 10)
+def test_blocks_keep_the_coverage_on_a_machine_that_drifts(random: np.random.Generator) -> None:
+    planned = sim.planned_order(200, 10)
     trials = planned.shape[1]
-    apart = sim.one_after_the_other(trials, 10)
-    logs = sim.noisy(random, SESSIONS, [*[1] * (trials - 1), TRUTH], 10, SD)
-    assert sim.covered(sim.drifting(logs, sim.in_session(planned), 0.05), TRUTH) == HELD
-    assert sim.covered(sim.drifting(logs, sim.in_session(apart), 0.05), TRUTH) < 20
+    logs = sim.noisy_sessions(random, SESSIONS, [*[1] * (trials - 1), TRUTH], 10, SD)
+    with_blocks, without = (
+        sim.with_drift(logs, sim.positions_in_session(order), 0.05)
+        for order in (planned, sim.order_without_blocks(trials, 10))
+    )
+    assert sim.coverage_of_last(with_blocks, TRUTH) == NOMINAL
+    assert sim.coverage_of_last(without, TRUTH) < 20
 
 
-def test_it_holds_where_the_place_in_a_block_matters_because_that_is_random(
+def test_randomisation_keeps_the_coverage_if_the_position_in_a_block_matters(
     random: np.random.Generator,
 ) -> None:
-    planned = sim.planned(200, 10)
+    planned = sim.planned_order(200, 10)
     trials = planned.shape[1]
-    fixed = sim.in_the_same_order(trials, 10)
-    logs = sim.noisy(random, SESSIONS, [*[1] * (trials - 1), TRUTH], 10, SD)
-    assert sim.covered(sim.drifting(logs, sim.in_block(planned), 0.05), TRUTH) == HELD
-    assert sim.covered(sim.drifting(logs, sim.in_block(fixed), 0.05), TRUTH) < 20
+    logs = sim.noisy_sessions(random, SESSIONS, [*[1] * (trials - 1), TRUTH], 10, SD)
+    randomised, fixed = (
+        sim.with_drift(logs, sim.positions_in_block(order), 0.05)
+        for order in (planned, sim.order_without_randomisation(trials, 10))
+    )
+    assert sim.coverage_of_last(randomised, TRUTH) == NOMINAL
+    assert sim.coverage_of_last(fixed, TRUTH) < 20
 
 
 @pytest.mark.parametrize("rigs", [3, 5, 10])
-def test_it_holds_where_rigs_differ_because_the_rig_is_the_unit(
+def test_the_rig_as_replicate_keeps_the_coverage_if_rigs_differ(
     random: np.random.Generator, rigs: int
 ) -> None:
-    logs = sim.on_rigs(random, SESSIONS, TRUTH, rigs, 10, SD)
-    assert sim.covered(logs, TRUTH) == HELD
-    assert sim.coverage(sim.pooled(logs), TRUTH) < 75
+    logs = sim.noisy_rigs(random, SESSIONS, TRUTH, rigs, 10, SD)
+    assert sim.coverage_of_last(logs, TRUTH) == NOMINAL
+    assert sim.coverage(sim.pooled_t_intervals(logs), TRUTH) < 75
 
 
-def test_with_slow_runs_it_holds_and_signed_ranks_would_gain_nothing(
+def test_with_slow_runs_the_coverage_stays_and_signed_ranks_are_no_narrower(
     random: np.random.Generator,
 ) -> None:
-    logs = sim.slowed(random, sim.noisy(random, SESSIONS, (1, TRUTH), 10, SD))
-    units = logs[:, 1] - logs[:, 0]
-    ranks = sim.hodges_lehmann(units)
-    assert sim.covered(logs, TRUTH) == HELD
-    assert sim.coverage(ranks, TRUTH) == HELD
-    assert sim.half_width(sim.students(units)) < 1.05 * sim.half_width(ranks)
+    logs = sim.with_slow_runs(random, sim.noisy_sessions(random, SESSIONS, (1, TRUTH), 10, SD))
+    log_ratios = logs[:, 1] - logs[:, 0]
+    by_ranks = sim.hodges_lehmann_intervals(log_ratios)
+    by_t = sim.t_intervals(log_ratios)
+    assert sim.coverage_of_last(logs, TRUTH) == NOMINAL
+    assert sim.coverage(by_ranks, TRUTH) == NOMINAL
+    assert sim.mean_half_width(by_t) < 1.05 * sim.mean_half_width(by_ranks)
 
 
-def test_trimming_would_gain_width_with_slow_runs_and_lose_without(
+def test_trimming_is_narrower_with_slow_runs_and_wider_without(
     random: np.random.Generator,
 ) -> None:
-    quiet = sim.noisy(random, 5 * SESSIONS, (1, TRUTH), 10, SD)
-    slow = sim.slowed(random, quiet)
-    without, with_slow = (logs[:, 1] - logs[:, 0] for logs in (quiet, slow))
-    assert sim.half_width(sim.yuen(with_slow)) < 0.95 * sim.half_width(sim.students(with_slow))
-    assert sim.half_width(sim.yuen(without)) > 1.05 * sim.half_width(sim.students(without))
-    assert sim.coverage(sim.yuen(without), TRUTH) < 94.2
+    quiet = sim.noisy_sessions(random, 5 * SESSIONS, (1, TRUTH), 10, SD)
+    slow = sim.with_slow_runs(random, quiet)
+
+    def width_of_trimmed(logs: sim.Logs) -> float:
+        log_ratios = logs[:, 1] - logs[:, 0]
+        trimmed = sim.mean_half_width(sim.yuen_intervals(log_ratios))
+        return trimmed / sim.mean_half_width(sim.t_intervals(log_ratios))
+
+    assert width_of_trimmed(slow) < 0.95
+    assert width_of_trimmed(quiet) > 1.05
+    assert sim.coverage(sim.yuen_intervals(quiet[:, 1] - quiet[:, 0]), TRUTH) < 94.2
 
 
 @pytest.mark.parametrize("n", [6, 10, 20])
-def test_the_medians_interval_holds_of_what_is_skewed(random: np.random.Generator, n: int) -> None:
-    """Lognormal with a deviation of 0.5, as p99s are; its median is 1."""
+def test_the_interval_of_a_median_covers_a_skewed_quantity(
+    random: np.random.Generator, n: int
+) -> None:
+    """Lognormal with a standard deviation of 0.5, as p99s are. Its median is 1."""
     samples = random.lognormal(0, 0.5, (SESSIONS, n)).tolist()
-    found = [median_interval(values) for values in samples]
-    assert 93.5 <= sim.coverage([each for each in found if isinstance(each, Interval)], 1) < 99.5
-    assert None not in found
+    intervals = [median_interval(values) for values in samples]
+    known = [interval for interval in intervals if isinstance(interval, Interval)]
+    assert 93.5 <= sim.coverage(known, 1) < 99.5
+    assert None not in intervals
 
 
-def test_of_sessions_without_a_difference_one_in_twenty_makes_a_claim(
+def test_one_session_in_twenty_without_a_difference_claims_one(
     random: np.random.Generator,
 ) -> None:
-    logs = sim.noisy(random, SESSIONS, [1] * 6, 10, SD)
-    without_twin = np.delete(logs, 1, axis=1)
-    claims = sim.claiming(sim.families(without_twin))
-    with_floor = sim.claiming(sim.families(logs, floor=sim.point))
-    assert 3 < claims < 6.5
-    assert 2 < with_floor < claims
+    logs = sim.noisy_sessions(random, SESSIONS, [1] * 6, 10, SD)
+    without_control = np.delete(logs, 1, axis=1)
+    without_floor = sim.claim_rate(sim.comparisons(without_control))
+    with_floor = sim.claim_rate(sim.comparisons(logs, floor=sim.aa_ratio))
+    assert 3 < without_floor < 6.5
+    assert 2 < with_floor < without_floor
 
 
-def test_without_holm_four_contenders_would_make_three_times_as_many(
+def test_without_holm_four_contenders_would_cause_three_times_as_many_false_claims(
     random: np.random.Generator,
 ) -> None:
-    logs = sim.noisy(random, SESSIONS, [1] * 5, 10, SD)
-    alone = [any(pair.p_value < 0.05 for pair in found) for found in sim.pairs(logs)]
-    assert 100 * np.mean(alone) > 12
+    logs = sim.noisy_sessions(random, SESSIONS, [1] * 5, 10, SD)
+    claims = [any(ratio.p_value < 0.05 for ratio in session) for session in sim.ratios(logs)]
+    assert 100 * np.mean(claims) > 12
 
 
-def test_a_noise_floor_eases_what_containers_that_differ_do_and_is_no_cure(
+def test_a_noise_floor_reduces_false_claims_from_biased_containers_but_not_to_5_percent(
     random: np.random.Generator,
 ) -> None:
-    """Hence what `family` says of an A/A interval that leaves out 1."""
-    logs = sim.favoured(random, sim.noisy(random, SESSIONS, [1] * 3, 20, SD), 0.02)
-    without = sim.claiming(sim.families(np.delete(logs, 1, axis=1)))
-    assert without > 55
-    assert 30 < sim.claiming(sim.families(logs, floor=sim.point)) < 0.75 * without
+    """Hence the report has to say so if the A/A interval excludes 1."""
+    logs = sim.noisy_sessions(random, SESSIONS, [1] * 3, 20, SD)
+    biased = sim.with_container_bias(random, logs, 0.02)
+    without_floor = sim.claim_rate(sim.comparisons(np.delete(biased, 1, axis=1)))
+    with_floor = sim.claim_rate(sim.comparisons(biased, floor=sim.aa_ratio))
+    assert without_floor > 55
+    assert 30 < with_floor < 0.75 * without_floor
 
 
-@pytest.mark.parametrize("floor", [None, sim.point])
+@pytest.mark.parametrize("floor", [None, sim.aa_ratio])
 @pytest.mark.parametrize(("contenders", "blocks"), [(1, 3), (1, 10), (4, 5), (4, 10)])
-def test_what_is_called_detectable_is_shown_four_times_in_five(
+def test_the_power_at_the_detectable_ratio_is_80_percent(
     random: np.random.Generator, contenders: int, blocks: int, floor: sim.Floor | None
 ) -> None:
-    ratio = detectable(SD * 2**0.5, blocks, contenders)
+    ratio = detectable_ratio(SD * 2**0.5, blocks, contenders)
     others = [1.0] * (contenders - 1)
     aa_control = [] if floor is None else [1.0]
-    logs = sim.noisy(random, SESSIONS, [1, *aa_control, ratio, *others], blocks, SD)
-    shown = sim.claiming(found[:1] for found in sim.families(logs, floor=floor))
-    assert shown == pytest.approx(80, abs=3)
+    truth = [1, *aa_control, ratio, *others]
+    logs = sim.noisy_sessions(random, SESSIONS, truth, blocks, SD)
+    power = sim.claim_rate(session[:1] for session in sim.comparisons(logs, floor=floor))
+    assert power == pytest.approx(80, abs=3)
 
 
-def test_at_the_margin_itself_equal_is_said_once_in_forty_at_most(
+def test_a_true_ratio_at_the_margin_is_called_equivalent_in_2_5_percent_at_most(
     random: np.random.Generator,
 ) -> None:
-    logs = sim.noisy(random, SESSIONS, (1, 1.02), 30, SD)
-    found = [one.outcome for [one] in sim.families(logs, margin=0.02)]
-    assert 1 < 100 * np.mean([word == Outcome.EQUIVALENT for word in found]) < 3.5
+    logs = sim.noisy_sessions(random, SESSIONS, (1, 1.02), 30, SD)
+    outcomes = [comparison.outcome for [comparison] in sim.comparisons(logs, margin=0.02)]
+    equivalent = [outcome == Outcome.EQUIVALENT for outcome in outcomes]
+    assert 1 < 100 * np.mean(equivalent) < 3.5
 
 
-def test_stopping_when_narrow_costs_little_from_the_tenth_block_on(
+def test_stopping_early_costs_little_coverage_from_the_tenth_block_on(
     random: np.random.Generator,
 ) -> None:
-    logs = sim.noisy(random, SESSIONS, (1, TRUTH), 40, SD)
-    ended = list(sim.stopped(logs, StoppingTarget(within_percent=1.5, at_most=40)))
-    assert len(ended) == SESSIONS
-    assert 93 <= sim.coverage([pair.interval for pair, _ in ended], TRUTH) <= 96
-    assert 12 < np.mean([blocks for _, blocks in ended]) < 25
-    assert sim.coverage(sim.stopped_from(logs, 3, 1.5), TRUTH) < 91.5
+    logs = sim.noisy_sessions(random, SESSIONS, (1, TRUTH), 40, SD)
+    stopped = list(sim.stopped_early(logs, StoppingTarget(within_percent=1.5, at_most=40)))
+    assert len(stopped) == SESSIONS
+    assert 93 <= sim.coverage([ratio.interval for ratio, _ in stopped], TRUTH) <= 96
+    assert 12 < np.mean([blocks for _, blocks in stopped]) < 25
+    assert sim.coverage(sim.stopped_from_block(logs, 3, 1.5), TRUTH) < 91.5

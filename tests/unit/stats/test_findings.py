@@ -9,8 +9,8 @@ from fwbench.stats.run_result import RunResult, run_result
 
 
 def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> RunResult:
-    """A run whose clients' busiest threads had a CPU for these shares of the time."""
-    sides = tuple(
+    """Return a run with this CPU use of the busiest thread of each client, in cores."""
+    clients = tuple(
         ClientObservation(
             host=f"client-{number}",
             usage=client_usage(
@@ -22,7 +22,7 @@ def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> RunR
     made = record(findings=(finding(code),), rig=on)
     return run_result(
         made.model_copy(
-            update={"observation": made.observation.model_copy(update={"clients": sides})}
+            update={"observation": made.observation.model_copy(update={"clients": clients})}
         )
     )
 
@@ -30,23 +30,27 @@ def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> RunR
 @pytest.mark.parametrize(
     ("cores", "needed"), [((0.71,), 2), ((1.0,), 2), ((0.8, 0.2), 3), ((0.3, 0.3, 1.0), 5)]
 )
-def test_so_many_clients_would_bring_the_busiest_thread_under_the_threshold(
+def test_the_clients_needed_would_bring_the_busiest_thread_below_the_threshold(
     cores: tuple[float, ...], needed: int
 ) -> None:
     clients = tuple(Client(name=f"c{n}", address="192.0.2.2") for n in range(len(cores)))
     loaded = rig().model_copy(update={"clients": clients})
-    (found,) = saturated_clients(suite(), [loaded], [busy(*cores), busy(0.1, code="steal")])
-    assert (found.rig, found.clients, found.clients_needed) == ("one", len(cores), needed)
-    assert (found.runs, found.busiest_cores) == (1, max(cores))
+    (saturated,) = saturated_clients(suite(), [loaded], [busy(*cores), busy(0.1, code="steal")])
+    assert (saturated.rig, saturated.clients, saturated.clients_needed) == (
+        "one",
+        len(cores),
+        needed,
+    )
+    assert (saturated.runs, saturated.busiest_cores) == (1, max(cores))
 
 
-def test_of_several_runs_the_busiest_counts() -> None:
-    (found,) = saturated_clients(suite(), [rig()], [busy(0.8), busy(1.9), busy(0.9)])
-    assert (found.runs, found.clients_needed) == (3, 3)
+def test_the_busiest_of_several_runs_counts() -> None:
+    (saturated,) = saturated_clients(suite(), [rig()], [busy(0.8), busy(1.9), busy(0.9)])
+    assert (saturated.runs, saturated.clients_needed) == (3, 3)
 
 
-def test_rigs_whose_clients_kept_up_are_not_named() -> None:
-    found = saturated_clients(
+def test_rigs_without_saturated_clients_are_not_listed() -> None:
+    summaries = saturated_clients(
         suite(), [rig("one"), rig("two")], [busy(0.9, on="two"), busy(0.5, code="x")]
     )
-    assert [one.rig for one in found] == ["two"]
+    assert [summary.rig for summary in summaries] == ["two"]

@@ -9,50 +9,56 @@ from fwbench.model.record import HostFacts, SessionHeader
 from fwbench.stats.hardware_groups import HardwareGroup, hardware_groups, other_differences
 
 
-def of(**changes: dict[str, Any]) -> SessionHeader:
-    """A session of such rigs, by name, each with what is special about its target."""
+def session(**changes: dict[str, Any]) -> SessionHeader:
+    """Return a session on these rigs, by name, each with the special facts of its target."""
     facts: list[HostFacts] = []
     for name, special in changes.items():
         facts += [target_facts(f"{name}-target", **special), client_facts(f"{name}-client")]
     return header(rigs=tuple(rig(name) for name in changes), facts=tuple(facts))
 
 
-def names(found: tuple[HardwareGroup, ...]) -> list[str]:
-    return [kind.name for kind in found]
+def names(groups: tuple[HardwareGroup, ...]) -> list[str]:
+    return [group.name for group in groups]
 
 
 SMALL = {"instance_type": "small", "cpus": 1, "price_per_hour": 0.1}
 LARGE = {"instance_type": "large", "cpus": 2, "price_per_hour": 0.2}
 
 
-def test_rigs_that_are_alike_are_one_kind() -> None:
-    (kind,) = hardware_groups(of(a=SMALL, b=SMALL | {"region": "elsewhere"}))
-    assert (kind.name, kind.rigs, kind.price_per_hour) == ("small", ("a", "b"), 0.1)
-    assert kind.differences == ()
+def test_rigs_with_the_same_fingerprint_are_one_group() -> None:
+    (group,) = hardware_groups(session(a=SMALL, b=SMALL | {"region": "elsewhere"}))
+    assert (group.name, group.rigs, group.price_per_hour) == ("small", ("a", "b"), 0.1)
+    assert group.differences == ()
 
 
-def test_kinds_are_ordered_by_price_then_cpus_then_name() -> None:
+def test_groups_are_ordered_by_price_then_cpus_then_name() -> None:
     unpriced = {"price_per_hour": None}
-    assert names(hardware_groups(of(a=LARGE, b=SMALL))) == ["small", "large"]
-    assert names(hardware_groups(of(a=LARGE, b=SMALL | unpriced))) == ["large", "small"]
-    assert names(hardware_groups(of(a=LARGE | unpriced, b=SMALL | unpriced))) == ["small", "large"]
-    assert names(hardware_groups(of(a=SMALL | {"instance_type": "z"}, b=SMALL))) == ["small", "z"]
+    assert names(hardware_groups(session(a=LARGE, b=SMALL))) == ["small", "large"]
+    assert names(hardware_groups(session(a=LARGE, b=SMALL | unpriced))) == ["large", "small"]
+    assert names(hardware_groups(session(a=LARGE | unpriced, b=SMALL | unpriced))) == [
+        "small",
+        "large",
+    ]
+    assert names(hardware_groups(session(a=SMALL | {"instance_type": "z"}, b=SMALL))) == [
+        "small",
+        "z",
+    ]
 
 
-def test_what_differs_is_told_beside_the_first_and_the_type_goes_without_saying() -> None:
-    _, large = hardware_groups(of(a=SMALL, b=LARGE))
-    assert {one.subject: (one.first, one.second) for one in large.differences} == {
+def test_differences_are_from_the_first_group_and_other_differences_omit_the_type() -> None:
+    _, large = hardware_groups(session(a=SMALL, b=LARGE))
+    assert {each.subject: (each.first, each.second) for each in large.differences} == {
         "instance type": ("small", "large"),
         "CPUs": ("1", "2"),
     }
-    assert [one.subject for one in other_differences(large)] == ["CPUs"]
+    assert [difference.subject for difference in other_differences(large)] == ["CPUs"]
 
 
-def test_a_type_with_several_processors_is_several_kinds_which_are_told_apart() -> None:
-    found = hardware_groups(of(a=SMALL, b=SMALL | {"cpu_model": "Xeon"}))
-    assert names(found) == ["small (AMD EPYC 9R14)", "small (Xeon)"]
-    found = hardware_groups(of(a=SMALL, b=SMALL | {"kernel": "6.1"}, c=SMALL))
-    assert sorted(names(found)) == ["small (a, c)", "small (b)"]
+def test_a_type_with_several_processors_is_several_groups_with_different_names() -> None:
+    groups = hardware_groups(session(a=SMALL, b=SMALL | {"cpu_model": "Xeon"}))
+    assert names(groups) == ["small (AMD EPYC 9R14)", "small (Xeon)"]
+    groups = hardware_groups(session(a=SMALL, b=SMALL | {"kernel": "6.1"}, c=SMALL))
+    assert sorted(names(groups)) == ["small (a, c)", "small (b)"]
 
 
 @pytest.mark.parametrize(
@@ -63,16 +69,16 @@ def test_a_type_with_several_processors_is_several_kinds_which_are_told_apart() 
         ({"a": {"cpus": 1}, "b": {"cpus": 1}}, "1 CPU (AMD EPYC 9R14)"),
     ],
 )
-def test_without_a_type_a_kind_is_called_by_what_is_known(
+def test_without_a_type_a_group_is_named_by_what_is_known(
     rigs: dict[str, dict[str, Any]], name: str
 ) -> None:
-    assert names(hardware_groups(of(**rigs))) == [name]
+    assert names(hardware_groups(session(**rigs))) == [name]
 
 
-def test_of_several_prices_none_is_taken() -> None:
-    (kind,) = hardware_groups(of(a=SMALL, b=SMALL | {"price_per_hour": 0.3}))
-    assert kind.price_per_hour is None
-    assert kind.several_prices
+def test_a_group_with_several_prices_has_no_price() -> None:
+    (group,) = hardware_groups(session(a=SMALL, b=SMALL | {"price_per_hour": 0.3}))
+    assert group.price_per_hour is None
+    assert group.several_prices
 
 
 @given(
@@ -89,14 +95,14 @@ def test_of_several_prices_none_is_taken() -> None:
         max_size=8,
     )
 )
-def test_every_rig_is_of_one_kind_and_no_kind_mixes_what_differs(
-    made: list[dict[str, Any]],
+def test_every_rig_is_in_one_group_and_no_group_mixes_different_rigs(
+    facts_of_rigs: list[dict[str, Any]],
 ) -> None:
-    rigs = {f"r{number}": special for number, special in enumerate(made)}
-    found = hardware_groups(of(**rigs))
-    assert sorted(rig for kind in found for rig in kind.rigs) == sorted(rigs)
-    assert len(set(names(found))) == len(found)
-    what = ("instance_type", "kernel", "cpus")
-    for kind in found:
-        assert len({tuple(rigs[rig][key] for key in what) for rig in kind.rigs}) == 1
-    assert len(found) == len({tuple(one[key] for key in what) for one in made})
+    rigs = {f"r{number}": special for number, special in enumerate(facts_of_rigs)}
+    groups = hardware_groups(session(**rigs))
+    assert sorted(rig for group in groups for rig in group.rigs) == sorted(rigs)
+    assert len(set(names(groups))) == len(groups)
+    keys = ("instance_type", "kernel", "cpus")
+    for group in groups:
+        assert len({tuple(rigs[rig][key] for key in keys) for rig in group.rigs}) == 1
+    assert len(groups) == len({tuple(facts[key] for key in keys) for facts in facts_of_rigs})

@@ -14,7 +14,7 @@ SEARCH = Search(p99_ms=50, lowest=100, highest=6400, steps=6)
 
 
 def step(p99_us: int | None, *codes: str, level: Level = Level.INVALID) -> Record:
-    """A step of the search with this corrected p99."""
+    """Return a step of the search with this corrected p99."""
     seen = log()
     corrected = seen.latency.model_copy(update={"p99_us": p99_us})
     load = load_result(log=seen.model_copy(update={"corrected_latency": corrected}))
@@ -26,100 +26,100 @@ def step(p99_us: int | None, *codes: str, level: Level = Level.INVALID) -> Recor
 
 
 def search_for(truth: float, search: Search = SEARCH) -> list[bool | None]:
-    """The steps of a block against a server that holds every rate up to the truth."""
+    """Return the answers of a block's steps if the server passes every rate up to `truth`."""
     steps: list[bool | None] = []
     for _ in range(search.steps):
         steps.append(next_rate(search, steps) <= truth)
     return steps
 
 
-def test_a_p99_at_the_bound_holds_and_one_above_it_does_not() -> None:
+def test_a_p99_at_the_limit_passes_and_one_above_it_fails() -> None:
     assert passed(step(50_000), SEARCH) is True
     assert passed(step(50_001), SEARCH) is False
 
 
 @pytest.mark.parametrize("code", ["rate-not-reached", "loadgen-timeout"])
-def test_a_rate_that_was_not_reached_does_not_hold(code: str) -> None:
+def test_a_rate_that_was_not_reached_fails(code: str) -> None:
     assert passed(step(10, code), SEARCH) is False
 
 
-def test_a_step_that_is_invalid_for_another_reason_does_not_tell() -> None:
+def test_a_step_that_is_invalid_for_another_reason_has_no_answer() -> None:
     assert passed(step(10, "oom-kill"), SEARCH) is None
     assert passed(step(10, "rate-not-reached", "client-saturated"), SEARCH) is None
     assert passed(step(None), SEARCH) is None
 
 
-def test_a_suspect_step_tells() -> None:
+def test_a_suspect_step_has_an_answer() -> None:
     assert passed(step(10, "retransmits", level=Level.SUSPECT), SEARCH) is True
 
 
-def test_the_first_rate_is_the_geometric_middle() -> None:
+def test_the_first_rate_is_the_geometric_mean_of_the_range() -> None:
     assert next_rate(SEARCH, []) == 800
     assert next_rate(SEARCH, [True]) == pytest.approx(math.sqrt(800 * 6400), rel=1e-4)
     assert next_rate(SEARCH, [False]) == pytest.approx(math.sqrt(800 * 100), rel=1e-4)
 
 
 @given(truth=st.floats(101, 6399), steps=st.integers(1, 12))
-def test_a_block_brackets_the_truth_as_closely_as_it_says(truth: float, steps: int) -> None:
+def test_a_block_brackets_the_true_rate(truth: float, steps: int) -> None:
     search = SEARCH.model_copy(update={"steps": steps})
-    found = bracket(search, search_for(truth, search))
-    assert found is not None
-    low, high = found.passed or search.lowest, found.failed or search.highest
+    result = bracket(search, search_for(truth, search))
+    assert result is not None
+    low, high = result.passed or search.lowest, result.failed or search.highest
     assert low <= truth * 1.0001
     assert truth <= high * 1.0001
     assert high / low == pytest.approx(64 ** (1 / 2**steps), rel=1e-3)
 
 
-def test_the_ends_of_the_range_are_not_claimed() -> None:
-    found = bracket(SEARCH, search_for(50))
-    assert found is not None
-    assert found.passed is None
-    found = bracket(SEARCH, search_for(10_000))
-    assert found is not None
-    assert found.failed is None
+def test_outside_the_range_there_is_only_one_bound() -> None:
+    result = bracket(SEARCH, search_for(50))
+    assert result is not None
+    assert result.passed is None
+    result = bracket(SEARCH, search_for(10_000))
+    assert result is not None
+    assert result.failed is None
 
 
-def test_a_block_with_an_unfinished_search_or_an_unknown_step_has_no_answer() -> None:
+def test_a_block_with_a_missing_or_unanswered_step_has_no_result() -> None:
     steps = search_for(1000)
     assert bracket(SEARCH, steps[:-1]) is None
     assert bracket(SEARCH, [*steps[:-1], None]) is None
 
 
 @given(truths=st.lists(st.floats(200, 5000), min_size=3, max_size=20))
-def test_the_interval_holds_what_the_blocks_found(truths: list[float]) -> None:
-    found = highest_rate(SEARCH, [search_for(truth) for truth in truths])
+def test_the_interval_contains_the_mean_of_the_true_rates(truths: list[float]) -> None:
+    estimate = highest_rate(SEARCH, [search_for(truth) for truth in truths])
     mean = math.exp(sum(map(math.log, truths)) / len(truths))
-    assert found.n == len(truths)
-    assert found.rate is not None
-    assert found.interval is not None
-    assert found.interval.low * 0.999 <= found.rate <= mean * 1.001
-    assert mean <= found.interval.high * 1.001
+    assert estimate.n == len(truths)
+    assert estimate.rate is not None
+    assert estimate.interval is not None
+    assert estimate.interval.low * 0.999 <= estimate.rate <= mean * 1.001
+    assert mean <= estimate.interval.high * 1.001
 
 
 @given(truths=st.lists(st.floats(10, 60_000), min_size=1, max_size=20))
-def test_what_is_said_of_the_mean_is_true_whatever_lies_beyond_the_range(
+def test_the_bounds_are_true_if_rates_lie_outside_the_range(
     truths: list[float],
 ) -> None:
-    found = highest_rate(SEARCH, [search_for(truth) for truth in truths])
+    estimate = highest_rate(SEARCH, [search_for(truth) for truth in truths])
     mean = math.exp(sum(map(math.log, truths)) / len(truths))
-    beyond = censored_message(found.brackets)
-    assert found.n == len(truths)
-    assert (found.rate is None) == (beyond is not None)
-    assert found.rate is not None or found.interval is None
-    assert found.at_least is None or found.at_least <= mean * 1.001
-    assert found.below is None or mean <= found.below * 1.001
-    assert (found.rate, found.at_least, found.below).count(None) >= 2
+    censored = censored_message(estimate.brackets)
+    assert estimate.n == len(truths)
+    assert (estimate.rate is None) == (censored is not None)
+    assert estimate.rate is not None or estimate.interval is None
+    assert estimate.at_least is None or estimate.at_least <= mean * 1.001
+    assert estimate.below is None or mean <= estimate.below * 1.001
+    assert (estimate.rate, estimate.at_least, estimate.below).count(None) >= 2
 
 
-def test_censored_blocks_are_counted_with_what_to_do() -> None:
-    found = highest_rate(SEARCH, [search_for(truth) for truth in (10, 1000, 60_000, 60_000)])
-    assert censored_message(found.brackets) == (
-        "held every rate tried in 2 of 4 blocks: raise `highest`"
-        " and held none of the rates tried in 1 of 4 blocks: lower `lowest`"
+def test_censored_blocks_are_counted_with_advice() -> None:
+    estimate = highest_rate(SEARCH, [search_for(truth) for truth in (10, 1000, 60_000, 60_000)])
+    assert censored_message(estimate.brackets) == (
+        "passed every rate tried in 2 of 4 blocks: raise `highest` of the search"
+        " and failed every rate tried in 1 of 4 blocks: lower `lowest` of the search"
     )
-    assert censored_message(found.brackets[1:2]) is None
+    assert censored_message(estimate.brackets[1:2]) is None
 
 
-def test_blocks_that_do_not_tell_are_counted() -> None:
-    found = highest_rate(SEARCH, [search_for(900), [None] * 6, search_for(900)])
-    assert (found.n, found.undetermined_blocks, found.interval) == (2, 1, None)
+def test_blocks_without_a_result_are_counted() -> None:
+    estimate = highest_rate(SEARCH, [search_for(900), [None] * 6, search_for(900)])
+    assert (estimate.n, estimate.undetermined_blocks, estimate.interval) == (2, 1, None)

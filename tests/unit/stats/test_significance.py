@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwbench.stats.significance import (
-    detectable,
-    expected_detectable,
+    detectable_ratio,
+    expected_detectable_ratio,
     holm,
     noncentrality,
     t_p_value,
@@ -20,20 +20,24 @@ PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=6)
 # Student's t
 
 
-@pytest.mark.parametrize(("freedom", "t"), [(2, 4.302653), (9, 2.262157), (29, 2.045230)])
-def test_the_quantile_is_that_of_the_tables_and_has_their_p_value(freedom: int, t: float) -> None:
-    assert t_quantile(freedom, 0.975) == pytest.approx(t)
-    assert t_p_value(t, freedom) == pytest.approx(0.05)
-    assert t_p_value(-t, freedom) == pytest.approx(0.05)
+@pytest.mark.parametrize(
+    ("degrees_of_freedom", "t"), [(2, 4.302653), (9, 2.262157), (29, 2.045230)]
+)
+def test_quantiles_are_those_of_the_tables_with_their_p_values(
+    degrees_of_freedom: int, t: float
+) -> None:
+    assert t_quantile(degrees_of_freedom, 0.975) == pytest.approx(t)
+    assert t_p_value(t, degrees_of_freedom) == pytest.approx(0.05)
+    assert t_p_value(-t, degrees_of_freedom) == pytest.approx(0.05)
 
 
-def test_nothing_is_as_probable_as_can_be() -> None:
+def test_the_p_value_of_0_is_1_and_of_infinity_0() -> None:
     assert t_p_value(0, 9) == 1
     assert t_p_value(math.inf, 9) == 0
 
 
-def test_with_many_values_it_is_the_normal_distributions() -> None:
-    """1.9600 + 0.8416, the sum that every introduction to power has."""
+def test_with_many_values_the_noncentrality_is_that_of_the_normal_distribution() -> None:
+    """1.9600 + 0.8416, the sum in every introduction to power."""
     assert noncentrality(100_000, t_quantile(100_000, 0.975), 0.8) == pytest.approx(
         2.8016, abs=1e-3
     )
@@ -43,41 +47,43 @@ def test_with_many_values_it_is_the_normal_distributions() -> None:
 
 
 def by_closure(p_values: list[float]) -> list[float]:
-    """The definition that Holm's steps are a short cut of: a claim has to hold in every subset of
-    the family that it is in, each tested with Bonferroni's correction.
+    """Adjust p-values by the definition for which Holm's steps are a short cut.
+
+    A claim has to hold in every subset of the family that contains it, with each subset tested by
+    Bonferroni's correction.
     """
-    places = range(len(p_values))
-    subsets = [one for size in places for one in combinations(places, size + 1)]
+    indices = range(len(p_values))
+    subsets = [subset for size in indices for subset in combinations(indices, size + 1)]
     return [
         max(
-            min(1.0, len(subset) * min(p_values[other] for other in subset))
+            min(1.0, len(subset) * min(p_values[member] for member in subset))
             for subset in subsets
-            if place in subset
+            if index in subset
         )
-        for place in places
+        for index in indices
     ]
 
 
-def test_the_smallest_counts_most() -> None:
+def test_the_smallest_p_value_is_multiplied_by_the_size_of_the_family() -> None:
     """The example of R's p.adjust: 0.01, 0.02, 0.03, 0.04 become 0.04, 0.06, 0.06, 0.06."""
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx((0.06, 0.04, 0.06, 0.06))
 
 
-def test_alone_a_p_value_stays_as_it_is() -> None:
+def test_a_single_p_value_is_not_adjusted() -> None:
     assert holm([0.03]) == (0.03,)
 
 
-def test_no_family_has_no_p_values() -> None:
+def test_an_empty_family_has_no_p_values() -> None:
     assert holm([]) == ()
 
 
 @given(PROBABILITIES)
-def test_it_is_the_closure_of_bonferronis_tests(p_values: list[float]) -> None:
+def test_holm_is_the_closure_of_bonferronis_tests(p_values: list[float]) -> None:
     assert list(holm(p_values)) == pytest.approx(by_closure(p_values))
 
 
 @given(PROBABILITIES)
-def test_it_keeps_the_order_and_only_raises(p_values: list[float]) -> None:
+def test_holm_keeps_the_order_and_never_lowers_a_p_value(p_values: list[float]) -> None:
     adjusted = holm(p_values)
     assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
     by_p = [q for _, q in sorted(zip(p_values, adjusted, strict=True))]
@@ -87,28 +93,32 @@ def test_it_keeps_the_order_and_only_raises(p_values: list[float]) -> None:
 # Power
 
 
-@pytest.mark.parametrize(("effect", "units"), [(0.5, 34), (0.8, 15)])
-def test_it_needs_as_many_as_the_published_tables_say(effect: float, units: int) -> None:
+@pytest.mark.parametrize(("effect", "replicates"), [(0.5, 34), (0.8, 15)])
+def test_the_number_of_replicates_is_that_of_published_tables(
+    effect: float, replicates: int
+) -> None:
     """For one sample's t test, 5 % two-sided, power 80 %: G*Power 3.1 gives 34 and 15."""
-    assert math.log(detectable(1, units)) <= effect < math.log(detectable(1, units - 1))
+    enough, too_few = (detectable_ratio(1, n) for n in (replicates, replicates - 1))
+    assert math.log(enough) <= effect < math.log(too_few)
 
 
 @pytest.mark.parametrize(("sd", "percent"), [(0.02, 2.0), (0.05, 5.1)])
-def test_ten_blocks_show_about_what_blocks_vary_by(sd: float, percent: float) -> None:
-    expected = expected_detectable(sd, 10)
+def test_ten_blocks_detect_about_the_variation_of_a_block(sd: float, percent: float) -> None:
+    expected = expected_detectable_ratio(sd, 10)
     assert expected is not None
     assert 100 * (expected - 1) == pytest.approx(percent, abs=0.05)
 
 
-def test_two_blocks_show_nothing() -> None:
-    assert expected_detectable(0.02, 2) is None
-    assert expected_detectable(0.02, 3) == detectable(0.02, 3)
+def test_two_blocks_detect_nothing() -> None:
+    assert expected_detectable_ratio(0.02, 2) is None
+    assert expected_detectable_ratio(0.02, 3) == detectable_ratio(0.02, 3)
 
 
 @given(st.floats(0.001, 0.2), st.integers(3, 40), st.integers(1, 20))
-def test_more_noise_fewer_blocks_and_more_comparisons_show_less(
-    sd: float, units: int, comparisons: int
+def test_more_noise_fewer_blocks_and_more_comparisons_detect_less(
+    sd: float, replicates: int, comparisons: int
 ) -> None:
-    found = detectable(sd, units, comparisons)
-    assert 1 < found < detectable(sd * 1.1, units, comparisons)
-    assert detectable(sd, units + 1, comparisons) < found < detectable(sd, units, comparisons + 1)
+    detectable = detectable_ratio(sd, replicates, comparisons)
+    assert 1 < detectable < detectable_ratio(sd * 1.1, replicates, comparisons)
+    assert detectable_ratio(sd, replicates + 1, comparisons) < detectable
+    assert detectable < detectable_ratio(sd, replicates, comparisons + 1)

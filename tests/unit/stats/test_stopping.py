@@ -5,20 +5,20 @@ from pydantic import ValidationError
 
 from fwbench.stats.estimate import Interval
 from fwbench.stats.ratios import NoComparison, RatioEstimate, Replicate
-from fwbench.stats.stopping import StoppingTarget, decide, half_width_percent
+from fwbench.stats.stopping import StoppingTarget, half_width_percent, reason_to_stop
 
-RULE = StoppingTarget(within_percent=2, at_most=30)
-WORDS = "until every 95 % interval is within ±2 %, after 10 blocks at least and 30 at most"
+TARGET = StoppingTarget(within_percent=2, at_most=30)
+RULE = "(rule: stop when every 95 % interval is within ±2 %, after 10 to 30 blocks)"
 
 
 def within(percent: float) -> RatioEstimate:
-    """A ratio of 1.5, known so exactly."""
-    reach = 1 + percent / 100
+    """Return a ratio of 1.5 with an interval of this half width."""
+    factor = 1 + percent / 100
     return RatioEstimate(
         ratio=1.5,
-        interval=Interval(low=1.5 / reach, high=1.5 * reach),
+        interval=Interval(low=1.5 / factor, high=1.5 * factor),
         n=10,
-        unit=Replicate.BLOCK,
+        replicate=Replicate.BLOCK,
         p_value=0.001,
         log_ratios=(math.log(1.5),) * 10,
     )
@@ -27,55 +27,52 @@ def within(percent: float) -> RatioEstimate:
 NARROW, WIDE = within(1.999), within(2.5)
 
 
-def test_the_width_is_a_share_of_the_ratio_whatever_that_is() -> None:
+def test_the_half_width_is_relative_to_the_ratio() -> None:
     assert half_width_percent(WIDE.interval) == pytest.approx(2.5)
 
 
-def test_it_ends_when_every_interval_is_narrow() -> None:
-    decision = decide(RULE, 12, {"b": NARROW, "c": NARROW})
-    assert decision.stop
-    assert decision.reason == f"every interval was narrow at 12 blocks: {WORDS}"
+def test_a_rig_stops_when_every_interval_is_narrow() -> None:
+    reason = reason_to_stop(TARGET, 12, {"b": NARROW, "c": NARROW})
+    assert reason == f"every interval is narrow enough after 12 blocks {RULE}"
 
 
-def test_one_wide_interval_keeps_it_going() -> None:
-    decision = decide(RULE, 12, {"b": NARROW, "c": WIDE})
-    assert not decision.stop
-    assert decision.reason == f"12 blocks (c is within ±2.5 %): {WORDS}"
+def test_a_rig_continues_while_one_interval_is_wide() -> None:
+    assert reason_to_stop(TARGET, 12, {"b": NARROW, "c": WIDE}) is None
 
 
-def test_it_does_not_look_before_the_tenth_block() -> None:
-    assert not decide(RULE, 9, {"b": NARROW}).stop
-    assert decide(RULE, 10, {"b": NARROW}).stop
+def test_the_first_check_is_after_the_tenth_block() -> None:
+    assert reason_to_stop(TARGET, 9, {"b": NARROW}) is None
+    assert reason_to_stop(TARGET, 10, {"b": NARROW}) is not None
 
 
-def test_it_ends_at_the_most_and_says_what_is_still_wide() -> None:
-    assert not decide(RULE, 29, {"b": WIDE}).stop
-    decision = decide(RULE, 30, {"b": WIDE, "c": NARROW})
-    assert decision.stop
-    assert decision.reason == f"30 blocks are the most (b is within ±2.5 %): {WORDS}"
+def test_a_rig_stops_at_the_maximum_and_the_reason_names_wide_intervals() -> None:
+    assert reason_to_stop(TARGET, 29, {"b": WIDE}) is None
+    reason = reason_to_stop(TARGET, 30, {"b": WIDE, "c": NARROW})
+    assert reason == f"30 blocks are the maximum, and b is only within ±2.5 % {RULE}"
 
 
-def test_what_cannot_be_compared_is_not_narrow() -> None:
-    none = NoComparison(reason="2 blocks with values of both, 3 are needed")
-    assert not decide(RULE, 12, {"b": none, "c": NARROW}).stop
-    assert f"b can be no claim: {none.reason}" in decide(RULE, 30, {"b": none}).reason
+def test_a_missing_ratio_is_not_narrow() -> None:
+    missing = NoComparison(reason="no block has values of both, and 3 are needed")
+    assert reason_to_stop(TARGET, 12, {"b": missing, "c": NARROW}) is None
+    reason = reason_to_stop(TARGET, 30, {"b": missing})
+    assert f"b has no outcome: {missing.reason}" in str(reason)
 
 
-def test_with_nothing_to_compare_only_the_most_ends_it() -> None:
-    assert not decide(RULE, 29, {}).stop
-    assert decide(RULE, 30, {}).stop
+def test_without_comparisons_a_rig_stops_at_the_maximum_only() -> None:
+    assert reason_to_stop(TARGET, 29, {}) is None
+    assert "there is no comparison" in str(reason_to_stop(TARGET, 30, {}))
 
 
-def test_a_rule_that_looks_too_early_is_refused() -> None:
+def test_a_first_check_before_the_tenth_block_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 10"):
         StoppingTarget(within_percent=2, at_least=9, at_most=30)
 
 
-def test_a_rule_that_contradicts_itself_is_refused() -> None:
+def test_a_maximum_below_the_minimum_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"at_most \(9\) is below at_least \(10\)"):
         StoppingTarget(within_percent=2, at_most=9)
 
 
-def test_a_rule_that_is_never_met_is_refused() -> None:
+def test_a_width_of_0_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         StoppingTarget(within_percent=0, at_most=30)

@@ -36,7 +36,7 @@ from fwbench.stats.summary import ComparisonGroup, LostAttempt, Summary
 
 STEADY = [1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0, 1008.0, 992.0, 998.0, 1000.0]
 TWICE = [2020.0, 2000.0, 1990.0, 2015.0, 1985.0, 2010.0, 1998.0, 2004.0, 2009.0, 1991.0]
-TWIN = [1003.0, 1005.0, 988.0, 1001.0, 999.0, 1004.0, 1001.0, 997.0, 995.0, 1003.0]
+AA_CONTROL = [1003.0, 1005.0, 988.0, 1001.0, 999.0, 1004.0, 1001.0, 997.0, 995.0, 1003.0]
 
 
 def blocks(
@@ -51,16 +51,18 @@ def blocks(
 def session(on: str = "one", fastapi: list[float] | None = None) -> list[Record]:
     return [
         *blocks("flask", STEADY, on=on),
-        *blocks("flask", TWIN, aa_control=True, on=on),
+        *blocks("flask", AA_CONTROL, aa_control=True, on=on),
         *blocks("fastapi", TWICE if fastapi is None else fastapi, on=on),
     ]
 
 
 def summary(records: list[Record], *rigs: str, **changes: Any) -> Summary:
-    asked = suite(**changes)
-    rented = tuple(rig(name) for name in rigs or ("one",))
+    planned = suite(**changes)
+    rigs_of_session = tuple(rig(name) for name in rigs or ("one",))
     return summarise(
-        header(suite=asked, rigs=rented), make_plan(asked, rented), session_results(records)
+        header(suite=planned, rigs=rigs_of_session),
+        make_plan(planned, rigs_of_session),
+        session_results(records),
     )
 
 
@@ -98,7 +100,7 @@ def test_a_trial_has_its_runs_its_estimate_and_its_percentiles() -> None:
     assert (flask.executed, flask.used, flask.invalid, flask.suspect) == (10, 10, 0, 0)
 
 
-def test_contenders_are_compared_with_the_baseline_and_the_twin_is_the_noise() -> None:
+def test_contenders_are_compared_with_the_baseline_and_the_a_a_control_is_the_noise_floor() -> None:
     group = only(summary(session()).groups)
     (compared,) = group.comparisons
     assert (compared.label, compared.baseline, compared.metric) == (
@@ -164,7 +166,7 @@ def with_valid(valid: dict[str, int], on: str = "one") -> list[Record]:
 
 
 @pytest.mark.parametrize("name", ["flask", "fastapi"])
-def test_what_is_too_little_for_an_estimate_is_too_little_for_a_comparison(name: str) -> None:
+def test_too_few_runs_for_an_estimate_are_too_few_for_a_comparison(name: str) -> None:
     group = only(summary(with_valid({name: 4})).groups)
     trial = next(trial for trial in group.trials if trial.label == name)
     assert trial.throughput is None
@@ -199,25 +201,25 @@ def test_nothing_is_compared_without_an_estimate_and_nothing_claimed_without_a_n
     assert not claimed or isinstance(group.noise_floor.result, RatioEstimate)
 
 
-def test_a_rig_with_too_few_valid_runs_is_no_part_of_a_comparison_and_named() -> None:
+def test_a_rig_with_too_few_valid_runs_is_excluded_from_a_comparison_and_named() -> None:
     rigs = ("one", "two", "three", "four")
     records = [
         made for name in rigs for made in with_valid({"fastapi": 4} if name == "two" else {}, name)
     ]
-    overlap = summary(records, *rigs).groups[-1]
-    (compared,) = overlap.comparisons
+    pooled = summary(records, *rigs).groups[-1]
+    (compared,) = pooled.comparisons
     assert isinstance(compared.result, Comparison)
-    assert (compared.result.unit, compared.result.n) == (Replicate.RIG, 3)
+    assert (compared.result.replicate, compared.result.n) == (Replicate.RIG, 3)
     assert compared.excluded_rigs == ("two, where fastapi has 4 valid runs of 10 and needs 5",)
-    assert overlap.noise_floor is not None
-    assert overlap.noise_floor.excluded_rigs == ()
+    assert pooled.noise_floor is not None
+    assert pooled.noise_floor.excluded_rigs == ()
 
 
-def test_the_only_rig_with_enough_valid_runs_does_not_speak_for_several() -> None:
+def test_a_single_rig_with_enough_valid_runs_is_not_pooled() -> None:
     records = [*session("one"), *with_valid({"fastapi": 4}, "two")]
     (compared,) = summary(records, "one", "two").groups[-1].comparisons
     assert isinstance(compared.result, NoComparison)
-    assert compared.result.reason.startswith("1 rig with values of both, 3 are needed")
+    assert compared.result.reason.startswith("only 1 rig has values of both, and 3 are needed")
 
 
 def test_without_a_ratio_of_the_control_nothing_is_claimed() -> None:
@@ -227,17 +229,17 @@ def test_without_a_ratio_of_the_control_nothing_is_claimed() -> None:
     (compared,) = group.comparisons
     assert type(compared.result) is RatioEstimate
     assert compared.result.ratio == pytest.approx(2, rel=0.02)
-    assert compared.no_claim_reason == "the A/A control gives no noise floor"
+    assert compared.no_claim_reason == "the A/A control has no ratio, so the noise floor is unknown"
     (claimed,) = only(summary(session()).groups).comparisons
     assert claimed.no_claim_reason is None
 
 
 def test_a_rig_does_not_stop_before_anything_can_be_claimed() -> None:
-    asked = suite(blocks=20, stop=StoppingRule(within_percent=2))
-    plan = make_plan(asked, [rig()])
-    assert stopping_reason(asked, plan.trials, "one", results(session())) is not None
+    planned = suite(blocks=20, stop=StoppingRule(within_percent=2))
+    plan = make_plan(planned, [rig()])
+    assert stopping_reason(planned, plan.trials, "one", results(session())) is not None
     fewer = with_valid({"flask-aa": 4})
-    assert stopping_reason(asked, plan.trials, "one", results(fewer)) is None
+    assert stopping_reason(planned, plan.trials, "one", results(fewer)) is None
 
 
 @pytest.mark.parametrize("left", ["fastapi", "flask"])
@@ -267,14 +269,14 @@ def test_the_rest_of_a_session_without_the_control_claims_nothing() -> None:
 
 
 def test_the_control_is_known_by_its_trial_and_not_by_its_name() -> None:
-    asked = suite(contenders=("flask", "flask-aa"), baseline="flask-aa")
+    planned = suite(contenders=("flask", "flask-aa"), baseline="flask-aa")
     records = [
         *blocks("flask", TWICE),
         *blocks("flask-aa", STEADY),
-        *blocks("flask-aa", TWIN, aa_control=True),
+        *blocks("flask-aa", AA_CONTROL, aa_control=True),
     ]
-    head = header(suite=asked)
-    group = only(summarise(head, make_plan(asked, head.rigs), session_results(records)).groups)
+    head = header(suite=planned)
+    group = only(summarise(head, make_plan(planned, head.rigs), session_results(records)).groups)
     (compared,) = group.comparisons
     assert (compared.label, compared.baseline) == ("flask", "flask-aa")
     assert isinstance(compared.result, Comparison)
@@ -322,23 +324,23 @@ def test_a_fixed_rate_is_compared_by_its_corrected_p99_where_less_is_better() ->
     assert compared.result.outcome is Outcome.FASTER
 
 
-def test_three_rigs_are_the_unit_and_two_claim_nothing_together() -> None:
-    for rigs, unit in ((("one", "two", "three"), Replicate.RIG), (("one", "two"), None)):
+def test_three_rigs_are_pooled_and_two_are_not() -> None:
+    for rigs, replicate in ((("one", "two", "three"), Replicate.RIG), (("one", "two"), None)):
         records = [made for name in rigs for made in session(name)]
         groups = summary(records, *rigs).groups
         assert [group.rig for group in groups] == [*rigs, None]
-        (overlap,) = groups[-1].comparisons
+        (pooled,) = groups[-1].comparisons
         assert groups[-1].trials == ()
-        if unit is None:
-            assert isinstance(overlap.result, NoComparison)
+        if replicate is None:
+            assert isinstance(pooled.result, NoComparison)
         else:
-            assert isinstance(overlap.result, Comparison)
-            assert (overlap.result.unit, overlap.result.n) == (unit, len(rigs))
+            assert isinstance(pooled.result, Comparison)
+            assert (pooled.result.replicate, pooled.result.n) == (replicate, len(rigs))
 
 
 def test_each_rig_has_its_own_runs() -> None:
-    told = summary([*session("one"), *session("two")[:10]], "one", "two")
-    executed = [[trial.executed for trial in group.trials] for group in told.groups[:2]]
+    result = summary([*session("one"), *session("two")[:10]], "one", "two")
+    executed = [[trial.executed for trial in group.trials] for group in result.groups[:2]]
     assert executed == [[10, 10, 10], [10, 0, 0]]
 
 
@@ -400,7 +402,7 @@ def test_a_search_is_compared_by_its_highest_rates() -> None:
     assert compared.result.ratio == pytest.approx(2, rel=0.07)
 
 
-def test_what_held_every_rate_asked_is_at_least_so_much_and_not_compared() -> None:
+def test_a_search_that_passed_every_rate_has_a_lower_bound_and_no_comparison() -> None:
     group = search_of([10_000] * 10, [20_000] * 10)
     for trial in group.trials:
         assert trial.highest_rate is not None
@@ -409,19 +411,19 @@ def test_what_held_every_rate_asked_is_at_least_so_much_and_not_compared() -> No
         assert trial.highest_rate.below is None
     (compared,) = group.comparisons
     assert compared.result == NoComparison(
-        reason="flask held every rate tried in 10 of 10 blocks: raise `highest`;"
-        " fastapi held every rate tried in 10 of 10 blocks: raise `highest`"
+        reason="flask passed every rate tried in 10 of 10 blocks: raise `highest` of the search;"
+        " fastapi passed every rate tried in 10 of 10 blocks: raise `highest` of the search"
     )
 
 
-def test_what_held_no_rate_is_below_the_lowest_tried_and_not_compared() -> None:
+def test_a_search_that_failed_every_rate_has_an_upper_bound_and_no_comparison() -> None:
     group = search_of([1000] * 10, [50] * 10)
     fastapi = group.trials[-1].highest_rate
     assert fastapi is not None
     assert (fastapi.rate, fastapi.interval, fastapi.at_least) == (None, None, None)
     assert fastapi.below == pytest.approx(100 * 64 ** (1 / 64), rel=1e-3)
     assert group.comparisons[0].result == NoComparison(
-        reason="fastapi held none of the rates tried in 10 of 10 blocks: lower `lowest`"
+        reason="fastapi failed every rate tried in 10 of 10 blocks: lower `lowest` of the search"
     )
 
 
@@ -461,34 +463,34 @@ def test_a_search_with_an_answer_in_too_few_blocks_has_no_estimate_and_no_compar
 
 
 def test_a_stopping_rule_ends_a_rig_once_its_intervals_are_narrow() -> None:
-    asked = suite(blocks=20, stop=StoppingRule(within_percent=2))
-    plan = make_plan(asked, [rig()])
-    assert stopping_reason(asked, plan.trials, "one", results(session())) is not None
+    planned = suite(blocks=20, stop=StoppingRule(within_percent=2))
+    plan = make_plan(planned, [rig()])
+    assert stopping_reason(planned, plan.trials, "one", results(session())) is not None
     fewer = [made for made in session() if made.run.block < 10]
-    assert stopping_reason(asked, plan.trials, "one", results(fewer)) is None
-    strict = asked.model_copy(update={"stop": StoppingRule(within_percent=0.01)})
+    assert stopping_reason(planned, plan.trials, "one", results(fewer)) is None
+    strict = planned.model_copy(update={"stop": StoppingRule(within_percent=0.01)})
     assert stopping_reason(strict, plan.trials, "one", results(session())) is None
     assert stopping_reason(suite(), plan.trials, "one", results(session())) is None
 
 
-def test_the_rule_and_what_it_did_are_in_the_summary() -> None:
-    told = summary(session(), blocks=20, stop=StoppingRule(within_percent=2))
-    assert "at least" in told.stopped_by["one"]
+def test_the_reason_to_stop_is_in_the_summary() -> None:
+    result = summary(session(), blocks=20, stop=StoppingRule(within_percent=2))
+    assert result.stopped_by["one"].startswith("every interval is narrow enough after 10 blocks")
     assert summary(session(), blocks=20).stopped_by == {}
 
 
-def test_rigs_of_two_kinds_are_never_pooled() -> None:
+def test_rigs_of_different_hardware_groups_are_never_pooled() -> None:
     rigs = tuple(rig(name) for name in ("one", "two", "three", "four"))
     facts = [client_facts(one.clients[0].name) for one in rigs]
     facts += [target_facts(one.target.name, cpus=4 if one.name == "four" else 2) for one in rigs]
     head = header(suite=suite(), rigs=rigs, facts=tuple(facts))
     records = [made for one in rigs for made in session(one.name)]
-    told = summarise(head, make_plan(head.suite, rigs), session_results(records))
-    assert [group.rigs for group in told.groups if group.rig is None] == [("one", "two", "three")]
-    assert [kind.rigs for kind in told.hardware_groups] == [("one", "two", "three"), ("four",)]
+    result = summarise(head, make_plan(head.suite, rigs), session_results(records))
+    assert [group.rigs for group in result.groups if group.rig is None] == [("one", "two", "three")]
+    assert [group.rigs for group in result.hardware_groups] == [("one", "two", "three"), ("four",)]
 
 
-def test_what_was_lost_is_told_and_never_used() -> None:
+def test_lost_attempts_are_listed_and_never_used() -> None:
     made = record("flask", 9e6, block=3)
     gone = made.observation.model_copy(
         update={"infrastructure_failure": True, "failure": "one-client: gone"}
@@ -498,15 +500,15 @@ def test_what_was_lost_is_told_and_never_used() -> None:
         at="2026-11-23T10:00:00+00:00", kind="quarantined", rig="one", reason="it went away"
     )
     head = header()
-    told = summarise(
+    result = summarise(
         head, make_plan(head.suite, head.rigs), session_results([*session(), lost]), [event]
     )
-    assert told.lost_attempts == (
+    assert result.lost_attempts == (
         LostAttempt(id=made.run.id, rig="one", attempt=2, reason="one-client: gone"),
     )
-    assert told.events == (event,)
+    assert result.events == (event,)
     without = summary(session())
-    assert (told.executed, told.groups, told.runs) == (
+    assert (result.executed, result.groups, result.runs) == (
         without.executed,
         without.groups,
         without.runs,
@@ -528,13 +530,15 @@ def test_whatever_was_executed_gives_a_summary_that_can_be_read_again(
         else everything[at]
         for at in kept
     ]
-    asked = Suite(**{**dict(suite()), "preset": presets})
-    rented = tuple(rig(name) for name in ("one", "b", "c", "d", "e"))
-    told = summarise(
-        header(suite=asked, rigs=rented), make_plan(asked, rented), session_results(records)
+    planned = Suite(**{**dict(suite()), "preset": presets})
+    rigs_of_session = tuple(rig(name) for name in ("one", "b", "c", "d", "e"))
+    result = summarise(
+        header(suite=planned, rigs=rigs_of_session),
+        make_plan(planned, rigs_of_session),
+        session_results(records),
     )
-    assert Summary.model_validate_json(told.model_dump_json()) == told
-    assert told.executed == len(records)
+    assert Summary.model_validate_json(result.model_dump_json()) == result
+    assert result.executed == len(records)
 
 
 def test_the_schema_is_as_documented(golden: Golden) -> None:
