@@ -240,7 +240,8 @@ def test_ctrl_c_keeps_the_session_and_leaves_nothing(
     for session in tmp_path.iterdir():
         assert str(session) in told
         assert (session / "plan.json").exists()
-        program("report", session)
+        # The runs that ended before may be invalid because the hosts share CPUs.
+        program("report", session, exits=SOUND)
     assert ready.leftovers() == {}
 
 
