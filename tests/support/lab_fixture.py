@@ -5,14 +5,24 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
+from typing import TypeVar
 
 import pytest
 from lab_program import Lab, Program
 from repository import ROOT
 
 from fwbench.providers.lab import docker
+
+T = TypeVar("T")
+
+# Hosts that are prepared in the background, in the order in which the tests need them.
+PREPARED_EARLY = ("owned_future", "sized_future", "ready_future")
+_ONE_BY_ONE = Lock()
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +62,15 @@ def _left_by_labs() -> list[str]:
     return networks + [image for image in listed.split() if image.startswith("fwbench")]
 
 
+def bring_up(program: Program, name: str, arguments: Sequence[str]) -> Lab:
+    """Bring up a lab: one at a time, because two would install the same engine at once."""
+    with _ONE_BY_ONE:
+        return Lab(Path(program("lab", "up", "--name", name, *arguments).stdout.strip()))
+
+
 def lab_up(program: Program, name: str, arguments: Sequence[str]) -> Iterator[Lab]:
     try:
-        up = program("lab", "up", "--name", name, *arguments)
-        yield Lab(Path(up.stdout.strip()))
+        yield bring_up(program, name, arguments)
     finally:
         program("lab", "down", "--name", name)
 
@@ -69,10 +84,48 @@ def bare(program: Program) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def ready(program: Program, bare: Lab) -> Lab:
+def background() -> Iterator[ThreadPoolExecutor]:
+    """Return a pool of one thread: with the tests themselves, two cores are busy."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread
+
+
+@contextmanager
+def prepared_by(background: ThreadPoolExecutor, prepare: Callable[[], T]) -> Iterator["Future[T]"]:
+    """Start `prepare`, and return its future. On exit, nothing works on the hosts any more."""
+    future = background.submit(prepare)
+    try:
+        yield future
+    finally:
+        future.cancel()
+        wait([future])
+
+
+@pytest.fixture(scope="session")
+def prepared_early(request: pytest.FixtureRequest) -> None:
+    """Start preparing all hosts that a test of this session needs."""
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    for name in PREPARED_EARLY:
+        if name in wanted:
+            request.getfixturevalue(name)
+
+
+@pytest.fixture(scope="session")
+def ready_future(
+    program: Program, background: ThreadPoolExecutor, bare: Lab
+) -> Iterator["Future[Lab]"]:
+    def provision() -> Lab:
+        program("provision", "-i", bare.inventory)
+        return bare
+
+    with prepared_by(background, provision) as future:
+        yield future
+
+
+@pytest.fixture(scope="session")
+def ready(ready_future: "Future[Lab]") -> Lab:
     """Both rigs, provisioned."""
-    program("provision", "-i", bare.inventory)
-    return bare
+    return ready_future.result()
 
 
 @pytest.fixture

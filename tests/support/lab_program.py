@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,5 +112,7 @@ class Lab:
             " ls -d /var/tmp/fwbench-* /run/fwbench 2>/dev/null;"
             " pgrep -a h2load; pgrep -af 'agent[.]pyz'; true"
         )
-        found = {host: self.ask(host, look).strip() for host in self.hosts}
-        return {host: text for host, text in found.items() if text}
+        hosts = list(self.hosts)
+        with ThreadPoolExecutor(len(hosts)) as pool:
+            found = pool.map(lambda host: self.ask(host, look).strip(), hosts)
+        return {host: text for host, text in zip(hosts, found, strict=True) if text}
