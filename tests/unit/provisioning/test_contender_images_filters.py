@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -420,8 +421,9 @@ def test_a_playbook_that_uses_the_role_alone_finds_the_filters(tmp_path: Path) -
         ],
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    program = Path(sysconfig.get_path("scripts"), "ansible-playbook")
     done = subprocess.run(
-        ["ansible-playbook", "--inventory", "localhost,", str(tmp_path / "play.yml")],
+        [program, "--inventory", "localhost,", str(tmp_path / "play.yml")],
         cwd=ROOT,
         env={**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
         capture_output=True,
