@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
+# Print the output of parallel targets one after the other, where this make can (GNU Make 4).
+OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long lint types layers unit remote-test lab-test selfbench clean-lab clean
 
@@ -12,7 +14,10 @@ help: ## list the targets
 demo: $(VENV)/installed ## the published experiment in a lab of two hosts, then the same question with a sound suite
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ./examples/demo.sh
 
-test: lint types layers unit remote-test lab-test ## all tests that this machine can run in reasonable time
+# The lab measures, so it runs alone. The other parts run two at a time.
+test: $(VENV)/developer ## all tests that this machine can run in reasonable time
+	@$(MAKE) --no-print-directory --jobs=2 $(OUTPUT_SYNC) unit lint types layers remote-test
+	@$(MAKE) lab-test
 
 lint: $(VENV)/developer ## ruff, yamllint, ansible-lint at its production profile
 	$(BIN)/ruff check
