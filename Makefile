@@ -43,7 +43,7 @@ lab-test: $(VENV)/developer ## end-to-end tests in a lab of their own, fault inj
 
 test-long: $(VENV)/developer ## tests that take too long for every change; docs/reliability.md has their last result
 	$(BIN)/pytest tests/unit/test_mutated.py --hypothesis-profile=long
-	$(BIN)/pytest tests/faults/test_nothing_lost.py -m 'long or not long' -rP
+	$(BIN)/pytest tests/faults/test_nothing_lost.py tests/faults/test_clean.py -m 'long or not long' -rP
 
 selfbench: $(VENV)/installed ## measure the overhead of fwbench itself; needs a lab that is up
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python selfbench/overhead.py
