@@ -1,5 +1,6 @@
 """Each fault is made to happen on real hosts; fwbench has to name it."""
 
+import re
 import shlex
 
 import pytest
@@ -132,15 +133,20 @@ class TestTheLoadGenerator:
 
 # Schedulers serve a thread that mostly sleeps before such that never do: those here go before it.
 BUSY = "for n in $(seq 12); do sudo nice -n -10 timeout 5 sh -c 'while :; do :; done' & done; wait"
+ATTEMPTS = 3
 
 
 class TestTheHost:
     def test_of_the_client_is_busy_with_something_else(
         self, broken: Broken, oracle: Oracle
     ) -> None:
-        with broken.meanwhile("client-1", f"{BUSY} 2>/dev/null; true", after_s=0.5):
-            found = codes(broken.record(oracle("--latency", "constant"), LONGER))
-        assert "on the client" in found["background-load"]
+        # If other programs use this machine, its scheduler may serve h2load before these processes.
+        for _ in range(ATTEMPTS):
+            with broken.meanwhile("client-1", f"{BUSY} 2>/dev/null; true", after_s=0.5):
+                found = codes(broken.record(oracle("--latency", "constant"), LONGER))
+            assert "on the client" in found["background-load"]
+            if "client-starved" in found:
+                break
         assert "waited for a CPU" in found["client-starved"]
 
     def test_of_the_target_is_busy_with_something_else(
@@ -160,7 +166,8 @@ class TestTheHost:
             back="sudo rm /usr/local/bin/date",
         ):
             found = codes(broken.record("flask"))
-        assert "the client's clock is 180." in found["clock-offset"]
+        (ahead_s,) = re.findall(r"the client's clock is ([\d.]+) s ahead", found["clock-offset"])
+        assert float(ahead_s) == pytest.approx(180, abs=0.5)
 
     def test_loses_packets(self, broken: Broken) -> None:
         rule = "DOCKER-USER -m statistic --mode random --probability 0.02 -j DROP"
