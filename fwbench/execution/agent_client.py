@@ -1,4 +1,4 @@
-"""Asks the agents of a rig's hosts, over connections that may break."""
+"""Call the agents on a rig's hosts over SSH connections that may break."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -19,7 +19,7 @@ from fwbench.ssh.remote import FILE_LIMIT_BYTES, Remote
 
 RECONNECT_TIMEOUT_S = 60.0
 RETRY_INTERVAL_S = 1.0
-# What is large after a load of a day; a host may claim any size.
+# A host may claim any size. These files need no more after a load of a day.
 SIZE_LIMITS_BYTES = {
     LATENCY_COUNTS: 256 << 20,
     TELEMETRY_CLIENT: 64 << 20,
@@ -32,10 +32,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class AgentClient:
-    """The rig as one run uses it: its folder on the hosts, and which of them were lost meanwhile.
+    """The agents of one rig during one run, which has `folder` on every host.
 
-    What may be asked again is asked until a lost host has answered, or has not for `PATIENCE_S`.
-    Each host is for one thread at a time.
+    `unreachable_hosts` names the hosts that were lost during the run, even for a moment. Repeatable
+    operations are retried for `RECONNECT_TIMEOUT_S`. Only one thread at a time may use a host.
     """
 
     context: RigContext
@@ -47,66 +47,74 @@ class AgentClient:
         host: Remote,
         command: Command,
         *,
-        limit_s: float = 30,
+        timeout_s: float = 30,
         sudo: bool = False,
     ) -> None:
-        """Let a host's agent do something, once."""
+        """Have the agent on a host execute a command, without a retry."""
         argv = command_line(command, self.folder)
-        host.check(argv, timeout_s=limit_s, sudo=sudo, within=self.context.folder)
+        host.check(argv, timeout_s=timeout_s, sudo=sudo, within=self.context.folder)
 
-    def retry_until_reachable(self, host: Remote, ask: Callable[[], T], until: float = 0.0) -> T:
-        """Ask again and again while the host is lost; what is asked may happen more than once.
+    def retry_until_reachable(
+        self, host: Remote, operation: Callable[[], T], timeout_from: float = 0.0
+    ) -> T:
+        """Return what `operation` returns, and repeat it while the host is lost.
 
-        `until`: by the context's clock, when patience begins to run out at the earliest.
+        The operation may be executed more than once. Raises `LostError` when the host has been lost
+        for `RECONNECT_TIMEOUT_S`; that time starts no earlier than `timeout_from` (by the context's
+        clock).
         """
         deadline: float | None = None
         while True:
             try:
-                return ask()
+                return operation()
             except LostError:
                 self.unreachable_hosts.add(host.name)
                 now = self.context.clock()
                 if deadline is None:
-                    deadline = max(now, until) + RECONNECT_TIMEOUT_S
+                    deadline = max(now, timeout_from) + RECONNECT_TIMEOUT_S
                 if now >= deadline:
                     raise
             self.context.pause(RETRY_INTERVAL_S)
 
-    def exists(self, host: Remote, name: str, until: float = 0.0) -> bool:
-        """Whether the run has left such a file on a host."""
-        return self.retry_until_reachable(host, lambda: host.exists(str(self.folder / name)), until)
+    def exists(self, host: Remote, name: str, timeout_from: float = 0.0) -> bool:
+        """Return whether the run's folder on a host has this file."""
+        path = str(self.folder / name)
+        return self.retry_until_reachable(host, lambda: host.exists(path), timeout_from)
 
-    def fetch(self, host: Remote, name: str, into: Path) -> str:
-        """Fetch one of the run's files into a folder and tell its text."""
-        self._get(host, name, into)
-        return (into / name).read_text(errors="backslashreplace")
+    def fetch(self, host: Remote, name: str, destination: Path) -> str:
+        """Fetch one of the run's files into the folder `destination`, and return its text."""
+        self._get(host, name, destination)
+        return (destination / name).read_text(errors="backslashreplace")
 
-    def fetch_if_there(self, host: Remote, name: str, into: Path) -> None:
-        """Fetch a file that the run need not have left."""
+    def fetch_if_present(self, host: Remote, name: str, destination: Path) -> None:
+        """Fetch a file that a run does not always write."""
         if self.exists(host, name):
-            self._get(host, name, into)
+            self._get(host, name, destination)
 
-    def _get(self, host: Remote, name: str, into: Path) -> None:
+    def _get(self, host: Remote, name: str, destination: Path) -> None:
         limit = SIZE_LIMITS_BYTES.get(name, FILE_LIMIT_BYTES)
         self.retry_until_reachable(
-            host, lambda: host.get(str(self.folder / name), into / name, limit)
+            host, lambda: host.get(str(self.folder / name), destination / name, limit)
         )
 
 
-def retry_once(leave: Callable[[Item], None], what: Item) -> None:
-    """Do what cleans up once more if the connection broke, which the next call makes anew."""
+def retry_once(clean_up: Callable[[Item], None], item: Item) -> None:
+    """Clean up; if the connection breaks, try once more, which opens a new connection."""
     try:
-        leave(what)
+        clean_up(item)
     except LostError:
-        leave(what)
+        clean_up(item)
 
 
-def run_parallel(do: Callable[[Item], T], items: Iterable[Item]) -> list[T]:
-    """What comes of each item, all at once; the first error is raised when all have ended."""
-    every = tuple(items)
-    if len(every) == 1:
-        return [do(every[0])]
-    with ThreadPoolExecutor(max(1, len(every))) as threads:
-        futures = [threads.submit(do, item) for item in every]
+def run_parallel(function: Callable[[Item], T], items: Iterable[Item]) -> list[T]:
+    """Return the function's results in the items' order; all calls run at the same time.
+
+    The first error is raised after all calls have ended.
+    """
+    arguments = tuple(items)
+    if len(arguments) == 1:
+        return [function(arguments[0])]
+    with ThreadPoolExecutor(max(1, len(arguments))) as threads:
+        futures = [threads.submit(function, item) for item in arguments]
         wait(futures)
         return [future.result() for future in futures]

@@ -1,4 +1,4 @@
-"""What every step of a rig's runs needs: its hosts, their folders, and the clock."""
+"""What every step of a rig's runs uses: the hosts, their folders, and the clock."""
 
 import time
 from collections.abc import Callable
@@ -12,12 +12,15 @@ POLL_INTERVAL_S = 0.2
 
 
 class CancelledError(Exception):
-    """Somebody asked to stop; the run is no run."""
+    """The session was cancelled; the run that was being executed is not recorded."""
 
 
 @dataclass(frozen=True)
 class RigContext:
-    """Where a rig's runs are executed: its hosts and their folders for this session."""
+    """The hosts that execute a rig's runs, and the session's folder on each of them.
+
+    `address` is the address that clients load; `cpus` are the numbers of the target's CPUs.
+    """
 
     session: str
     target: Remote
@@ -31,23 +34,23 @@ class RigContext:
 
     @property
     def hosts(self) -> tuple[Remote, ...]:
-        """All of them, the target first."""
+        """Return all hosts, the target first."""
         return (self.target, *self.clients)
 
     @property
     def agent(self) -> PurePosixPath:
-        """Where the agent lies on every host."""
+        """Return the agent's path, which is the same on every host."""
         return self.folder / AGENT
 
     def check_cancelled(self) -> None:
-        """Raise `CancelledError` once somebody has asked to stop."""
+        """Raise `CancelledError` if the session was cancelled."""
         if self.cancelled():
             raise CancelledError
 
     def pause(self, seconds: float) -> None:
-        """Sleep in short naps, since somebody may want to stop."""
-        until = self.clock() + seconds
-        while (left := until - self.clock()) > 0:
+        """Sleep, and raise `CancelledError` soon after the session is cancelled."""
+        deadline = self.clock() + seconds
+        while (remaining_s := deadline - self.clock()) > 0:
             self.check_cancelled()
-            self.sleep(min(left, POLL_INTERVAL_S))
+            self.sleep(min(remaining_s, POLL_INTERVAL_S))
         self.check_cancelled()

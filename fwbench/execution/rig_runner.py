@@ -1,4 +1,4 @@
-"""One rig's runs, in order: each executed, judged and recorded before the next one."""
+"""Execute the runs of one rig, in order. Each is judged and recorded before the next starts."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,37 +28,37 @@ POLL_INTERVAL_S = 1.0
 
 
 class Observer(Protocol):
-    """Somebody who wants to know what is happening. Called from several threads."""
+    """Receives a session's progress. Its methods are called from several threads."""
 
     def say(self, text: str) -> None:
-        """A step is being taken."""
+        """Show a message about what happens now."""
 
     def planned(self, plan: Plan, executed: int) -> None:
-        """All runs are known, and how many of them an earlier part of the session executed."""
+        """Receive all runs, and the number of runs that were executed before a resumption."""
 
     def started(self, run: Run) -> None:
-        """A run begins."""
+        """Receive a run that starts."""
 
     def ended(self, record: Record) -> None:
-        """A run, or an attempt at one, is recorded."""
+        """Receive the record of a run or of a lost attempt."""
 
 
 @dataclass(frozen=True)
 class SessionLog:
-    """Where all rigs of a session leave what they have: one at a time."""
+    """The session's store and observer, shared by all rigs; one rig at a time writes."""
 
     store: SessionStore
     observer: Observer
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def append_record(self, record: Record) -> None:
-        """Keep a record, then tell of it."""
+        """Store a record, then pass it to the observer."""
         with self._writing:
             self.store.append_record(record)
         self.observer.ended(record)
 
     def append_event(self, event: Event) -> None:
-        """Keep an event, then tell of it."""
+        """Store an event, then show it."""
         with self._writing:
             self.store.append_event(event)
         self.observer.say(f"{event.rig}: {event.reason}" if event.rig else event.reason)
@@ -66,10 +66,10 @@ class SessionLog:
 
 @dataclass(frozen=True)
 class RigRunner:
-    """The runs of one rig that are still to be executed, and the results of the earlier ones.
+    """Executes the remaining `runs` of one rig; `earlier_results` are those of its other runs.
 
-    `come_back` enters every host of the rig anew. It raises `LostError` where one does not answer,
-    and any other `FwbenchError` where the rig cannot be used any more.
+    `reconnect` takes every host of the rig again after one was lost. It raises `LostError` while a
+    host does not answer, and any other `FwbenchError` if the rig can no longer be used.
     """
 
     rig: str
@@ -84,16 +84,15 @@ class RigRunner:
     reconnect: Callable[[], None]
 
     def run(self) -> str | None:
-        """Execute the runs; why the rig was set aside before their end, or None if it was not.
+        """Execute the runs; return the reason if the rig was quarantined, else None.
 
-        An attempt that is lost for a reason outside the measurement is recorded as failed, and the
-        run is attempted again. Every other failure is what came of the run. Three failures in a row
-        set the rig aside.
+        A lost attempt is recorded as failed, and the run is repeated. Any other failure is the
+        run's result. Three failures in a row quarantine the rig.
         """
         try:
             self._run_all()
-        except _QuarantinedError as why:
-            return str(why)
+        except _QuarantinedError as error:
+            return str(error)
         return None
 
     def _run_all(self) -> None:
@@ -115,13 +114,13 @@ class RigRunner:
             done.append(run_result(record))
 
     def _stopping_rule_met(self, done: Sequence[RunResult]) -> bool:
-        ended = stopping_reason(self.suite, self.plan.trials, self.rig, done)
-        if ended is not None:
-            self.log.observer.say(f"{self.rig}: {ended}")
-        return ended is not None
+        reason = stopping_reason(self.suite, self.plan.trials, self.rig, done)
+        if reason is not None:
+            self.log.observer.say(f"{self.rig}: {reason}")
+        return reason is not None
 
     def _attempt(self, run: Run, done: Sequence[RunResult]) -> Record | None:
-        """Execute a run once and record what came of it; None where somebody wants to stop."""
+        """Execute a run once; return its record, or None if the session was cancelled."""
         if self.context.cancelled():
             return None
         attempt = self.log.store.next_attempt(run.id)
@@ -151,9 +150,9 @@ class RigRunner:
         return record
 
     def _lease_expired(self) -> bool:
-        """Whether a host no longer has the session: nobody renewed its lease in time.
+        """Return whether a host has removed the session because its lease was not renewed in time.
 
-        The controller's machine slept, say, with a load under way.
+        This happens, for example, when the controller sleeps during a load.
         """
         try:
             return not all(
@@ -166,15 +165,18 @@ class RigRunner:
             return False
 
     def _wait_for_hosts(self, failures: int) -> int:
-        """Wait until all hosts are back; each minute without them is a failure in a row more."""
-        until = self.context.clock() + RECONNECT_TIMEOUT_S
+        """Wait until all hosts answer again; return the number of failures in a row.
+
+        Each minute without an answer counts as a further failure.
+        """
+        deadline = self.context.clock() + RECONNECT_TIMEOUT_S
         while not self.context.cancelled():
             try:
                 self.reconnect()
                 break
             except LostError as error:
-                if self.context.clock() > until:
-                    failures, until = failures + 1, self.context.clock() + RECONNECT_TIMEOUT_S
+                if self.context.clock() > deadline:
+                    failures, deadline = failures + 1, self.context.clock() + RECONNECT_TIMEOUT_S
                 if failures == MAX_CONSECUTIVE_FAILURES:
                     raise _QuarantinedError(_consecutive_failures(str(error))) from error
             except FwbenchError as error:
@@ -184,21 +186,21 @@ class RigRunner:
 
 
 class _QuarantinedError(Exception):
-    """The rig is to be used no more in this session, and why."""
+    """The reason not to use the rig any more in this session."""
 
 
 def _consecutive_failures(failure: str | None) -> str:
-    return f"failed {MAX_CONSECUTIVE_FAILURES} times in a row, the last time so: {failure}"
+    return f"failed {MAX_CONSECUTIVE_FAILURES} times in a row; the last failure: {failure}"
 
 
 def make_event(kind: str, reason: str, rig: str | None = None) -> Event:
-    """Something that happens now."""
+    """Return an event with the current time."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return Event.model_validate({"at": at, "kind": kind, "rig": rig, "reason": reason})
 
 
 def _load_of(run: Run, done: Iterable[RunResult]) -> Load:
-    """What a run puts on its contender; a step of a search goes by those before it in its block."""
+    """Return the load of a run; a search chooses its rate by the block's earlier steps."""
     load = run.trial.load
     if load.search is None:
         return load

@@ -1,9 +1,9 @@
-"""One run from start to observation.
+"""Execute one run and return its observation.
 
-Nothing that is timed passes over SSH: load runs detached on the clients and leaves files, which are
-fetched into the run's raw folder and read from there. What is observed can be read again from it.
-A connection that breaks costs nothing but time where what was asked may be asked again; where not,
-the run has failed and was `lost`.
+No timed request passes over SSH: the load runs detached on the clients and writes files. The driver
+fetches these into the run's folder and reads the observation from them, which can be repeated.
+When a connection breaks, the driver repeats the operation if it may be executed twice. Otherwise
+the run fails with `infrastructure_failure` set.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from fwbench.agent import protocol
 from fwbench.collection import artifacts, files
 from fwbench.collection.client_results import Commands
 from fwbench.errors import FwbenchError, HostError, LostError, SessionError
-from fwbench.execution import contender as containers
+from fwbench.execution import container
 from fwbench.execution.agent_client import AgentClient, retry_once, run_parallel
-from fwbench.execution.load_phase import GRACE_S, LoadPhase, compare_clocks, time_limit_s
+from fwbench.execution.load_phase import LOAD_END_GRACE_S, LoadPhase, read_clocks, time_limit_s
 from fwbench.execution.rig_context import CancelledError, RigContext
 from fwbench.hosts import lease
 from fwbench.loadgen import h2load
@@ -28,7 +28,7 @@ from fwbench.model.run import Run
 from fwbench.ssh.remote import Remote
 
 PROBE_TIMEOUT_S = 2.0
-LEASE_MARGIN_S = 180.0  # what the engine, connections that break, and cleaning up may take
+LEASE_MARGIN_S = 180.0  # for Docker, broken connections, and the cleanup
 
 
 def execute_run(
@@ -38,70 +38,73 @@ def execute_run(
     image: str,
     start_timeout_s: float,
     context: RigContext,
-    into: Path,
+    artifacts_folder: Path,
 ) -> Observation:
-    """Execute one run and leave its raw files in the folder `into`.
+    """Execute one run, write its raw files to `artifacts_folder`, and return its observation.
 
-    `load` is that of the run's trial; of a search it is what this step offers.
+    `load` is the load of the run's trial, or of this step of a search. A failure of the run is part
+    of the observation. In any case the container and the load generators are removed from the
+    hosts that can be reached.
 
-    Whatever happens to the run is in the observation; only `CancelledError` escapes, and
-    `SessionError` where its files cannot be written here. In any case the container and the load
-    are gone from the hosts afterwards, if these can be reached.
+    Raises `CancelledError`, and `SessionError` if files cannot be written on the controller.
     """
-    execution = _Execution(run, load, contender, image, start_timeout_s, context, into)
+    execution = _Execution(run, load, contender, image, start_timeout_s, context, artifacts_folder)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    began = context.clock()
-    ended: Exception | None = None
-    left = artifacts.RunArtifacts()
-    with _artifacts_in(into):
-        into.mkdir(parents=True)
+    started_s = context.clock()
+    failure: Exception | None = None
+    collected = artifacts.RunArtifacts()
+    with _writing_to(artifacts_folder):
+        artifacts_folder.mkdir(parents=True)
         try:
-            with ExitStack() as leaving:
+            with ExitStack() as cleanup:
                 try:
-                    execution.run(leaving)
+                    execution.run(cleanup)
                 except (CancelledError, FwbenchError) as error:
-                    ended = error  # what goes wrong while cleaning up must not hide it
+                    failure = error  # an error during cleanup must not hide this one
         except LostError:
-            pass  # a whole run stays whole; what lies there goes with the session's folder
+            pass  # The run is complete; the leftovers are removed with the session's folder.
         except FwbenchError as error:
-            ended = ended or error
-        if ended is None:
+            failure = failure or error
+        if failure is None:
             try:
-                left = artifacts.read_artifacts(into, load)
+                collected = artifacts.read_artifacts(artifacts_folder, load)
             except FwbenchError as error:
-                ended = error
-    if isinstance(ended, CancelledError | SessionError):
-        raise ended
+                failure = error
+    if isinstance(failure, CancelledError | SessionError):
+        raise failure
     return Observation(
         started_at=started_at,
         offered_rate=load.rate,
         phases=Phases(
             start_s=execution.start_s,
             ready_s=execution.ready_s,
-            load_s=left.load_s,
-            total_s=context.clock() - began,
+            load_s=collected.load_s,
+            total_s=context.clock() - started_s,
         ),
         container_before=execution.container_before,
-        container_after=left.container_after,
-        load=left.load,
-        target=left.target,
-        clients=left.clients if ended is None else execution.client_observations(),
-        overlap=left.overlap,
-        failure=None if ended is None else str(ended),
-        infrastructure_failure=execution.is_infrastructure_failure(ended),
+        container_after=collected.container_after,
+        load=collected.load,
+        target=collected.target,
+        clients=collected.clients if failure is None else execution.client_observations(),
+        overlap=collected.overlap,
+        failure=None if failure is None else str(failure),
+        infrastructure_failure=execution.is_infrastructure_failure(failure),
     )
 
 
 @contextmanager
-def _artifacts_in(folder: Path) -> Iterator[None]:
+def _writing_to(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SessionError(f"{folder}: {error.strerror}; see that there is room") from error
+        raise SessionError(
+            f"{folder}: cannot be written: {error.strerror}; free disk space on this machine, or "
+            "correct the folder's permissions"
+        ) from error
 
 
 class _Execution:
-    """The steps of one run; what each leaves is kept even if the next one fails."""
+    """The steps of one run; the results of each step remain if a later one fails."""
 
     def __init__(
         self,
@@ -111,15 +114,15 @@ class _Execution:
         image: str,
         start_timeout_s: float,
         context: RigContext,
-        into: Path,
+        artifacts_folder: Path,
     ) -> None:
-        self.contender, self.context, self.into = contender, context, into
+        self.contender, self.context, self.artifacts_folder = contender, context, artifacts_folder
         self.trial, self.load = run.trial, load
         self.contract: Contract = contender.endpoints[run.trial.endpoint]
         self.container = f"fwbench-{context.session}-{run.id}"
         self.agents = AgentClient(context, context.folder / run.id)
-        self.url = containers.url(context.address, contender, self.contract)
-        self.start_argv = containers.run_argv(
+        self.url = container.endpoint_url(context.address, contender, self.contract)
+        self.start_argv = container.run_argv(
             self.container,
             contender,
             image,
@@ -135,124 +138,135 @@ class _Execution:
         self.container_before: ContainerState | None = None
 
     def client_observations(self) -> tuple[ClientObservation, ...]:
-        """What is known of the clients of a run that failed."""
+        """Return what a failed run observed of its clients: their probes."""
         return tuple(
             ClientObservation(host=client.name, answer_before=answer)
             for client, answer in zip(self.context.clients, self.answers, strict=True)
         )
 
-    def is_infrastructure_failure(self, ended: Exception | None) -> bool:
-        """Whether a connection ended the run, or what happened to a host while it was lost.
+    def is_infrastructure_failure(self, error: Exception | None) -> bool:
+        """Return whether the run failed because a host was lost, rather than by its contender.
 
-        A host that was started anew has neither container nor load, and says so when it is back.
+        A host that has rebooted answers again, but has lost the container and the load. Therefore
+        every `HostError` counts once a host was unreachable.
         """
-        return isinstance(ended, LostError) or (
-            isinstance(ended, HostError) and bool(self.agents.unreachable_hosts)
+        return isinstance(error, LostError) or (
+            isinstance(error, HostError) and bool(self.agents.unreachable_hosts)
         )
 
-    def run(self, leaving: ExitStack) -> None:
-        """Start, await, load, finish, fetch; `leaving` takes away what each step put there."""
+    def run(self, cleanup: ExitStack) -> None:
+        """Start the contender, wait for it, load it, and fetch the results.
+
+        `cleanup` removes from the hosts what each step put there.
+        """
         context = self.context
-        loading = LoadPhase(self.agents, self.load, self.url, self.into)
-        commands = Commands(contender=tuple(self.start_argv), load=loading.commands)
-        (self.into / files.COMMANDS).write_text(commands.model_dump_json(indent=1) + "\n")
+        load_phase = LoadPhase(self.agents, self.load, self.url, self.artifacts_folder)
+        commands = Commands(contender=tuple(self.start_argv), load=load_phase.commands)
+        (self.artifacts_folder / files.COMMANDS).write_text(
+            commands.model_dump_json(indent=1) + "\n"
+        )
         for host in context.hosts:
-            leaving.callback(retry_once, self._remove_run_folder, host)
+            cleanup.callback(retry_once, self._remove_run_folder, host)
             self._acquire_lease(host)
-        clocks = compare_clocks(self.agents, self.into)
-        began = context.clock()
-        leaving.callback(retry_once, self._remove, context.target)
-        containers.start(context.target, self.contender, self.start_argv)
-        self.start_s = context.clock() - began
+        clocks = read_clocks(self.agents, self.artifacts_folder)
+        started_s = context.clock()
+        cleanup.callback(retry_once, self._remove_container, context.target)
+        container.start(context.target, self.contender, self.start_argv)
+        self.start_s = context.clock() - started_s
         self._wait_until_ready()
         self._wait_until_idle()
         if all(answer is not None and answer.error is None for answer in self.answers):
-            loading.run(clocks, leaving)
+            load_phase.run(clocks, cleanup)
         self._finish()
 
     def _acquire_lease(self, host: Remote) -> None:
-        """Have the host for this run, for as long as it may take at most, free of leftovers."""
+        """Renew the host's lease for the longest time the run may take; remove leftovers."""
         load_s = time_limit_s(self.load) + (h2load.duration_s(self.load) or 0.0)
-        for_s = 2 * self.start_timeout_s + load_s + LEASE_MARGIN_S
-        lease.acquire(host, self.context.folder, self.agents.folder.name, for_s)
+        lease_s = 2 * self.start_timeout_s + load_s + LEASE_MARGIN_S
+        lease.acquire(host, self.context.folder, self.agents.folder.name, lease_s)
 
     def _remove_run_folder(self, host: Remote) -> None:
-        """Remove the run's folder; what stays of it goes with the session's."""
+        # A failure does not matter: the session's folder is removed later, with all runs in it.
         host.execute(["rm", "-rf", str(self.agents.folder)], within=self.context.folder)
 
     def _wait_until_ready(self) -> None:
-        """Let the first client ask until the contender answers, then let the others ask once.
+        """Probe from the first client until the contender answers, then once from all others.
 
-        The last error stands for no answer. Each time in vain the target is asked whether it still
-        runs: none that has ended answers.
+        If it never answers, the last error is kept as the answer. After each failed probe the
+        target is asked whether the container has exited, which ends the wait.
         """
         context = self.context
-        began = context.clock()
+        started_s = context.clock()
         while True:
             context.check_cancelled()
-            answer = self.answers[0] = self._ask(0)
-            self.ready_s = context.clock() - began
+            answer = self.answers[0] = self._probe(0)
+            self.ready_s = context.clock() - started_s
             if answer.error is None:
                 break
             if self.ready_s > self.start_timeout_s:
                 return
-            if containers.has_ended(context.target, self.container):
+            if container.has_exited(context.target, self.container):
                 return
-        others = range(1, len(context.clients))
-        self.answers[1:] = run_parallel(self._ask, others) if others else []
+        other_clients = range(1, len(context.clients))
+        self.answers[1:] = run_parallel(self._probe, other_clients) if other_clients else []
 
-    def _ask(self, number: int) -> Answer:
-        client, into = self.context.clients[number], self.into / files.client_folder(number + 1)
+    def _probe(self, number: int) -> Answer:
+        client = self.context.clients[number]
+        folder = self.artifacts_folder / files.client_folder(number + 1)
         command = protocol.Probe(self.url, PROBE_TIMEOUT_S)
         self.agents.retry_until_reachable(
-            client, lambda: self.agents.call(client, command, limit_s=4 * PROBE_TIMEOUT_S)
+            client, lambda: self.agents.call(client, command, timeout_s=4 * PROBE_TIMEOUT_S)
         )
-        self.agents.fetch(client, protocol.ANSWER, into)
-        told = (into / protocol.ANSWER).rename(into / files.ANSWER_BEFORE)
-        return files.read_model(Answer, files.read_text(told), told)
+        self.agents.fetch(client, protocol.ANSWER, folder)
+        answer_file = (folder / protocol.ANSWER).rename(folder / files.ANSWER_BEFORE)
+        return files.read_model(Answer, files.read_text(answer_file), answer_file)
 
     def _wait_until_idle(self) -> None:
-        """Let the target watch until every worker is up, so that none starts under load."""
+        """Wait until every worker is up and idle, so that none starts during the load."""
         context = self.context
-        spent = self.ready_s or 0
-        left = max(1.0, self.start_timeout_s - spent)
+        waited_s = self.ready_s or 0
+        remaining_s = max(1.0, self.start_timeout_s - waited_s)
         self.agents.call(
             context.target,
             protocol.WaitIdle(
                 container=self.container,
                 processes=self.contender.expected_processes(self.trial.concurrency.workers),
-                for_s=left,
-                sample_for_s=time_limit_s(self.load) + 2 * GRACE_S,
+                for_s=remaining_s,
+                sample_for_s=time_limit_s(self.load) + 2 * LOAD_END_GRACE_S,
             ),
-            limit_s=left + 15,
+            timeout_s=remaining_s + 15,
             sudo=True,
         )
-        told = self.agents.fetch(context.target, protocol.CONTAINER_BEFORE, self.into)
-        self.container_before = files.read_model(
-            ContainerState, told, self.into / protocol.CONTAINER_BEFORE
+        state_json = self.agents.fetch(
+            context.target, protocol.CONTAINER_BEFORE, self.artifacts_folder
         )
-        self.ready_s = spent + (self.container_before.idle_wait_s or 0)
+        self.container_before = files.read_model(
+            ContainerState, state_json, self.artifacts_folder / protocol.CONTAINER_BEFORE
+        )
+        self.ready_s = waited_s + (self.container_before.idle_wait_s or 0)
         context.check_cancelled()
 
     def _finish(self) -> None:
-        """Take the container's last state and its log; the agent removes it."""
+        """Fetch the container's final state and log; the agent removes the container."""
         target = self.context.target
         self.agents.retry_until_reachable(target, self._finish_on_target)
-        told = self.agents.fetch(target, protocol.CONTAINER_AFTER, self.into)
-        self.agents.fetch(target, protocol.CONTAINER_LOG, self.into)
-        self.agents.fetch_if_there(target, protocol.TELEMETRY_TARGET, self.into)
-        after = files.read_model(ContainerState, told, self.into / protocol.CONTAINER_AFTER)
+        state_json = self.agents.fetch(target, protocol.CONTAINER_AFTER, self.artifacts_folder)
+        self.agents.fetch(target, protocol.CONTAINER_LOG, self.artifacts_folder)
+        self.agents.fetch_if_present(target, protocol.TELEMETRY_TARGET, self.artifacts_folder)
+        after = files.read_model(
+            ContainerState, state_json, self.artifacts_folder / protocol.CONTAINER_AFTER
+        )
         if target.name in self.agents.unreachable_hosts and not after.running:
             raise LostError(
-                f"{target.name}: the container ended while the host was lost: it was started anew,"
-                " or its engine was"
+                f"{target.name}: the container exited while the host was unreachable; the host or"
+                " its Docker engine was restarted"
             )
 
     def _finish_on_target(self) -> None:
-        """Where the connection broke before, the container may be gone because all is done."""
+        """Finish the container; after a broken connection, accept that this is already done."""
         target = self.context.target
         try:
-            self.agents.call(target, protocol.Finish(self.container), limit_s=60, sudo=True)
+            self.agents.call(target, protocol.Finish(self.container), timeout_s=60, sudo=True)
         except LostError:
             raise
         except HostError:
@@ -261,6 +275,6 @@ class _Execution:
             ):
                 raise
 
-    def _remove(self, target: Remote) -> None:
-        if not (self.into / protocol.CONTAINER_LOG).exists():
-            containers.remove(target, self.container)
+    def _remove_container(self, target: Remote) -> None:
+        if not (self.artifacts_folder / protocol.CONTAINER_LOG).exists():
+            container.remove(target, self.container)

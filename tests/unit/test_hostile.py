@@ -25,7 +25,7 @@ from fwbench.collection import files
 from fwbench.collection.telemetry import ClockReading
 from fwbench.config.suites import load_contenders, load_suite
 from fwbench.errors import HostError, InventoryError, RunError, SessionError, SuiteError
-from fwbench.execution.contender import run_argv, url
+from fwbench.execution.container import endpoint_url, run_argv
 from fwbench.execution.session import Session, SessionOptions
 from fwbench.hosts import preflight
 from fwbench.hosts.doctor import HostCheck
@@ -134,7 +134,7 @@ def words_of(asked: Suite, contender: Contender = FLASK) -> Iterator[list[str]]:
     for setting in asked.settings:
         for address in ("192.0.2.1", "fd00::1"):
             for contract in contender.endpoints.values():
-                at = url(address, contender, contract)
+                at = endpoint_url(address, contender, contract)
                 yield run_argv("fwbench-s-r1", contender, "sha256:0", setting, address, "s", (0, 1))
                 yield h2load.argv(setting.load, at, PurePosixPath("/var/tmp/x/h2load.log"))
 
@@ -239,7 +239,7 @@ def test_hostile_text_in_a_contender_is_an_error_or_data(
         for words in words_of(suite(), contender):
             assert shlex.split(shlex.join(words)) == words
         for contract in contender.endpoints.values():
-            at = urlsplit(url("192.0.2.1", contender, contract))
+            at = urlsplit(endpoint_url("192.0.2.1", contender, contract))
             assert (at.scheme, at.netloc) == ("http", "192.0.2.1:8001")
 
 

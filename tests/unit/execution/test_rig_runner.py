@@ -20,7 +20,7 @@ from fwbench.storage.store import SessionStore
 
 WELL = observation()
 LOST = observation(failure="one-client: the connection was lost", infrastructure_failure=True)
-FAILED = observation(failure="one-target: the engine would not start flask")
+FAILED = observation(failure="one-target: Docker could not start flask")
 FOLDER = PurePosixPath("/var/tmp/fwbench-session-s")
 
 
@@ -146,7 +146,7 @@ def test_a_rig_that_fails_three_times_in_a_row_is_set_aside(
     world.ends = ends
     why = world.go()
     assert isinstance(last, Observation)
-    assert why == f"failed 3 times in a row, the last time so: {last.failure}"
+    assert why == f"failed 3 times in a row; the last failure: {last.failure}"
     assert len(world.watcher.attempted) == 3
 
 
@@ -169,7 +169,7 @@ def test_a_host_that_is_gone_for_good_sets_its_rig_aside(world: World) -> None:
     world.returns = [LostError("one-client: does not answer SSH")] * 1000
     began = world.clock()
     assert world.go() == (
-        "failed 3 times in a row, the last time so: one-client: does not answer SSH"
+        "failed 3 times in a row; the last failure: one-client: does not answer SSH"
     )
     assert 2 * RECONNECT_TIMEOUT_S < world.clock() - began < 2 * RECONNECT_TIMEOUT_S + 10
     assert world.store.records() == []

@@ -1,4 +1,4 @@
-"""Starts, awaits and removes one contender on a target."""
+"""Start, inspect and remove a contender's container on a target."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from fwbench.model.setting import CpuMode, Network, Setting
 from fwbench.ssh.remote import Remote
 
 ENGINE_TIMEOUT_S = 60
-# What a contender does is not ours to say: neither its log nor its processes may fill the host.
+# A contender may log and fork without end: neither its log nor its processes may fill the host.
 LOG_OPTIONS = ("max-size=4m", "max-file=2")
-PROCESSES = 16_384
+MAX_PROCESSES = 16_384
 
 
-def url(address: str, contender: Contender, contract: Contract) -> str:
-    """Where the client finds a contender's endpoint."""
+def endpoint_url(address: str, contender: Contender, contract: Contract) -> str:
+    """Return the URL of a contender's endpoint at the target's load address."""
     host = f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
     return f"http://{host}:{contender.port}{contract.path}"
 
@@ -30,11 +30,10 @@ def run_argv(
     session: str,
     cpus: Sequence[int],
 ) -> list[str]:
-    """The engine's command for a fresh container: no privileges, reached on one address only.
+    """Return Docker's command line for a new container without privileges.
 
-    `image` is an id, not a tag, so that what runs is what the session's facts describe. `cpus` are
-    the numbers of the target's CPUs; a container that is pinned gets the last of them, since
-    interrupts are mostly served by the first.
+    It listens on `address` alone. `image` is an id rather than a tag: the container then runs the
+    image that the session's facts describe. `cpus` are the numbers of the target's CPUs.
     """
     host = f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
     argv = ["docker", "run", "--detach", "--pull=never", f"--name={name}"]
@@ -44,12 +43,13 @@ def run_argv(
     else:
         argv += [f"--publish={host}:{contender.port}:{contender.port}"]
     argv += ["--log-driver=local", *(f"--log-opt={option}" for option in LOG_OPTIONS)]
-    argv.append(f"--pids-limit={PROCESSES}")
+    argv.append(f"--pids-limit={MAX_PROCESSES}")
     argv += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp"]
     argv.append(f"--env=FWBENCH_WORKERS={setting.concurrency.workers or contender.workers}")
     argv.append(f"--env=FWBENCH_THREADS={setting.concurrency.threads or contender.threads}")
     limits = setting.limits
     if limits.cpus is not None and limits.cpu_mode is CpuMode.PINNED:
+        # the last CPUs: the first ones usually serve the interrupts
         argv.append(f"--cpuset-cpus={','.join(map(str, cpus[-int(limits.cpus) :]))}")
     elif limits.cpus is not None:
         argv.append(f"--cpus={limits.cpus:g}")
@@ -61,40 +61,40 @@ def run_argv(
 def start(target: Remote, contender: Contender, argv: Sequence[str]) -> None:
     """Start a contender's container.
 
-    Raises `RunError` where the port is taken or the engine refuses, `NotReadyError` where the image
-    is not there.
+    Raises `NotReadyError` if the image is missing, and `RunError` if the port is in use or Docker
+    refuses for another reason.
     """
     done = target.execute(argv, timeout_s=ENGINE_TIMEOUT_S, sudo=True)
     if not done.exit_status:
         return
-    said = " ".join(done.stderr.split())
-    if "already allocated" in said or "address already in use" in said:
+    stderr = " ".join(done.stderr.split())
+    if "already allocated" in stderr or "address already in use" in stderr:
         raise RunError(
             f"{target.name}: port {contender.port} is in use, {contender.name} needs it; "
-            "`ss -ltnp` on that host shows by what"
+            "`ss -ltnp` on that host shows which program uses it"
         )
-    if "cannot assign requested address" in said:
+    if "cannot assign requested address" in stderr:
         raise RunError(
-            f"{target.name}: its load address is not an address of its own ({said[-200:]}); "
-            "set fwbench_load_address to one"
+            f"{target.name}: the load address does not belong to this host ({stderr[-200:]}); "
+            "set fwbench_load_address to one of its addresses"
         )
-    if "No such image" in said:
+    if "No such image" in stderr:
         raise NotReadyError(
-            f"{target.name}: the image of {contender.name} is gone; run `fwbench provision`"
+            f"{target.name}: the image of {contender.name} is missing; run `fwbench provision`"
         )
-    why = said[-300:] or f"exit status {done.exit_status}"
-    raise RunError(f"{target.name}: the engine would not start {contender.name}: {why}")
+    reason = stderr[-300:] or f"exit status {done.exit_status}"
+    raise RunError(f"{target.name}: Docker could not start {contender.name}: {reason}")
 
 
-def has_ended(target: Remote, name: str) -> bool:
-    """Whether the engine says that a container no longer runs; False where it does not tell."""
+def has_exited(target: Remote, name: str) -> bool:
+    """Return whether a container has exited; False if Docker does not answer."""
     running = 'docker container inspect --format={{.State.Running}} "$0"'
     done = target.execute(["sh", "-c", f'test "$({running})" = false', name], sudo=True)
     return not done.exit_status
 
 
 def remove(target: Remote, name: str) -> None:
-    """Take a container away; that it is gone already is as good."""
+    """Remove a container; Docker's `--force` accepts that it no longer exists."""
     target.check(
         ["docker", "rm", "--force", "--volumes", name], timeout_s=ENGINE_TIMEOUT_S, sudo=True
     )

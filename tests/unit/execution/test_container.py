@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwbench.errors import HostError, NotReadyError, RunError
-from fwbench.execution.contender import remove, run_argv, start, url
+from fwbench.execution.container import endpoint_url, remove, run_argv, start
 from fwbench.model.setting import Concurrency, Limits, Network, Setting
 
 IMAGE = "sha256:0123456789abcdef"
@@ -85,12 +85,12 @@ def test_in_the_hosts_network_it_listens_on_the_load_address_alone(address: str,
 
 def test_an_address_of_version_6_is_in_brackets() -> None:
     assert "--publish=[fd00::1]:8001:8001" in argv(address="fd00::1")
-    assert url("fd00::1", FLASK, HELLO) == "http://[fd00::1]:8001/"
+    assert endpoint_url("fd00::1", FLASK, HELLO) == "http://[fd00::1]:8001/"
 
 
 def test_the_url_has_the_contenders_port_and_the_contracts_path() -> None:
     contract = HELLO.model_copy(update={"path": "/json?a=1"})
-    assert url("192.0.2.1", FLASK, contract) == "http://192.0.2.1:8001/json?a=1"
+    assert endpoint_url("192.0.2.1", FLASK, contract) == "http://192.0.2.1:8001/json?a=1"
 
 
 @given(address=st.ip_addresses().filter(lambda a: "%" not in str(a)))
@@ -122,30 +122,32 @@ def test_a_start_is_the_command_as_root() -> None:
             "docker: Error response from daemon: driver failed programming external connectivity"
             " on endpoint x: Bind for 192.0.2.1:8001 failed: port is already allocated.",
             RunError,
-            "target: port 8001 is in use, flask needs it; `ss -ltnp` on that host shows by what",
+            "target: port 8001 is in use, flask needs it; "
+            "`ss -ltnp` on that host shows which program uses it",
         ),
         (
             "docker: Error response from daemon: failed to set up container networking: failed to"
             " bind host port for 192.0.2.1:8001: listen tcp4 192.0.2.1:8001: bind: address"
             " already in use",
             RunError,
-            "target: port 8001 is in use, flask needs it; `ss -ltnp` on that host shows by what",
+            "target: port 8001 is in use, flask needs it; "
+            "`ss -ltnp` on that host shows which program uses it",
         ),
         (
             "docker: Error response from daemon: listen tcp4 192.0.2.1:8001: bind: cannot assign"
             " requested address.",
             RunError,
-            "target: its load address is not an address of its own (.*); set fwbench_load_address",
+            "target: the load address does not belong to this host (.*); set fwbench_load_address",
         ),
         (
             "docker: Error response from daemon: No such image: sha256:0123456789abcdef.",
             NotReadyError,
-            "target: the image of flask is gone; run `fwbench provision`",
+            "target: the image of flask is missing; run `fwbench provision`",
         ),
         (
             "docker: Error response from daemon: No command specified.\nSee 'docker run --help'.",
             RunError,
-            "target: the engine would not start flask: docker: .* specified. See 'docker run",
+            "target: Docker could not start flask: docker: .* specified. See 'docker run",
         ),
     ],
     ids=["allocated", "in-use", "address", "image", "other"],
@@ -176,7 +178,7 @@ def test_an_engine_that_fails_in_silence_is_said_to() -> None:
         def _perform(self, _argv: list[str], _sudo: bool) -> tuple[int, str]:
             return 124, ""
 
-    with pytest.raises(RunError, match=r"target: the engine would not start flask: .*124"):
+    with pytest.raises(RunError, match=r"target: Docker could not start flask: .*124"):
         start(Silent("target"), FLASK, argv())
 
 
