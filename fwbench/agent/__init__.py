@@ -1,5 +1,5 @@
-"""What runs on the hosts: standard library alone, copied there for the length of a session.
+"""The agent: the part of fwbench that is copied to each host for one session.
 
-Every answer goes into a file in the run's folder, never to standard output, where a login shell may
-add to it. Files appear under their name only once they are whole.
+It uses the standard library alone. It writes every result to a file in the run's folder, because a
+login shell may add text to standard output. A file gets its name only when it is complete.
 """

@@ -1,4 +1,4 @@
-"""The agent as one file that any host's Python executes: an archive of this package."""
+"""Pack the agent into one zip file that any host's Python can execute."""
 
 import io
 import zipfile
@@ -13,12 +13,15 @@ main(sys.argv[1:])
 """
 
 
-def archive() -> bytes:
-    """The archive; `python3 -I` takes it for a program, with nothing else of fwbench in it."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as files:
-        files.writestr("__main__.py", _MAIN)
-        files.writestr("fwbench/__init__.py", "")
+def build_archive() -> bytes:
+    """Return a zip file of this package, which `python3 -I` executes as a program.
+
+    The rest of fwbench is not in it.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zip_file:
+        zip_file.writestr("__main__.py", _MAIN)
+        zip_file.writestr("fwbench/__init__.py", "")
         for source in sorted(_PACKAGE.glob("*.py")):
-            files.writestr(f"fwbench/agent/{source.name}", source.read_bytes())
-    return packed.getvalue()
+            zip_file.writestr(f"fwbench/agent/{source.name}", source.read_bytes())
+    return buffer.getvalue()

@@ -1,15 +1,15 @@
-"""The kernel's counters of a control group; both versions behind one face."""
+"""Read the kernel's counters of a control group, of version 1 or 2."""
 
 from pathlib import Path
 from typing import Any
 
-from fwbench.agent.counters import entry, text_of
+from fwbench.agent.counters import entry, read_text
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 class Cgroup:
-    """The counters of a process's control group; both versions behind one face."""
+    """The counters of a process's control group, under the same names for versions 1 and 2."""
 
     def __init__(self, pid: int) -> None:
         self.version = 2 if (CGROUP_ROOT / "cgroup.controllers").exists() else 1
@@ -17,8 +17,8 @@ class Cgroup:
         for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             for controller in controllers.split(","):
-                place = CGROUP_ROOT / controller if self.version == 1 else CGROUP_ROOT
-                self._paths[controller] = place / path.lstrip("/")
+                root = CGROUP_ROOT / controller if self.version == 1 else CGROUP_ROOT
+                self._paths[controller] = root / path.lstrip("/")
 
     def _read(self, controller: str, name: str) -> str | None:
         key = controller if self.version == 1 else ""
@@ -35,32 +35,32 @@ class Cgroup:
         return entry(self._read(controller, name) or "", key)
 
     def oom_kills(self) -> int | None:
-        """How often the kernel killed one of its processes for want of memory."""
+        """Return how many of the group's processes the kernel killed when memory ran out."""
         if self.version == 1:
             return self._entry("memory", "memory.oom_control", "oom_kill")
         return self._entry("memory", "memory.events", "oom_kill")
 
     def memory_peak_bytes(self) -> int | None:
-        """The most memory that it ever had; version 2 tells since Linux 5.19."""
+        """Return the group's highest memory use; version 2 records it since Linux 5.19."""
         name = "memory.max_usage_in_bytes" if self.version == 1 else "memory.peak"
         return self._number("memory", name)
 
     def memory_limit_bytes(self) -> int | None:
-        """Its limit; None where there is none (version 1 says that with a huge number)."""
+        """Return the group's memory limit, or None without one (version 1: a huge number)."""
         name = "memory.limit_in_bytes" if self.version == 1 else "memory.max"
         limit = self._number("memory", name)
         return limit if limit is not None and limit < 1 << 60 else None
 
-    def limit_hits(self) -> int | None:
-        """How often it wanted more memory than its limit, whether or not room could be made."""
+    def memory_limit_hits(self) -> int | None:
+        """Return how often the group reached its memory limit, whether or not memory was freed."""
         if self.version == 1:
             return self._number("memory", "memory.failcnt")
         return self._entry("memory", "memory.events", "max")
 
-    def telling(self) -> dict[str, Path]:
-        """The files to read again and again: CPU time, throttling, memory now, and its stalls.
+    def sampled_files(self) -> dict[str, Path]:
+        """Return the files to read at each sample: CPU time, throttling, memory use, and stalls.
 
-        `cpu_ns` and `throttling` read the first two. Version 1 knows of no stalls.
+        `cpu_ns` and `throttling` parse the first two. Version 1 has no files for stalls.
         """
         if self.version == 1:
             names = {
@@ -68,36 +68,41 @@ class Cgroup:
                 "throttling": ("cpu", "cpu.stat"),
                 "memory": ("memory", "memory.usage_in_bytes"),
             }
-            found = {key: (self._paths.get(at), name) for key, (at, name) in names.items()}
-            return {key: folder / name for key, (folder, name) in found.items() if folder}
+            return {
+                key: self._paths[controller] / name
+                for key, (controller, name) in names.items()
+                if controller in self._paths
+            }
         if (folder := self._paths.get("")) is None:
             return {}
-        stalls = {f"{what}_stalled": folder / f"{what}.pressure" for what in ("memory", "io")}
+        stalls = {
+            f"{resource}_stalled": folder / f"{resource}.pressure" for resource in ("memory", "io")
+        }
         stat = folder / "cpu.stat"
         return {"cpu": stat, "throttling": stat, "memory": folder / "memory.current", **stalls}
 
     def cpu_s(self) -> float:
-        """CPU seconds used so far."""
+        """Return the CPU seconds that the group has used."""
         if self.version == 1:
             return (self._number("cpuacct", "cpuacct.usage") or 0) / 1e9
         return (self._entry("cpu", "cpu.stat", "usage_usec") or 0) / 1e6
 
     def processes(self) -> list[dict[str, Any]]:
-        """Its processes with their starts; one that ends meanwhile is left out."""
-        found = []
+        """Return the group's processes and their start times; one that ends now is left out."""
+        processes = []
         for pid in (self._read("memory", "cgroup.procs") or "").split():
             try:
                 stat = Path(f"/proc/{pid}/stat").read_text()
             except OSError:
                 continue
             command, _, rest = stat.partition("(")[2].rpartition(")")
-            started = int(rest.split()[19])
-            found.append({"pid": int(pid), "started_ticks": started, "command": command})
-        return found
+            started_ticks = int(rest.split()[19])
+            processes.append({"pid": int(pid), "started_ticks": started_ticks, "command": command})
+        return processes
 
 
 def cpu_ns(text: str) -> int | None:
-    """Nanoseconds of CPU out of cpuacct.usage (version 1) or cpu.stat (version 2)."""
+    """Return CPU nanoseconds from the text of cpuacct.usage (version 1) or cpu.stat (version 2)."""
     if text.strip().isdigit():
         return int(text)
     used_us = entry(text, "usage_usec")
@@ -105,22 +110,25 @@ def cpu_ns(text: str) -> int | None:
 
 
 def throttling(text: str) -> dict[str, int | None]:
-    """Periods of the CPU quota, those in which it was used up, and the time lost by it."""
-    lost_us = entry(text, "throttled_usec")
+    """Return the periods of the CPU quota, the throttled ones, and the time spent throttled."""
+    throttled_us = entry(text, "throttled_usec")
     return {
         "periods": entry(text, "nr_periods"),
         "throttled_periods": entry(text, "nr_throttled"),
-        "throttled_ns": entry(text, "throttled_time") if lost_us is None else lost_us * 1000,
+        "throttled_ns": entry(text, "throttled_time")
+        if throttled_us is None
+        else throttled_us * 1000,
     }
 
 
-def whole_host() -> tuple[str, list[Path]]:
-    """The files whose `cpu_ns` add up to the CPU time of all that runs on this host, and a word.
+def host_cpu_files() -> tuple[str, list[Path]]:
+    """Return how this host's whole CPU time is counted, and the files whose `cpu_ns` add up to it.
 
-    `group`: the control group that everything is in, of version 1, kernel threads included, or
-    that of a container that stands for a host. `groups`: all groups below the root of version 2,
-    since its own counter includes interrupts and, before Linux 6.14, steal. `none`: no such files,
-    or processes that are in no group.
+    - `group`: one control group contains everything. This is the root of version 1 (with kernel
+      threads), or the group of a container that stands for a host.
+    - `groups`: all groups below the root of version 2. The root's own counter includes interrupts
+      and, before Linux 6.14, steal.
+    - `none`: there are no such files, or some processes are in no group.
     """
     if not (CGROUP_ROOT / "cgroup.controllers").exists():
         usage = CGROUP_ROOT / "cpuacct" / "cpuacct.usage"
@@ -128,19 +136,20 @@ def whole_host() -> tuple[str, list[Path]]:
     if (CGROUP_ROOT / "cgroup.type").exists():  # not the kernel's own root
         return "group", [CGROUP_ROOT / "cpu.stat"]
     groups = sorted(CGROUP_ROOT.glob("*/cpu.stat"))
-    return ("groups", groups) if groups and not _holds_programs(CGROUP_ROOT) else ("none", [])
+    return ("groups", groups) if groups and not _has_user_processes(CGROUP_ROOT) else ("none", [])
 
 
-def _holds_programs(group: Path) -> bool:
-    """Whether processes are directly in a group; threads of the kernel have no command line."""
-    for pid in text_of(group / "cgroup.procs").split():
-        if text_of(Path(f"/proc/{pid}/cmdline")):
+def _has_user_processes(group: Path) -> bool:
+    """Return whether user processes are directly in a group."""
+    # Kernel threads have an empty command line.
+    for pid in read_text(group / "cgroup.procs").split():
+        if read_text(Path(f"/proc/{pid}/cmdline")):
             return True
     return False
 
 
 def cgroup_of(pid: int) -> Cgroup | None:
-    """The control group of a container's first process; None once that is gone."""
+    """Return the control group of a container's first process, or None if that has ended."""
     try:
         return Cgroup(pid) if pid else None
     except OSError:

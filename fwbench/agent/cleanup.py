@@ -1,4 +1,4 @@
-"""Takes away what a session left on this host: processes, containers, folders."""
+"""Remove what sessions left on this host: processes, containers, folders."""
 
 import os
 import shutil
@@ -14,150 +14,162 @@ from typing import Any
 from fwbench.agent import lease, state
 from fwbench.agent.files import give_to_folder_owner, trusted_users
 from fwbench.agent.protocol import SESSION_LABEL, SESSION_PREFIX
-from fwbench.agent.removal import remove, remove_each
+from fwbench.agent.removal import remove_folders, remove_one_by_one
 
 ENGINE_TIMEOUT_S = 60
-ENDING_S = 5.0
-REMOVAL_S = 60.0
-ABANDONED_S = 5.0  # what the folders of others may cost a session that begins
-GRACE_S = 600.0  # a session that begins has its folder before it has a lease
+KILL_TIMEOUT_S = 5.0
+REMOVAL_TIMEOUT_S = 60.0
+ABANDONED_REMOVAL_TIMEOUT_S = 5.0  # so that other users' folders cannot delay a new session
+ABANDONED_AFTER_S = 600.0  # a new session makes its folder before it has a lease
 
 
-def enter(folder: Path, owner: str, for_s: float, run: str | None) -> dict[str, Any] | None:
-    """Take or renew this host for a session; the other session's lease where that has it.
+def take_host(folder: Path, owner: str, lease_s: float, run: str | None) -> dict[str, Any] | None:
+    """Take or renew this host's lease for a session; return None if that succeeded.
 
-    What dead sessions left is taken away, and what this one left of earlier runs: afterwards there
-    is no container of fwbench's, and no process of this session's but its warden. With `run` there
-    is a folder for it; without, the session comes anew, and an older warden goes too.
+    Returns the other session's lease if another live session has the host. Otherwise everything
+    that dead sessions and this session's earlier runs left is removed: afterwards the host has no
+    container of fwbench, and of this session's processes only the watchdog runs.
+
+    With `run`, a folder for that run is made. Without it the session is new on this host (or new
+    again), and an older watchdog is killed too.
     """
     with state.lock():
-        others = [each for each in lease.sessions() if each.name != folder.name]
-        for other in others:
+        other_sessions = [each for each in lease.session_folders() if each.name != folder.name]
+        for other in other_sessions:
             if lease.remaining_s(other) > 0:
                 return lease.read_lease(other)
-        lease.take(folder, owner, for_s)
-        for other in others:
+        lease.write_lease(folder, owner, lease_s)
+        for other in other_sessions:
             remove_session(other)
         if run is None:
-            remove_abandoned(folder.parent, ABANDONED_S)
-            end_processes_of(folder, _users(folder))
+            remove_abandoned_folders(folder.parent, ABANDONED_REMOVAL_TIMEOUT_S)
+            kill_processes_of(folder, _session_users(folder))
             (state.session_state(folder) / state.WATCHDOG).unlink(missing_ok=True)
     runs = [path for path in folder.iterdir() if path.is_dir()]
     for each in runs:
-        end_processes_of(each, _users(folder))
-    remove(runs, REMOVAL_S)
-    remove_containers(containers(None))
+        kill_processes_of(each, _session_users(folder))
+    remove_folders(runs, REMOVAL_TIMEOUT_S)
+    remove_containers(container_ids(None))
     if run is not None:
-        made = folder / run
-        made.mkdir(mode=0o700)
-        give_to_folder_owner(made)
+        run_folder = folder / run
+        run_folder.mkdir(mode=0o700)
+        give_to_folder_owner(run_folder)
     return None
 
 
 def remove_session(folder: Path) -> dict[str, Any]:
-    """Take away all that one session left here, and tell how much that was.
+    """Remove everything that one session left on this host; return what was removed.
 
-    For whoever is `alone`. Nothing but the folder goes where the session has no lease: anybody may
-    have given it its name.
+    The caller must have `state.lock()`. Without a lease only the folder is removed, because any
+    user can make a folder of that name.
     """
-    processes, left = 0, []
+    processes, containers = 0, []
     if lease.read_lease(folder) is not None:
-        processes = end_processes_of(folder, _users(folder))
-        left = containers(lease.session_of(folder))
-        remove_containers(left)
-    remove([folder], REMOVAL_S)
-    state.forget(folder)
+        processes = kill_processes_of(folder, _session_users(folder))
+        containers = container_ids(lease.session_id(folder))
+        remove_containers(containers)
+    remove_folders([folder], REMOVAL_TIMEOUT_S)
+    state.remove_session_state(folder)
     return {
-        "session": lease.session_of(folder),
+        "session": lease.session_id(folder),
         "processes": processes,
-        "containers": len(left),
+        "containers": len(containers),
         "folder_removed": not os.path.lexists(folder),
     }
 
 
-def remove_dead_sessions(mine: Path, *, force: bool) -> dict[str, Any]:
-    """Take away what every dead session left, with `force` every other one; `mine` is the asker's.
+def remove_dead_sessions(own_folder: Path, *, force: bool) -> dict[str, Any]:
+    """Remove what dead sessions left, and with `force` live sessions too; return what was removed.
 
-    Containers of no session go too, unless a living session has the host. Of folders of no session
-    it is told only how many there are: anybody may have given them their names.
+    `own_folder` belongs to the caller and stays. Containers without a session are removed unless a
+    live session has the host. Folders without a session are only counted in the result: any user
+    can choose their names.
     """
-    swept, living = [], []
-    grace_s = 0 if force else GRACE_S
+    removed, live = [], []
+    min_age_s = 0 if force else ABANDONED_AFTER_S
     with state.lock():
-        for folder in lease.sessions():
+        for folder in lease.session_folders():
             if force or lease.remaining_s(folder) <= 0:
-                swept.append(remove_session(folder))
+                removed.append(remove_session(folder))
             else:
-                living.append(lease.read_lease(folder))
-        abandoned, stuck = remove_abandoned(mine.parent, REMOVAL_S, but=mine, grace_s=grace_s)
-        orphans = [] if living else containers(None)
+                live.append(lease.read_lease(folder))
+        abandoned, unremovable = remove_abandoned_folders(
+            own_folder.parent, REMOVAL_TIMEOUT_S, excluded=own_folder, min_age_s=min_age_s
+        )
+        orphans = [] if live else container_ids(None)
         remove_containers(orphans)
     return {
-        "removed": swept,
-        "live_sessions": living,
+        "removed": removed,
+        "live_sessions": live,
         "orphan_containers": len(orphans),
         "abandoned_folders": abandoned,
-        "unremovable": stuck,
+        "unremovable": unremovable,
     }
 
 
-def remove_abandoned(
-    place: Path, within_s: float, *, but: Path | None = None, grace_s: float = GRACE_S
+def remove_abandoned_folders(
+    parent: Path,
+    timeout_s: float,
+    *,
+    excluded: Path | None = None,
+    min_age_s: float = ABANDONED_AFTER_S,
 ) -> tuple[int, int]:
-    """Remove folders that are named like a session's but are no session's, except `but`.
+    """Remove folders that are named like a session's but have no lease, except `excluded`.
 
-    A reboot leaves them, and anybody may make one. Returns how many were removed and how many are
-    still there. Nothing else goes with them: neither a process nor a container.
+    A reboot leaves such folders, and any user can make one. Therefore no process is killed and no
+    container removed. Returns how many folders were removed, and how many remain.
     """
-    known = {each.name for each in lease.sessions()} | ({but.name} if but else set())
-    now, found = time.time(), []
-    with os.scandir(place) as entries:
+    known = {each.name for each in lease.session_folders()}
+    if excluded is not None:
+        known.add(excluded.name)
+    now, candidates = time.time(), []
+    with os.scandir(parent) as entries:
         for entry in entries:
             if entry.name.startswith(SESSION_PREFIX) and entry.name not in known:
                 with suppress(OSError):
-                    about = entry.stat(follow_symlinks=False)
-                    ours = about.st_uid in trusted_users()
+                    status = entry.stat(follow_symlinks=False)
+                    ours = status.st_uid in trusted_users()
                     if (
-                        stat.S_ISDIR(about.st_mode)
-                        and now - about.st_mtime >= grace_s
+                        stat.S_ISDIR(status.st_mode)
+                        and now - status.st_mtime >= min_age_s
                         and (ours or os.geteuid() == 0)
                     ):
-                        found.append((not ours, place / entry.name))
-    gone = remove_each([folder for _, folder in sorted(found)], within_s)
-    return gone, len(found) - gone
+                        candidates.append((not ours, parent / entry.name))
+    removed = remove_one_by_one([folder for _, folder in sorted(candidates)], timeout_s)
+    return removed, len(candidates) - removed
 
 
-def end_processes_of(folder: Path, users: Collection[int]) -> int:
-    """Kill every process of these users that names a folder among its arguments, but for us.
+def kill_processes_of(folder: Path, users: Collection[int]) -> int:
+    """Kill these users' processes whose arguments name the folder; return how many there were.
 
-    Returns how many there were. What was started for a session has its folder there: the agent
-    itself, and the load generator.
+    Both processes that work for a session do so: the agent and the load generator. The calling
+    process and its ancestors are spared.
     """
-    ours, named = _ancestors(), os.fsencode(str(folder))
-    found = []
+    own_pids, folder_bytes = _own_pids(), os.fsencode(str(folder))
+    killed = []
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal() or int(entry.name) in ours:
+        if not entry.name.isdecimal() or int(entry.name) in own_pids:
             continue
         with suppress(OSError):
             if entry.stat().st_uid not in users:
                 continue
             arguments = (entry / "cmdline").read_bytes().split(b"\0")
-            if any(_names(argument, named) for argument in arguments):
+            if any(_contains_path(argument, folder_bytes) for argument in arguments):
                 os.kill(int(entry.name), signal.SIGKILL)
-                found.append(int(entry.name))
-    deadline = time.monotonic() + ENDING_S
-    while any(_is_alive(pid) for pid in found) and time.monotonic() < deadline:
+                killed.append(int(entry.name))
+    deadline = time.monotonic() + KILL_TIMEOUT_S
+    while any(_is_alive(pid) for pid in killed) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return len(found)
+    return len(killed)
 
 
-def containers(session: str | None) -> list[str]:
-    """The ids of a session's containers, or of all sessions'; none without an engine."""
+def container_ids(session: str | None) -> list[str]:
+    """Return the ids of a session's containers, or of all sessions'; none without Docker."""
     if shutil.which("docker") is None:
         return []
-    of = SESSION_LABEL if session is None else f"{SESSION_LABEL}={session}"
+    label = SESSION_LABEL if session is None else f"{SESSION_LABEL}={session}"
     done = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--no-trunc", f"--filter=label={of}"],
+        ["docker", "ps", "--all", "--quiet", "--no-trunc", f"--filter=label={label}"],
         capture_output=True,
         text=True,
         timeout=ENGINE_TIMEOUT_S,
@@ -166,7 +178,7 @@ def containers(session: str | None) -> list[str]:
 
 
 def remove_containers(ids: list[str]) -> None:
-    """Take containers away; that they are gone already is as good."""
+    """Remove containers; those that no longer exist are ignored."""
     if ids:
         subprocess.run(
             ["docker", "rm", "--force", "--volumes", *ids],
@@ -175,27 +187,28 @@ def remove_containers(ids: list[str]) -> None:
         )
 
 
-def _users(folder: Path) -> set[int]:
-    """Whose processes work for a session: root's, and those of the user who logs in for it."""
+def _session_users(folder: Path) -> set[int]:
+    """Return the users whose processes work for a session: root and its login user."""
     return {0, (lease.read_lease(folder) or {}).get("user", 0)}
 
 
-def _names(argument: bytes, folder: bytes) -> bool:
-    at = argument.find(folder)
-    return at >= 0 and argument[at + len(folder) : at + len(folder) + 1] in (b"", b"/")
+def _contains_path(argument: bytes, folder: bytes) -> bool:
+    """Return whether an argument contains the folder, or a path in it, as `--log-file=` does."""
+    start = argument.find(folder)
+    return start >= 0 and argument[start + len(folder) : start + len(folder) + 1] in (b"", b"/")
 
 
-def _ancestors() -> set[int]:
-    """The agent itself and those that wait for it: they name the folder too."""
-    found, pid = set(), os.getpid()
+def _own_pids() -> set[int]:
+    """Return the ids of this process and its ancestors, whose arguments name the folder too."""
+    pids, pid = set(), os.getpid()
     while pid > 1:
-        found.add(pid)
+        pids.add(pid)
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except OSError:
             break
         pid = int(stat.rpartition(")")[2].split()[1])
-    return found
+    return pids
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a cloud tells its machine about itself, where there is a cloud."""
+"""Ask the cloud's metadata service for the machine's instance type and region."""
 
 import http.client
 import re
@@ -6,99 +6,107 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from fwbench.agent.counters import text_of
+from fwbench.agent.counters import read_text
 
 DMI = Path("/sys/class/dmi/id")
-CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's, podman's
-SERVICE = ("169.254.169.254", 80)
-ANSWER_BYTES = 1 << 10
+CONTAINER_MARKERS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's, podman's
+METADATA_SERVICE = ("169.254.169.254", 80)
+RESPONSE_LIMIT_BYTES = 1 << 10
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _AZURE = "7783-7084-3265-9085-8269-3286-77"
 
 Facts = dict[str, str | None]
-_Ask = Callable[..., str | None]
+_Get = Callable[..., str | None]
 
 
-def cloud(service: tuple[str, int] = SERVICE, timeout_s: float = 1.0, for_s: float = 4.0) -> Facts:
-    """The machine's `instance_type` and `region` in its cloud's words; None where unknown.
+def cloud_facts(
+    service: tuple[str, int] = METADATA_SERVICE,
+    timeout_s: float = 1.0,
+    total_timeout_s: float = 4.0,
+) -> Facts:
+    """Return the machine's `instance_type` and `region` as its cloud names them; None if unknown.
 
-    What the firmware says decides which cloud is asked: a machine that is in none sends nothing. A
-    container shares the firmware with a machine that it is only a part of, and sends nothing
-    either. An answer counts if it is one plain word; all of them together get `for_s` seconds.
+    The firmware's entries (DMI) decide which cloud is asked. A machine outside the known clouds
+    sends nothing. A container sends nothing either: it sees the firmware of its host. Only answers
+    of one plain word are used. All requests together may take `total_timeout_s` seconds.
     """
-    found: Facts = {"instance_type": None, "region": None}
-    asked = None if any(path.exists() for path in CONTAINERS) else _of(firmware())
-    if asked is None:
-        return found
-    # A thread of its own, since a service that answers a byte now and then keeps no timeout.
-    told: Facts = {}
+    facts: Facts = {"instance_type": None, "region": None}
+    query_metadata = (
+        None if any(path.exists() for path in CONTAINER_MARKERS) else _query_for(firmware())
+    )
+    if query_metadata is None:
+        return facts
+    # In a thread: each byte restarts a socket's timeout, so a slow answer could take for ever.
+    answers: Facts = {}
     thread = threading.Thread(
-        target=lambda: told.update(asked(_Service(service, timeout_s).get)), daemon=True
+        target=lambda: answers.update(query_metadata(_MetadataService(service, timeout_s).get)),
+        daemon=True,
     )
     thread.start()
-    thread.join(for_s)
-    for key, value in dict(told).items():
+    thread.join(total_timeout_s)
+    for key, value in dict(answers).items():
         if value is not None and _WORD.fullmatch(value):
-            found[key] = value
-    return found
+            facts[key] = value
+    return facts
 
 
 def firmware() -> dict[str, str]:
-    """What the machine's makers say that it is."""
+    """Return the DMI entries that identify a cloud's machines."""
     names = ("sys_vendor", "product_name", "bios_vendor", "bios_version", "chassis_asset_tag")
-    return {name: text_of(DMI / name).strip() for name in names}
+    return {name: read_text(DMI / name).strip() for name in names}
 
 
-def _of(says: dict[str, str]) -> Callable[[_Ask], Facts] | None:
-    if "Amazon EC2" in (says["sys_vendor"], says["bios_vendor"]):
+def _query_for(dmi: dict[str, str]) -> Callable[[_Get], Facts] | None:
+    if "Amazon EC2" in (dmi["sys_vendor"], dmi["bios_vendor"]):
         return _amazon
-    if "amazon" in says["bios_version"].lower():  # its older machines, on Xen
+    if "amazon" in dmi["bios_version"].lower():  # Amazon's older machines, on Xen
         return _amazon
-    if says["sys_vendor"] == "Google" and says["product_name"] == "Google Compute Engine":
+    if dmi["sys_vendor"] == "Google" and dmi["product_name"] == "Google Compute Engine":
         return _google
-    if says["chassis_asset_tag"] == _AZURE:
+    if dmi["chassis_asset_tag"] == _AZURE:
         return _azure
-    if says["sys_vendor"] == "Hetzner":
-        return lambda ask: {"region": ask("/hetzner/v1/metadata/region")}
-    if says["sys_vendor"] == "DigitalOcean":
-        return lambda ask: {"region": ask("/metadata/v1/region")}
+    if dmi["sys_vendor"] == "Hetzner":
+        return lambda get: {"region": get("/hetzner/v1/metadata/region")}
+    if dmi["sys_vendor"] == "DigitalOcean":
+        return lambda get: {"region": get("/metadata/v1/region")}
     return None
 
 
-def _amazon(ask: _Ask) -> Facts:
+def _amazon(get: _Get) -> Facts:
     ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-    refused: list[int] = []
-    token = ask("/latest/api/token", ttl, method="PUT", refused=refused)
-    if token is None and not set(refused) & {404, 405, 501}:  # the old way where there is no other
+    error_statuses: list[int] = []
+    token = get("/latest/api/token", ttl, method="PUT", error_statuses=error_statuses)
+    # These statuses come from a service without tokens (IMDSv1), which is then asked without one.
+    if token is None and not set(error_statuses) & {404, 405, 501}:
         return {}
     header = {} if token is None else {"X-aws-ec2-metadata-token": token}
     return {
-        "instance_type": ask("/latest/meta-data/instance-type", header),
-        "region": ask("/latest/meta-data/placement/region", header),
+        "instance_type": get("/latest/meta-data/instance-type", header),
+        "region": get("/latest/meta-data/placement/region", header),
     }
 
 
-def _google(ask: _Ask) -> Facts:
+def _google(get: _Get) -> Facts:
     header = {"Metadata-Flavor": "Google"}
-    at = "/computeMetadata/v1/instance"
-    machine, zone = ask(f"{at}/machine-type", header), ask(f"{at}/zone", header)
+    folder = "/computeMetadata/v1/instance"
+    machine, zone = get(f"{folder}/machine-type", header), get(f"{folder}/zone", header)
     return {
         "instance_type": machine and machine.rpartition("/")[2],
         "region": zone and zone.rpartition("/")[2].rpartition("-")[0],
     }
 
 
-def _azure(ask: _Ask) -> Facts:
-    header, given = {"Metadata": "true"}, "api-version=2021-02-01&format=text"
-    at = "/metadata/instance/compute"
+def _azure(get: _Get) -> Facts:
+    header, parameters = {"Metadata": "true"}, "api-version=2021-02-01&format=text"
+    folder = "/metadata/instance/compute"
     return {
-        "instance_type": ask(f"{at}/vmSize?{given}", header),
-        "region": ask(f"{at}/location?{given}", header),
+        "instance_type": get(f"{folder}/vmSize?{parameters}", header),
+        "region": get(f"{folder}/location?{parameters}", header),
     }
 
 
-class _Service:
-    """The metadata service, asked without any proxy, and following it nowhere else."""
+class _MetadataService:
+    """The metadata service, requested without a proxy and without following redirects."""
 
     def __init__(self, address: tuple[str, int], timeout_s: float) -> None:
         self._address = address
@@ -110,21 +118,21 @@ class _Service:
         header: dict[str, str] | None = None,
         *,
         method: str = "GET",
-        refused: list[int] | None = None,
+        error_statuses: list[int] | None = None,
     ) -> str | None:
-        """What it answers, if it is a short text; otherwise the status goes to `refused`."""
+        """Return the answer if it is a short text; else add the status to `error_statuses`."""
         connection = http.client.HTTPConnection(*self._address, timeout=self._timeout_s)
         try:
             connection.request(method, path, headers=header or {})
-            answer = connection.getresponse()
-            body = answer.read(ANSWER_BYTES + 1)
-            status = answer.status
+            response = connection.getresponse()
+            body = response.read(RESPONSE_LIMIT_BYTES + 1)
+            status = response.status
         except (OSError, http.client.HTTPException, ValueError):
             return None
         finally:
             connection.close()
-        if status == 200 and len(body) <= ANSWER_BYTES and body.isascii():
+        if status == 200 and len(body) <= RESPONSE_LIMIT_BYTES and body.isascii():
             return body.decode().strip()
-        if refused is not None:
-            refused.append(status)
+        if error_statuses is not None:
+            error_statuses.append(status)
         return None

@@ -1,7 +1,7 @@
-"""Execute one command of the driver.
+"""Execute one of the driver's commands.
 
-Each command imports what it needs when it is called: the archive is compiled anew at every start,
-so modules that a command does not use would cost most of its time.
+Each command imports its modules when it is called. Python compiles the archive again at every
+start, so unused modules would take most of a command's time.
 """
 
 import os
@@ -14,11 +14,12 @@ from fwbench.agent.files import UntrustedError, check_private, trusted_users, wr
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Execute what one command line asks for, and leave the answer in its folder."""
-    command, folder = protocol.parse(arguments)
+    """Execute the command in `arguments`, and write its results to the folder that it names."""
+    command, folder = protocol.parse_arguments(arguments)
     os.umask(0o077)
     try:
-        if not isinstance(command, protocol.Release):  # whose folder may be another user's
+        # `Release` may name a folder of another user; it writes nothing to the folder.
+        if not isinstance(command, protocol.Release):
             _check(folder)
         _COMMANDS[type(command)](folder, command)
     except (OSError, UntrustedError) as error:
@@ -33,17 +34,17 @@ def _check(folder: Path) -> None:
 
 
 def _facts(folder: Path, command: protocol.Facts) -> None:
-    from fwbench.agent.facts import facts
+    from fwbench.agent.facts import host_facts
 
-    write(folder / protocol.FACTS, facts(command.to))
+    write(folder / protocol.FACTS, host_facts(command.load_address))
 
 
 def _acquire(folder: Path, command: protocol.Acquire) -> None:
-    from fwbench.agent.cleanup import enter
+    from fwbench.agent.cleanup import take_host
     from fwbench.agent.detached import detach
     from fwbench.agent.watchdog import is_running, run_watchdog
 
-    holder = enter(folder, command.owner, command.for_s, command.run)
+    holder = take_host(folder, command.owner, command.lease_s, command.run)
     if holder is not None:
         write(folder / protocol.HOLDER, holder)
         raise SystemExit(protocol.HELD_BY_ANOTHER_SESSION)
@@ -58,7 +59,7 @@ def _release(folder: Path, _: protocol.Release) -> None:
     with state.lock():
         removed = remove_session(folder)["folder_removed"]
     if not removed:
-        raise SystemExit(f"{folder} is still there")
+        raise SystemExit(f"{folder} could not be removed; see whether something is mounted in it")
 
 
 def _cleanup(folder: Path, command: protocol.Cleanup) -> None:
@@ -68,24 +69,24 @@ def _cleanup(folder: Path, command: protocol.Cleanup) -> None:
 
 
 def _probe(folder: Path, command: protocol.Probe) -> None:
-    from fwbench.agent.http_probe import ask_until_answered
+    from fwbench.agent.http_probe import get_until_answered
 
-    write(folder / protocol.ANSWER, ask_until_answered(command.url, command.for_s))
+    write(folder / protocol.ANSWER, get_until_answered(command.url, command.timeout_s))
 
 
 def _load(folder: Path, command: protocol.Load) -> None:
     from fwbench.agent.detached import detach
-    from fwbench.agent.load import load
+    from fwbench.agent.load import run_load
 
     if detach():
-        load(folder, command)
+        run_load(folder, command)
 
 
 def _reduce(folder: Path, command: protocol.Reduce) -> None:
     from fwbench.agent.h2load_log import Window
     from fwbench.agent.reduce import reduce_window
 
-    window = Window(command.from_us, command.until_us, command.whole)
+    window = Window(command.from_us, command.until_us, command.must_end_inside)
     reduce_window(folder / protocol.REQUEST_LOG, folder, window, command.ahead_us)
 
 
@@ -100,10 +101,10 @@ def _wait_idle(folder: Path, command: protocol.WaitIdle) -> None:
     from fwbench.agent.detached import detach
     from fwbench.agent.target_sampler import start_sampling
 
-    state = wait_until_idle(command.container, command.processes, command.for_s)
+    state = wait_until_idle(command.container, command.processes, command.timeout_s)
     write(folder / protocol.CONTAINER_BEFORE, state)
-    if command.sample_for_s > 0 and detach():
-        start_sampling(folder, state["processes"], command.sample_for_s)
+    if command.sampling_limit_s > 0 and detach():
+        start_sampling(folder, state["processes"], command.sampling_limit_s)
 
 
 def _finish(folder: Path, command: protocol.Finish) -> None:

@@ -1,4 +1,4 @@
-"""The contender's container: its state, its coming to rest, its end."""
+"""Inspect the contender's container, wait until it is idle, and remove it."""
 
 import json
 import subprocess
@@ -15,25 +15,25 @@ LOG_TAIL_LINES = 500
 
 
 def inspect(container: str) -> dict[str, Any]:
-    """The engine's description of a container."""
+    """Return Docker's description of a container."""
     done = subprocess.run(
         ["docker", "container", "inspect", container], check=True, capture_output=True, text=True
     )
-    described: dict[str, Any] = json.loads(done.stdout)[0]
-    return described
+    description: dict[str, Any] = json.loads(done.stdout)[0]
+    return description
 
 
-def state(container: str) -> dict[str, Any]:
-    """The container now: what the engine says of it, and what the kernel does."""
-    described = inspect(container)
-    said = described["State"]
-    cgroup = cgroup_of(said["Pid"])
+def container_state(container: str) -> dict[str, Any]:
+    """Return the container's present state, from Docker and from the kernel's control group."""
+    description = inspect(container)
+    docker_state = description["State"]
+    cgroup = cgroup_of(docker_state["Pid"])
     return {
-        "running": said["Running"],
-        "exit_code": None if said["Running"] else said["ExitCode"],
-        "started_at": said["StartedAt"],
-        "restarts": described["RestartCount"],
-        "oom_killed": said["OOMKilled"],
+        "running": docker_state["Running"],
+        "exit_code": None if docker_state["Running"] else docker_state["ExitCode"],
+        "started_at": docker_state["StartedAt"],
+        "restarts": description["RestartCount"],
+        "oom_killed": docker_state["OOMKilled"],
         "cgroup_version": cgroup.version if cgroup else None,
         "oom_kills": cgroup.oom_kills() if cgroup else None,
         "memory_peak_bytes": cgroup.memory_peak_bytes() if cgroup else None,
@@ -42,29 +42,34 @@ def state(container: str) -> dict[str, Any]:
     }
 
 
-def wait_until_idle(container: str, processes: int, for_s: float) -> dict[str, Any]:
-    """Wait until the container has all its processes and idles, then tell its state.
+def wait_until_idle(container: str, processes: int, timeout_s: float) -> dict[str, Any]:
+    """Wait until the container has all its processes and idles; return its state.
 
-    A worker that still imports its application takes CPU: below a tenth of a core over a fifth of
-    a second, twice, it is up. `for_s` bounds the wait; `settled` tells which of the two it was.
+    The state's `reached_idle` is False if that took longer than `timeout_s`.
     """
-    began = time.monotonic()
+    # A worker that still imports its application uses CPU. Two samples of a tenth of a second in
+    # a row with less than a tenth of a core mean that all workers are up.
+    started_s = time.monotonic()
     cgroup = cgroup_of(inspect(container)["State"]["Pid"])
-    quiet = 0
-    while cgroup and quiet < 2 and time.monotonic() - began < for_s:
-        before, then = cgroup.cpu_s(), time.monotonic()
+    idle_samples = 0
+    while cgroup and idle_samples < 2 and time.monotonic() - started_s < timeout_s:
+        cpu_before_s, before_s = cgroup.cpu_s(), time.monotonic()
         time.sleep(0.1)
-        used = (cgroup.cpu_s() - before) / (time.monotonic() - then)
+        cores = (cgroup.cpu_s() - cpu_before_s) / (time.monotonic() - before_s)
         complete = len(cgroup.processes()) >= processes
-        quiet = quiet + 1 if used < 0.1 and complete else 0
-    waited = time.monotonic() - began
-    return {**state(container), "reached_idle": quiet >= 2, "idle_wait_s": waited}
+        idle_samples = idle_samples + 1 if cores < 0.1 and complete else 0
+    waited_s = time.monotonic() - started_s
+    return {
+        **container_state(container),
+        "reached_idle": idle_samples >= 2,
+        "idle_wait_s": waited_s,
+    }
 
 
 def finish(folder: Path, container: str) -> None:
-    """End the sampler, tell the container's last state, keep its log's end, and remove it."""
+    """Stop the sampler, write the container's state and the end of its log, and remove it."""
     stop_sampling(folder)
-    write(folder / CONTAINER_AFTER, state(container))
+    write(folder / CONTAINER_AFTER, container_state(container))
     log = folder / CONTAINER_LOG
     with create(log) as out:
         subprocess.run(
@@ -77,7 +82,7 @@ def finish(folder: Path, container: str) -> None:
 
 
 def remove(container: str) -> None:
-    """Take a container away; that it is gone already is as good."""
+    """Remove a container, unless it no longer exists."""
     done = subprocess.run(
         ["docker", "rm", "--force", "--volumes", container], capture_output=True, text=True
     )

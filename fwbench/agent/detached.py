@@ -1,4 +1,4 @@
-"""Work that goes on after the command that began it, and how it is found again."""
+"""Detach a process from the command that started it, and find it again later."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from fwbench.agent.files import read
 
 
 def detach() -> bool:
-    """Go on in a session of our own, which no broken connection ends; True in the child."""
+    """Fork a process that outlives the SSH connection; return True in it, False in the caller."""
     if os.fork():
         return False
     os.setsid()
@@ -20,13 +20,13 @@ def detach() -> bool:
 
 
 def find_process(pid_file: Path, folder: Path) -> int | None:
-    """The process whose id is in a file, if it works for the run that has this folder.
+    """Return the process id in a file, or None if that process does not work for this folder.
 
-    Ids are used again: it does if the folder is among its arguments.
+    The kernel reuses ids, so the folder has to be among the process's arguments.
     """
     try:
         pid = int(read(pid_file))
-        started = Path(f"/proc/{pid}/cmdline").read_bytes()
+        command_line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
-    return pid if os.fsencode(str(folder)) in started else None
+    return pid if os.fsencode(str(folder)) in command_line else None

@@ -1,4 +1,4 @@
-"""What a host is made of."""
+"""Collect facts about a host: its hardware, kernel, engine and images."""
 
 import json
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from fwbench.agent import cgroup
-from fwbench.agent.cloud import cloud
-from fwbench.agent.counters import CPUS, text_of
+from fwbench.agent.cloud import cloud_facts
+from fwbench.agent.counters import CPUS, read_text
 from fwbench.agent.route import network_path
 
 IMAGES = Path("/var/lib/fwbench/images")
-# Those that servers in Python or C, and what they are linked with, go different ways for.
-FLAGS = frozenset(
+# Flags for which Python, C servers or their libraries choose different code paths.
+RELEVANT_CPU_FLAGS = frozenset(
     {"adx", "aes", "avx", "avx2", "avx512bw", "avx512f", "avx512vl", "bmi1", "bmi2", "erms", "fsrm"}
     | {"gfni", "pclmulqdq", "popcnt", "sha_ni", "sse4_1", "sse4_2", "ssse3", "vaes", "vpclmulqdq"}
     # of ARM
@@ -25,8 +25,8 @@ FLAGS = frozenset(
 _MITIGATION_CHARACTERS = 200
 
 
-def facts(to: str | None = None) -> dict[str, Any]:
-    """What this host is made of; `to` is the address that it is going to load."""
+def host_facts(load_address: str | None = None) -> dict[str, Any]:
+    """Return this host's facts, with its network path to `load_address` if one is given."""
     cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
     system = dict(
         line.split("=", 1)
@@ -40,28 +40,30 @@ def facts(to: str | None = None) -> dict[str, Any]:
         "cpu_model": cpu_model(cpuinfo),
         "cpu_flags": cpu_flags(cpuinfo),
         "mitigations": mitigations(),
-        "cpus": cpus(len(os.sched_getaffinity(0))),
+        "cpus": usable_cpus(len(os.sched_getaffinity(0))),
         "cpu_numbers": sorted(os.sched_getaffinity(0)),
-        "memory_bytes": memory_bytes(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
+        "memory_bytes": usable_memory_bytes(
+            os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        ),
         "cgroup_version": _cgroup_version(),
         "engine": program_output("docker", "version", "--format", "{{.Server.Version}}"),
         "h2load": program_output("h2load", "--version"),
         "images": images(),
-        "listening_ports": listening(),
-        "network_path": None if to is None else network_path(to),
-        **cloud(),
+        "listening_ports": listening_ports(),
+        "network_path": None if load_address is None else network_path(load_address),
+        **cloud_facts(),
     }
 
 
 def images() -> list[dict[str, Any]]:
-    """The images that provisioning left here, as its records describe them."""
-    wanted = ("name", "image_id", "base", "base_origin", "packages")
+    """Return the images that provisioning put on this host, from its records."""
+    keys = ("name", "image_id", "base", "base_origin", "packages")
     records = [json.loads(path.read_text()) for path in sorted(IMAGES.glob("*.json"))]
-    return [{key: record[key] for key in wanted} for record in records]
+    return [{key: record[key] for key in keys} for record in records]
 
 
 def cpu_model(lines: Iterable[str]) -> str:
-    """The processor's name; ARM kernels give parts instead of a name."""
+    """Return the processor's name, or its part number, which ARM kernels give instead."""
     pairs = [(key.strip(), value.strip()) for key, _, value in (x.partition(":") for x in lines)]
     for wanted in ("model name", "Model", "CPU part"):
         for key, value in pairs:
@@ -71,41 +73,40 @@ def cpu_model(lines: Iterable[str]) -> str:
 
 
 def cpu_flags(lines: Iterable[str]) -> list[str]:
-    """Those of `FLAGS` that the first processor has, sorted."""
+    """Return those of `RELEVANT_CPU_FLAGS` that the first processor has, sorted."""
     for line in lines:
         key, _, value = line.partition(":")
         if key.strip() in ("flags", "Features"):
-            return sorted(FLAGS & set(value.split()))
+            return sorted(RELEVANT_CPU_FLAGS & set(value.split()))
     return []
 
 
 def mitigations() -> dict[str, str]:
-    """What the kernel does about each weakness of the processor that it knows."""
+    """Return the kernel's mitigation of each known processor vulnerability, by its name."""
     files = sorted((CPUS / "vulnerabilities").glob("*"))
-    return {file.name: text_of(file).strip()[:_MITIGATION_CHARACTERS] for file in files}
+    return {file.name: read_text(file).strip()[:_MITIGATION_CHARACTERS] for file in files}
 
 
-def cpus(allowed: int) -> float:
-    """How many CPUs' time the host may use at once, of those that it is allowed to run on.
+def usable_cpus(allowed: int) -> float:
+    """Return how many CPUs' time the host may use at once: `allowed`, unless a quota is lower.
 
-    Fewer where everything on it is in one control group with a quota: a container that stands for
-    a host.
+    A container that stands for a host has its quota in the root control group.
     """
     if _cgroup_version() == 2:
-        words = text_of(cgroup.CGROUP_ROOT / "cpu.max").split()
+        words = read_text(cgroup.CGROUP_ROOT / "cpu.max").split()
     else:
         names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-        words = [text_of(cgroup.CGROUP_ROOT / "cpu" / name).strip() for name in names]
+        words = [read_text(cgroup.CGROUP_ROOT / "cpu" / name).strip() for name in names]
     if len(words) < 2 or not all(word.isdigit() and int(word) for word in words[:2]):
         return float(allowed)
     return min(float(allowed), int(words[0]) / int(words[1]))
 
 
-def memory_bytes(there: int) -> int:
-    """How much memory the host may use, of what the machine under it has."""
+def usable_memory_bytes(physical_bytes: int) -> int:
+    """Return how much memory the host may use: `physical_bytes`, unless a limit is lower."""
     path = "memory.max" if _cgroup_version() == 2 else "memory/memory.limit_in_bytes"
-    limit = text_of(cgroup.CGROUP_ROOT / path).strip()
-    return min(there, int(limit)) if limit.isdigit() and int(limit) else there
+    limit = read_text(cgroup.CGROUP_ROOT / path).strip()
+    return min(physical_bytes, int(limit)) if limit.isdigit() and int(limit) else physical_bytes
 
 
 def _cgroup_version() -> int:
@@ -113,7 +114,7 @@ def _cgroup_version() -> int:
 
 
 def program_output(*argv: str) -> str | None:
-    """What a program prints about itself; None where it is missing or fails."""
+    """Return a program's standard output, or None if it is missing or fails."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
@@ -121,8 +122,8 @@ def program_output(*argv: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def listening() -> list[int]:
-    """TCP ports on which something listens, on whichever address."""
+def listening_ports() -> list[int]:
+    """Return the TCP ports on which a program listens, on any address."""
     ports = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:

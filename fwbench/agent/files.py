@@ -1,4 +1,4 @@
-"""Files that the agent reads and leaves, in folders that no other user of the host can steer."""
+"""Read and write the agent's files, safely against other users of the host."""
 
 import errno
 import json
@@ -19,8 +19,7 @@ class UntrustedError(Exception):
 def read(path: Path, limit_bytes: int = LIMIT_BYTES) -> bytes:
     """Return the content of a small regular file.
 
-    Raises `OSError` for anything else: a link, a FIFO, a device, a larger file. None of these is
-    waited for.
+    Raises `OSError` at once for anything else: a link, a FIFO, a device, a larger file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
@@ -33,7 +32,10 @@ def read(path: Path, limit_bytes: int = LIMIT_BYTES) -> bytes:
 
 
 def create(path: Path) -> BinaryIO:
-    """Open a new file that belongs to the owner of its folder; what had its name is removed."""
+    """Return a new file, open for writing, that belongs to the owner of its folder.
+
+    A file that has the name already is removed.
+    """
     with suppress(FileNotFoundError):
         path.unlink()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -43,7 +45,7 @@ def create(path: Path) -> BinaryIO:
 
 
 def write(path: Path, value: object) -> None:
-    """Leave `value` as JSON at `path`, whole or not at all, for the owner of the folder."""
+    """Write `value` as JSON to `path`, completely or not at all, for the owner of the folder."""
     partial = path.with_name(path.name + ".partial")
     with create(partial) as file:
         file.write(json.dumps(value).encode())
@@ -51,7 +53,7 @@ def write(path: Path, value: object) -> None:
 
 
 def give_to_folder_owner(path: Path) -> None:
-    """Give a file that root made to the user in whose folder it lies."""
+    """Give a file that root made to the owner of its folder."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -59,15 +61,15 @@ def give_to_folder_owner(path: Path) -> None:
 
 def check_private(folder: Path, owners: Collection[int]) -> None:
     """Raise `UntrustedError` unless only root and `owners` (user ids) can change a folder."""
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise UntrustedError(f"{folder} is no folder; remove it")
-    if found.st_uid not in owners:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise UntrustedError(f"{folder} is not a folder; remove it")
+    if status.st_uid not in owners:
         raise UntrustedError(
-            f"{folder} belongs to user {found.st_uid} of this host, not to fwbench; remove it"
+            f"{folder} belongs to user {status.st_uid} of this host, not to fwbench; remove it"
         )
-    if found.st_mode & 0o077:
-        mode = stat.S_IMODE(found.st_mode)
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
         raise UntrustedError(f"{folder} has mode {mode:04o} instead of 0700; remove it")
 
 

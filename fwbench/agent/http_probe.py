@@ -1,4 +1,4 @@
-"""What a contender answers to one request."""
+"""Send one HTTP request to a contender and return the answer."""
 
 import http.client
 import signal
@@ -12,28 +12,29 @@ BODY_LIMIT = 64 * 1024
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError once it takes longer; that of a socket begins anew with each byte."""
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TimeoutError` in the body of the `with` statement after so many seconds."""
+    # A socket's own timeout starts again with each byte.
 
-    def over(*_: object) -> None:
+    def time_out(*_: object) -> None:
         raise TimeoutError("timed out")
 
-    before = signal.signal(signal.SIGALRM, over)
+    previous_handler = signal.signal(signal.SIGALRM, time_out)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous_handler)
 
 
-def ask(url: str, timeout_s: float) -> dict[str, Any]:
-    """What one GET is answered: status, content type, body up to 64 KiB, or the error."""
+def get(url: str, timeout_s: float) -> dict[str, Any]:
+    """Return the answer to one GET: status, content type, body up to 64 KiB; or the error."""
     parts = urlsplit(url)
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
     try:
-        with within(timeout_s):
+        with time_limit(timeout_s):
             connection.request("GET", path, headers={"Accept": "*/*", "Connection": "close"})
             response = connection.getresponse()
             return {
@@ -47,11 +48,11 @@ def ask(url: str, timeout_s: float) -> dict[str, Any]:
         connection.close()
 
 
-def ask_until_answered(url: str, for_s: float) -> dict[str, Any]:
-    """The first answer, or the last error when `for_s` seconds brought none."""
-    deadline = time.monotonic() + for_s
+def get_until_answered(url: str, timeout_s: float) -> dict[str, Any]:
+    """Return the first answer, or the last error if there is no answer within `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
     while True:
-        answer = ask(url, timeout_s=max(0.1, deadline - time.monotonic()))
+        answer = get(url, timeout_s=max(0.1, deadline - time.monotonic()))
         if "error" not in answer or time.monotonic() >= deadline:
             return answer
         time.sleep(0.02)

@@ -1,9 +1,9 @@
-"""Who has this host, and until when.
+"""Read and write the leases of this host: which session has it, and until when.
 
-A session's files are in a folder that is named `fwbench-session-<session>`; its lease is kept where
-no other user can write (`fwbench.agent.state`). The lease names the session and its owner, and how
-long the session may stay without renewing it. Time is counted since the boot: clocks are set, and
-what began before a reboot is over.
+A session's files are in a folder named `fwbench-session-<session>`. Its lease is in another folder,
+where no other user can write (`fwbench.agent.state`). The lease contains the session, its owner,
+and its end, which is counted in seconds since the boot: a clock may be set, and a reboot ends every
+lease.
 """
 
 import json
@@ -19,20 +19,20 @@ LEASE = "lease.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def take(folder: Path, owner: str, for_s: float) -> None:
-    """Take or renew the lease of a session's folder for so many seconds."""
-    kept = state.session_state(folder)
-    kept.mkdir(mode=0o700, exist_ok=True)
-    before = read_lease(folder) or {}
+def write_lease(folder: Path, owner: str, duration_s: float) -> None:
+    """Write or renew the lease of a session's folder, for `duration_s` seconds from now."""
+    state_folder = state.session_state(folder)
+    state_folder.mkdir(mode=0o700, exist_ok=True)
+    previous = read_lease(folder) or {}
     write(
-        kept / LEASE,
+        state_folder / LEASE,
         {
-            "session": session_of(folder),
+            "session": session_id(folder),
             "owner": owner,
-            "since": before.get("since", time.time()),
-            "until": time.time() + for_s,
+            "since": previous.get("since", time.time()),
+            "until": time.time() + duration_s,
             "boot_id": _boot_id(),
-            "until_s": _since_boot_s() + for_s,
+            "until_s": _since_boot_s() + duration_s,
             "folder": str(folder),
             "user": folder.stat().st_uid,
         },
@@ -40,7 +40,7 @@ def take(folder: Path, owner: str, for_s: float) -> None:
 
 
 def read_lease(folder: Path) -> dict[str, Any] | None:
-    """Return the lease of a session's folder; None where there is none."""
+    """Return the lease of a session's folder, or None without one."""
     try:
         lease = json.loads(read(state.session_state(folder) / LEASE))
     except (OSError, ValueError):
@@ -49,7 +49,7 @@ def read_lease(folder: Path) -> dict[str, Any] | None:
 
 
 def remaining_s(folder: Path) -> float:
-    """Return how many seconds a session may stay; 0 or less if it has no lease any more."""
+    """Return the seconds until a session's lease expires; 0 or less if it has expired."""
     lease = read_lease(folder) or {}
     until_s = lease.get("until_s")
     if lease.get("boot_id") != _boot_id() or not isinstance(until_s, (int, float)):
@@ -57,17 +57,17 @@ def remaining_s(folder: Path) -> float:
     return float(until_s) - _since_boot_s()
 
 
-def sessions() -> list[Path]:
-    """Return the folder of every session that has a lease here, or had one that is over."""
+def session_folders() -> list[Path]:
+    """Return the folder of every session with a lease here, including expired leases."""
     try:
-        kept = sorted(state.state_folder().iterdir())
+        state_folders = sorted(state.state_folder().iterdir())
     except FileNotFoundError:
         return []
-    return [Path((read_lease(each) or {}).get("folder", each)) for each in kept]
+    return [Path((read_lease(each) or {}).get("folder", each)) for each in state_folders]
 
 
-def session_of(folder: Path) -> str:
-    """Return the session whose folder it is."""
+def session_id(folder: Path) -> str:
+    """Return the id of the session to which a folder belongs."""
     return folder.name[len(SESSION_PREFIX) :]
 
 

@@ -1,4 +1,4 @@
-"""The load generator, detached from whoever asked for it."""
+"""Run the load generator in a detached process, and stop it."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from typing import Any
 
 from fwbench.agent.detached import find_process
 from fwbench.agent.files import write
-from fwbench.agent.http_probe import ask
+from fwbench.agent.http_probe import get
 from fwbench.agent.protocol import (
     LOAD_ERRORS,
     LOAD_EXIT,
@@ -25,20 +25,20 @@ MAX_START_DELAY_S = 60.0
 PID_FILE = "load.pid"
 
 
-def load(folder: Path, command: Load) -> None:
+def run_load(folder: Path, command: Load) -> None:
     """Execute the load generator, request the URL once more, and write all results to `folder`.
 
-    A log that is kept is not reduced: `LOAD_EXIT` has its first start and its last end, in µs.
+    With `keep_log` the log is not reduced; `LOAD_EXIT` then has its first start and last end in µs.
     """
-    # after the fork, so that nobody waits for it
-    from fwbench.agent.h2load_log import UnreadableError
+    # imported after the fork, so that the driver does not wait for it
+    from fwbench.agent.h2load_log import MalformedLogError
     from fwbench.agent.reduce import log_ends, reduce_log
 
     sampler = Sampler()
     if command.start_at_s is not None:
         time.sleep(min(max(0.0, command.start_at_s - time.time()), MAX_START_DELAY_S))
     result: dict[str, Any] = {"exit_status": None, "timed_out": False, "started_at_s": time.time()}
-    began = time.monotonic()
+    started_s = time.monotonic()
     with (folder / LOAD_OUTPUT).open("wb") as out, (folder / LOAD_ERRORS).open("wb") as err:
         try:
             process = subprocess.Popen(
@@ -59,12 +59,12 @@ def load(folder: Path, command: Load) -> None:
                 result["timed_out"] = True
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-    result["load_s"] = time.monotonic() - began
-    sampler.leave(folder / TELEMETRY_CLIENT)
-    result["answer_after"] = ask(command.url, timeout_s=5)
+    result["load_s"] = time.monotonic() - started_s
+    sampler.write_result(folder / TELEMETRY_CLIENT)
+    result["answer_after"] = get(command.url, timeout_s=5)
     log = folder / REQUEST_LOG
     if log.exists() and command.keep_log:
-        with suppress(OSError, UnreadableError):
+        with suppress(OSError, MalformedLogError):
             result["first_start_us"], result["last_end_us"] = log_ends(log)
     elif log.exists():
         reduce_log(log, folder, command.skip_s, command.window_s)
@@ -73,7 +73,7 @@ def load(folder: Path, command: Load) -> None:
 
 
 def stop_load(folder: Path) -> None:
-    """End a load that is still running, after a look whether the pid is really its."""
+    """Kill the load generator if it is still running."""
     pid = find_process(folder / PID_FILE, folder)
     if pid is not None:
         with suppress(ProcessLookupError):

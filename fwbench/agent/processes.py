@@ -1,4 +1,4 @@
-"""Who used the CPU between two looks at all of a host's processes."""
+"""Compare two snapshots of all processes, to see which of them used the CPU in between."""
 
 import os
 from collections.abc import Collection
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from fwbench.agent.counters import PROC
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-FIRST = 1  # hidden: so are others
+INIT_PID = 1  # if it is hidden, so are other users' processes
 DOCKER_PROXY = "docker-proxy"
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of linux/sched.h
-_NAMED = 5
+_REPORTED_PROCESSES = 5
 
 
 class ProcessSnapshot(NamedTuple):
@@ -19,57 +19,68 @@ class ProcessSnapshot(NamedTuple):
     command: str
     started_ticks: int
     used_ticks: int
-    of_kernel: bool
+    is_kernel_thread: bool
 
 
 def parse_stat(stat: str) -> ProcessSnapshot:
-    """What /proc/PID/stat says of a process; its command may hold blanks and parentheses."""
+    """Parse the text of /proc/PID/stat.
+
+    Raises `ValueError` or `IndexError` for an incomplete text.
+    """
+    # A command may contain blanks and parentheses.
     command, _, rest = stat.partition("(")[2].rpartition(")")
     fields = rest.split()
     used = int(fields[11]) + int(fields[12])
     return ProcessSnapshot(command, int(fields[19]), used, bool(int(fields[6]) & _KERNEL_THREAD))
 
 
-def scan() -> dict[int, ProcessSnapshot]:
-    """All processes that are visible here; one that ends meanwhile is left out."""
-    found = {}
+def scan_processes() -> dict[int, ProcessSnapshot]:
+    """Return all visible processes by id; one that ends during the scan is left out."""
+    snapshots = {}
     for folder in PROC.iterdir():
         if folder.name.isdigit():
             try:
-                found[int(folder.name)] = parse_stat((folder / "stat").read_text(errors="replace"))
+                snapshots[int(folder.name)] = parse_stat(
+                    (folder / "stat").read_text(errors="replace")
+                )
             except (OSError, ValueError, IndexError):
                 continue
-    return found
+    return snapshots
 
 
-def used_between(
-    before: dict[int, ProcessSnapshot], after: dict[int, ProcessSnapshot], ours: Collection[int]
+def cpu_usage_between(
+    before: dict[int, ProcessSnapshot],
+    after: dict[int, ProcessSnapshot],
+    measured_pids: Collection[int],
 ) -> dict[str, Any]:
-    """CPU seconds of the processes that are not `ours`, and the busiest of them.
+    """Return the CPU seconds of background processes, and the busiest of them.
 
-    Threads of the kernel are told apart: most of what they do, they do for what is measured. A
-    process that came and went between both looks is seen by neither. Where a host hides other
-    users' processes, how much others used is None.
+    Background processes are all but kernel threads, `measured_pids` and Docker's proxies. Kernel
+    threads are counted separately, because they mostly work for what is measured. A process that
+    starts and ends between the snapshots is in neither. `background_s` is None if the host hides
+    other users' processes.
     """
-    others, kernel = [], 0.0
+    background, kernel_s = [], 0.0
     for pid, now in after.items():
-        then = before.get(pid)
-        known = then is not None and then.started_ticks == now.started_ticks
-        used_ticks = now.used_ticks - (then.used_ticks if then and known else 0)
+        snapshot_before = before.get(pid)
+        known = snapshot_before is not None and snapshot_before.started_ticks == now.started_ticks
+        used_ticks = now.used_ticks - (
+            snapshot_before.used_ticks if snapshot_before and known else 0
+        )
         cpu_s = max(0, used_ticks) / TICKS_PER_S
-        if now.of_kernel:
-            kernel += cpu_s
-        elif pid not in ours:
-            others.append((cpu_s, pid, now.command))
-    proxies = sum(cpu_s for cpu_s, _, command in others if command == DOCKER_PROXY)
-    named = sorted((other for other in others if other[2] != DOCKER_PROXY), reverse=True)
+        if now.is_kernel_thread:
+            kernel_s += cpu_s
+        elif pid not in measured_pids:
+            background.append((cpu_s, pid, now.command))
+    docker_proxy_s = sum(cpu_s for cpu_s, _, command in background if command == DOCKER_PROXY)
+    ranked = sorted((other for other in background if other[2] != DOCKER_PROXY), reverse=True)
     return {
-        "background_s": sum(cpu_s for cpu_s, _, _ in named) if FIRST in after else None,
-        "kernel_s": kernel,
-        "docker_proxy_s": proxies,
+        "background_s": sum(cpu_s for cpu_s, _, _ in ranked) if INIT_PID in after else None,
+        "kernel_s": kernel_s,
+        "docker_proxy_s": docker_proxy_s,
         "busiest": [
             {"pid": pid, "command": command, "cpu_s": cpu_s}
-            for cpu_s, pid, command in named[:_NAMED]
+            for cpu_s, pid, command in ranked[:_REPORTED_PROCESSES]
             if cpu_s > 0
         ],
     }

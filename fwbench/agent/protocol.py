@@ -1,8 +1,8 @@
-"""What the driver and the agent agree on: commands, exit codes, and names of files.
+"""The protocol between driver and agent: commands, exit codes, and file names.
 
-Both sides import this module, so each of these is defined once. A command of the agent is a class
-here: its name is the class's, its options are the fields. Like all of the agent, the module uses
-the standard library of Python 3.9 alone.
+Both sides import this module. Each command of the agent is a class here: the class's name is the
+command's name, and the class's fields are its options. Like all of the agent, this module uses the
+standard library of Python 3.9 alone.
 """
 
 import argparse
@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union, get_args, get_type_hints
 
 AGENT = "agent.pyz"
-SESSION_PREFIX = "fwbench-session-"  # of the name of a session's folder, before the session's id
-SESSION_LABEL = "fwbench.session"  # of the session's containers
+SESSION_PREFIX = "fwbench-session-"  # followed by the session's id: its folder's name
+SESSION_LABEL = "fwbench.session"  # the label of a session's containers
 HELD_BY_ANOTHER_SESSION = 75  # the agent's exit code; EX_TEMPFAIL of sysexits.h
 
-# Answers in the folder of the session
+# Files in the session's folder
 FACTS = "facts.json"
 HOLDER = "held-by.json"
 CLEANUP = "cleanup.json"
 
-# Answers in the folder of a run, on the target
+# Files in a run's folder on the target
 CONTAINER_BEFORE = "container-before.json"
 CONTAINER_AFTER = "container-after.json"
 CONTAINER_LOG = "container.log"
 TELEMETRY_TARGET = "telemetry-target.json"
 
-# Answers in the folder of a run, on a client
+# Files in a run's folder on a client
 ANSWER = "answer.json"
 LOAD_EXIT = "load.json"
 LOAD_OUTPUT = "h2load.out"
@@ -39,45 +39,45 @@ TELEMETRY_CLIENT = "telemetry-client.json"
 
 
 class Facts(NamedTuple):
-    """Write `FACTS`: what the host is made of, and its network path to the address `to`."""
+    """Write `FACTS`: the host's hardware and software, and its network path to `load_address`."""
 
-    to: Optional[str] = None
+    load_address: Optional[str] = None
 
 
 class Acquire(NamedTuple):
-    """Take or renew the session's lease for `for_s` seconds, and make a folder for `run`.
+    """Take or renew the session's lease for `lease_s` seconds, and make a folder for `run`.
 
-    Exits with `HELD_BY_ANOTHER_SESSION` and writes `HOLDER` where another session has the host.
+    If another session has the host, writes `HOLDER` and exits with `HELD_BY_ANOTHER_SESSION`.
     """
 
     owner: str
-    for_s: float
+    lease_s: float
     run: Optional[str] = None
 
 
 class Release(NamedTuple):
-    """Remove everything of the session from the host, its folder and its lease included."""
+    """Remove the session from the host, with its processes, containers, folder and lease."""
 
 
 class Cleanup(NamedTuple):
-    """Remove what dead sessions left, with `force` live sessions too; write `CLEANUP`."""
+    """Remove what dead sessions left, and with `force` live sessions too; write `CLEANUP`."""
 
     force: bool = False
 
 
 class Probe(NamedTuple):
-    """Request `url` until it answers, for `for_s` seconds at most; write `ANSWER`."""
+    """Request `url` until it answers, for at most `timeout_s` seconds; write `ANSWER`."""
 
     url: str
-    for_s: float
+    timeout_s: float
 
 
 class Load(NamedTuple):
-    """Execute the load generator `argv`, detached, for `time_limit_s` seconds at most.
+    """Execute the load generator `argv`, detached, for at most `time_limit_s` seconds.
 
-    `start_at_s` is when to start it, in epoch seconds of the host; at once if it is missing.
-    `skip_s` and `window_s` say which part of the log is measured, from its first request on. With
-    `keep_log` the log is kept for `Reduce`. Afterwards `url` is requested once.
+    It starts at `start_at_s`, in epoch seconds of the host's clock, or at once. The measured part
+    of the log begins `skip_s` seconds after the first request and lasts `window_s` seconds. With
+    `keep_log` the log is kept for `Reduce`. After the load, `url` is requested once.
     """
 
     url: str
@@ -92,13 +92,13 @@ class Load(NamedTuple):
 class Reduce(NamedTuple):
     """Reduce the kept log to the requests that started between two moments, in epoch µs.
 
-    With `whole` they have to end in that window too. `ahead_us` is by how much the host's clock is
-    ahead of the clock of these moments.
+    With `must_end_inside` they also have to end in that window. The moments are by another clock;
+    the host's clock is ahead of it by `ahead_us`.
     """
 
     from_us: int
     until_us: int
-    whole: bool = False
+    must_end_inside: bool = False
     ahead_us: int = 0
 
 
@@ -107,15 +107,16 @@ class StopLoad(NamedTuple):
 
 
 class WaitIdle(NamedTuple):
-    """Wait until the container has all its processes and idles, for `for_s` seconds at most.
+    """Wait until the container has all its processes and idles, for at most `timeout_s` seconds.
 
-    Writes `CONTAINER_BEFORE`; then samples the host, detached, for `sample_for_s` seconds at most.
+    Writes `CONTAINER_BEFORE`; then samples the host, detached, for at most `sampling_limit_s`
+    seconds.
     """
 
     container: str
     processes: int
-    for_s: float
-    sample_for_s: float = 0.0
+    timeout_s: float
+    sampling_limit_s: float = 0.0
 
 
 class Finish(NamedTuple):
@@ -145,9 +146,9 @@ Command = Union[Facts, Acquire, Release, Cleanup, Probe, Load, Reduce, StopLoad,
 
 
 def command_line(command: Command, folder: object) -> list[str]:
-    """Return the argv that has the agent do something, for use in the folder where it lies.
+    """Return the argv of an agent's command, to be executed in the session's folder.
 
-    `folder` is the session's folder, or that of a run in it.
+    `folder` is the session's folder, or a run's folder in it.
     """
     options, rest = [], []
     for key, value in command._asdict().items():
@@ -161,7 +162,7 @@ def command_line(command: Command, folder: object) -> list[str]:
     return ["python3", "-I", AGENT, _NAMES[type(command)], *options, str(folder), *rest]
 
 
-def parse(arguments: Sequence[str]) -> tuple[Command, Path]:
+def parse_arguments(arguments: Sequence[str]) -> tuple[Command, Path]:
     """Return the command in the agent's arguments, and the folder to work in.
 
     Raises `SystemExit` with a usage message for anything else.
@@ -172,10 +173,10 @@ def parse(arguments: Sequence[str]) -> tuple[Command, Path]:
         subcommand = subcommands.add_parser(name)
         subcommand.add_argument("folder", type=Path)
         _add_options(subcommand, kind)
-    given = vars(parser.parse_args(arguments))
-    kind = COMMANDS[given.pop("command")]
-    folder = given.pop("folder")
-    return kind(**given), folder
+    options = vars(parser.parse_args(arguments))
+    kind = COMMANDS[options.pop("command")]
+    folder = options.pop("folder")
+    return kind(**options), folder
 
 
 def _add_options(parser: argparse.ArgumentParser, kind: Any) -> None:
@@ -187,6 +188,6 @@ def _add_options(parser: argparse.ArgumentParser, kind: Any) -> None:
         elif annotation is bool:
             parser.add_argument(option, action="store_true")
         else:
-            plain = next((a for a in get_args(annotation) if a is not type(None)), annotation)
+            value_type = next((a for a in get_args(annotation) if a is not type(None)), annotation)
             required = key not in kind._field_defaults
-            parser.add_argument(option, type=plain, required=required, default=default)
+            parser.add_argument(option, type=value_type, required=required, default=default)

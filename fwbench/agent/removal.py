@@ -1,4 +1,4 @@
-"""Removes folders, also those of other users, whatever they hold: it follows no link."""
+"""Remove folders with any content, including other users' folders, without following links."""
 
 import os
 import re
@@ -11,12 +11,12 @@ from pathlib import Path
 MOUNTS = Path("/proc/self/mountinfo")
 
 
-def remove(folders: Sequence[Path], within_s: float) -> None:
-    """Remove what can be removed within so many seconds.
+def remove_folders(folders: Sequence[Path], timeout_s: float) -> None:
+    """Remove folders, as far as this is possible within `timeout_s` seconds.
 
-    A folder in which something is mounted stays: what is mounted may be somebody's data. The
-    command `rm` neither follows links, nor is it led elsewhere by folders that are moved meanwhile.
+    A folder with a mount in it stays, because the mount may contain somebody's data.
     """
+    # `rm` follows no links, even if another user moves folders while it runs.
     mounted = _mount_points()
     removable = [each for each in folders if not any(_is_in(point, each) for point in mounted)]
     if removable:
@@ -25,24 +25,24 @@ def remove(folders: Sequence[Path], within_s: float) -> None:
                 ["rm", "-rf", "--one-file-system", "--", *map(str, removable)],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=within_s,
+                timeout=timeout_s,
             )
 
 
-def remove_each(folders: Sequence[Path], within_s: float) -> int:
-    """Remove one folder after the other until the time is over, and return how many are gone."""
-    deadline, gone = time.monotonic() + within_s, 0
+def remove_one_by_one(folders: Sequence[Path], timeout_s: float) -> int:
+    """Remove folders one by one until the time is over; return how many were removed."""
+    deadline, removed = time.monotonic() + timeout_s, 0
     for folder in folders:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
             break
-        remove([folder], left_s)
-        gone += not os.path.lexists(folder)
-    return gone
+        remove_folders([folder], remaining_s)
+        removed += not os.path.lexists(folder)
+    return removed
 
 
 def _mount_points() -> list[Path]:
-    """Everything that is mounted here; the kernel writes odd characters in octal."""
+    """Return all mount points; the kernel escapes special characters in octal."""
     lines = MOUNTS.read_bytes().splitlines()
     points = [re.sub(rb"\\([0-7]{3})", _unescaped, line.split()[4]) for line in lines]
     return [Path(os.fsdecode(point)) for point in points]

@@ -1,4 +1,4 @@
-"""By which way a host reaches an address, out of the kernel's tables of routes."""
+"""Find the network path to an address in the kernel's routing tables."""
 
 import ipaddress
 import socket
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from fwbench.agent.counters import PROC, text_of
+from fwbench.agent.counters import PROC, read_text
 
 DEVICES = Path("/sys/class/net")
 _UP, _GATEWAY, _REJECT = 0x1, 0x2, 0x200
@@ -17,7 +17,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Route(NamedTuple):
-    """A way that the kernel knows: where to, through which device, and at what price."""
+    """An entry of the kernel's routing tables."""
 
     network: _Network
     device: str
@@ -25,35 +25,35 @@ class Route(NamedTuple):
     metric: int
 
 
-def network_path(to: str) -> str | None:
-    """Device, packet size, and whether there is a gateway, such as `eth0, mtu 1500, same network`.
+def network_path(address_text: str) -> str | None:
+    """Return device, MTU, and whether there is a gateway: `eth0, mtu 1500, same network`.
 
-    No address is told, so that hosts of one kind say the same. None where `to` is no address in
-    numbers or there is no way to it.
+    The text contains no address, so that it is equal on hosts of one hardware group. Returns None
+    if `address_text` is not a numeric IP address, or if no route leads to it.
     """
     try:
-        address = ipaddress.ip_address(to)
+        address = ipaddress.ip_address(address_text)
     except ValueError:
         return None
-    if _is_own(address):
+    if _is_own_address(address):
         return "this host itself"
-    usable = [
+    matching = [
         route
         for route in (_routes_4() if address.version == 4 else _routes_6())
         if address in route.network and route.flags & _UP and not route.flags & _REJECT
     ]
-    if not usable:
+    if not matching:
         return None
-    best = min(usable, key=lambda route: (-route.network.prefixlen, route.metric))
-    words = [best.device]
-    if mtu := text_of(DEVICES / best.device / "mtu").strip():
-        words.append(f"mtu {mtu}")
-    words.append("through a gateway" if best.flags & _GATEWAY else "same network")
-    return ", ".join(words)
+    best = min(matching, key=lambda route: (-route.network.prefixlen, route.metric))
+    parts = [best.device]
+    if mtu := read_text(DEVICES / best.device / "mtu").strip():
+        parts.append(f"mtu {mtu}")
+    parts.append("through a gateway" if best.flags & _GATEWAY else "same network")
+    return ", ".join(parts)
 
 
-def _is_own(address: _Address) -> bool:
-    """Whether it belongs to this host: nobody else's address can be bound."""
+def _is_own_address(address: _Address) -> bool:
+    """Return whether an address belongs to this host; no other address can be bound."""
     if address.is_loopback:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -64,17 +64,19 @@ def _is_own(address: _Address) -> bool:
 
 
 def _routes_4() -> Iterator[Route]:
-    """Numbers are in the order of this machine's own bytes."""
-    for line in text_of(PROC / "net/route").splitlines()[1:]:
+    """Return the IPv4 routes; their numbers are in the machine's own byte order."""
+    for line in read_text(PROC / "net/route").splitlines()[1:]:
         words = line.split()
         if len(words) >= 8:
-            to, mask = (int.from_bytes(bytes.fromhex(words[at]), sys.byteorder) for at in (1, 7))
-            network = ipaddress.IPv4Network((to, bin(mask).count("1")), strict=False)
+            destination, mask = (
+                int.from_bytes(bytes.fromhex(words[column]), sys.byteorder) for column in (1, 7)
+            )
+            network = ipaddress.IPv4Network((destination, bin(mask).count("1")), strict=False)
             yield Route(network, words[0], int(words[3], 16), int(words[6]))
 
 
 def _routes_6() -> Iterator[Route]:
-    for line in text_of(PROC / "net/ipv6_route").splitlines():
+    for line in read_text(PROC / "net/ipv6_route").splitlines():
         words = line.split()
         if len(words) >= 10:
             network = ipaddress.IPv6Network((int(words[0], 16), int(words[1], 16)), strict=False)

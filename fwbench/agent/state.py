@@ -1,7 +1,8 @@
-"""Where the agent keeps who has this host: a folder that no other user can read, write or lock.
+"""The agent's state folder, with the leases of this host: no other user can read, write or lock it.
 
-Root's is below /run, where nobody else can make a folder. It is memory, so all in it is small, and
-a reboot empties it. An agent that is not root keeps its own in the home of its user.
+As root, the agent uses a folder below /run, where only root can make one. /run is in memory, so
+files in it are small, and a reboot removes them. Without root, the agent uses a folder in the
+user's home.
 """
 
 import fcntl
@@ -18,40 +19,41 @@ SAMPLER = "sampler.pid"
 
 
 def state_folder() -> Path:
-    """The folder that holds one folder for each session; it is there while one of these is."""
+    """Return the state folder, with one folder for each session; it exists while it has any."""
     return ROOT_FOLDER if os.geteuid() == 0 else Path.home() / ".fwbench"
 
 
 def session_state(folder: Path) -> Path:
-    """What is kept of the session whose folder this is."""
+    """Return the folder with the state of the session that has this folder."""
     return state_folder() / folder.name
 
 
 @contextmanager
 def lock() -> Iterator[None]:
-    """Look and take as one step: one agent at a time does.
+    """Lock the state folder, so that only one agent at a time checks and changes leases.
 
-    Raises `UntrustedError` where somebody else could have made the place.
+    Raises `UntrustedError` if another user could have made the folder.
     """
-    descriptor = _locked()
+    descriptor = _lock_state_folder()
     try:
         yield
     finally:
-        with suppress(OSError):  # a session's folder is in it
+        with suppress(OSError):  # it still contains a session's state
             state_folder().rmdir()
         os.close(descriptor)
 
 
-def forget(folder: Path) -> None:
-    """Keep nothing more of a session."""
+def remove_session_state(folder: Path) -> None:
+    """Remove a session's state: its lease and the process ids of its watchdog and sampler."""
     with suppress(FileNotFoundError):
         for file in session_state(folder).iterdir():
             file.unlink()
         session_state(folder).rmdir()
 
 
-def _locked() -> int:
-    """Lock the place, which may be removed by whoever had it locked before."""
+def _lock_state_folder() -> int:
+    """Return the descriptor of the locked state folder."""
+    # The agent that had the lock before may have removed the folder: then make it again.
     while True:
         with suppress(FileExistsError):
             state_folder().mkdir(mode=0o700)

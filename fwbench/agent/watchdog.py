@@ -1,7 +1,7 @@
-"""The process that stays on a host for a session and outlives its controller.
+"""Run the watchdog: a process on a host that outlives the session's controller.
 
-It does nothing until the session's lease is over: then nobody is there any more to take away what
-runs here, and it does that.
+It waits until the session's lease expires, which means that the controller is gone. Then it removes
+the session from the host.
 """
 
 import os
@@ -13,22 +13,22 @@ from fwbench.agent.cleanup import remove_session
 from fwbench.agent.detached import find_process
 from fwbench.agent.files import write
 
-NAP_S = 60.0
+MAX_SLEEP_S = 60.0
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a session has its warden here already."""
+    """Return whether a session's watchdog runs on this host."""
     return find_process(state.session_state(folder) / state.WATCHDOG, folder) is not None
 
 
 def run_watchdog(folder: Path) -> None:
-    """Wait until a session's lease is given back, or over; then take the session away."""
+    """Wait until a session's lease is released or expires; remove the session if it expired."""
     write(state.session_state(folder) / state.WATCHDOG, os.getpid())
     while lease.read_lease(folder) is not None:
-        left_s = lease.remaining_s(folder)
-        if left_s <= 0:
+        remaining_s = lease.remaining_s(folder)
+        if remaining_s <= 0:
             with state.lock():
-                if lease.remaining_s(folder) <= 0:  # nobody renewed it meanwhile
+                if lease.remaining_s(folder) <= 0:  # still expired, now that others are locked out
                     remove_session(folder)
             return
-        time.sleep(min(left_s + 0.1, NAP_S))
+        time.sleep(min(remaining_s + 0.1, MAX_SLEEP_S))

@@ -48,11 +48,11 @@ class ProcessUsage(Frozen):
 
 
 class ThreadSeries(Frozen):
-    """A thread of the load generator, from sample `first` on until it ended."""
+    """A thread of the load generator, from the sample `first_sample` on until it ended."""
 
     tid: int
     command: str
-    first: int = Field(ge=0)
+    first_sample: int = Field(ge=0)
     cpu_ns: list[Count]
     wait_ns: list[Count]
 

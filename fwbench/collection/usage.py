@@ -107,15 +107,18 @@ def _threads(window: SampleWindow) -> tuple[LoadThread, ...]:
     seconds = window.raw.series["monotonic_s"]
     threads = []
     for thread in window.raw.threads:
-        end = thread.first + min(len(thread.cpu_ns), len(thread.wait_ns)) - 1
-        first, last = max(window.first, thread.first), min(window.last, end, len(seconds) - 1)
+        end = thread.first_sample + min(len(thread.cpu_ns), len(thread.wait_ns)) - 1
+        first, last = (
+            max(window.first, thread.first_sample),
+            min(window.last, end, len(seconds) - 1),
+        )
         if last <= first:
             continue
         began, ended = seconds[first], seconds[last]
         if began is None or ended is None or ended <= began:
             continue
         cpu, wait = (
-            max(0, column[last - thread.first] - column[first - thread.first]) / 1e9
+            max(0, column[last - thread.first_sample] - column[first - thread.first_sample]) / 1e9
             for column in (thread.cpu_ns, thread.wait_ns)
         )
         duration = ended - began

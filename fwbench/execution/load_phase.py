@@ -200,7 +200,7 @@ class LoadPhase:
             command = protocol.Reduce(
                 from_us=window.begin_us,
                 until_us=window.end_us,
-                whole=share.load.rate is None,
+                must_end_inside=share.load.rate is None,
                 ahead_us=part.clock_ahead_us,
             )
             client = share.client

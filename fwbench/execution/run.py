@@ -231,8 +231,8 @@ class _Execution:
             protocol.WaitIdle(
                 container=self.container,
                 processes=self.contender.expected_processes(self.trial.concurrency.workers),
-                for_s=remaining_s,
-                sample_for_s=time_limit_s(self.load) + 2 * LOAD_END_GRACE_S,
+                timeout_s=remaining_s,
+                sampling_limit_s=time_limit_s(self.load) + 2 * LOAD_END_GRACE_S,
             ),
             timeout_s=remaining_s + 15,
             sudo=True,

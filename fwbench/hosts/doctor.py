@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
-from fwbench.agent.archive import archive
+from fwbench.agent.archive import build_archive
 from fwbench.agent.protocol import AGENT
 from fwbench.errors import FwbenchError, HostError, InventoryError
 from fwbench.hosts import preflight
@@ -64,7 +64,7 @@ def _read_facts(remote: Remote, host: Host, load_address: str | None) -> HostFac
     folder = PurePosixPath("/var/tmp") / f"fwbench-doctor-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
     remote.check(["mkdir", "-m", "700", str(folder)])
     try:
-        remote.put(archive(), str(folder / AGENT))
+        remote.put(build_archive(), str(folder / AGENT))
         return preflight.read_facts(remote, host, folder, load_address)
     finally:
         remote.check(["rm", "-rf", str(folder)])

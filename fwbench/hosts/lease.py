@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fwbench import paths
-from fwbench.agent.archive import archive
+from fwbench.agent.archive import build_archive
 from fwbench.agent.protocol import (
     AGENT,
     HELD_BY_ANOTHER_SESSION,
@@ -85,7 +85,7 @@ def make_session_folder(remote: Remote, folder: PurePosixPath) -> None:
             f"{remote.name}: {folder} cannot be made ({_stderr_end(mkdir)}); if it exists,"
             " another user of that host made it: remove it as root"
         )
-    remote.put(archive(), str(folder / AGENT))
+    remote.put(build_archive(), str(folder / AGENT))
 
 
 def acquire(remote: Remote, folder: PurePosixPath, run: str | None, duration_s: float) -> None:

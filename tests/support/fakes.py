@@ -38,7 +38,7 @@ from fwbench.agent.protocol import (
     Release,
     StopLoad,
     WaitIdle,
-    parse,
+    parse_arguments,
 )
 from fwbench.agent.reduce import log_ends, reduce_log, reduce_window
 from fwbench.errors import HostError, LostError
@@ -254,7 +254,7 @@ class FakeHost:
         return 0, ""
 
     def _agent(self, command: str, rest: list[str], sudo: bool) -> tuple[int, str]:
-        request, path = parse([command, *rest])
+        request, path = parse_arguments([command, *rest])
         folder = PurePosixPath(path)
         match request:
             case Acquire():
@@ -282,7 +282,7 @@ class FakeHost:
                 at = (request.start_at_s or 0) - self.ahead_s
                 self.loads[str(folder)] = UnderWay(max(self.clock(), at) + takes, request)
             case Reduce():
-                window = Window(request.from_us, request.until_us, request.whole)
+                window = Window(request.from_us, request.until_us, request.must_end_inside)
                 self._leave(folder, left_of(self._logged(), window, request.ahead_us))
             case StopLoad():
                 self.loads.pop(str(folder), None)

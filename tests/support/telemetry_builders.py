@@ -60,7 +60,7 @@ def telemetry(samples: int = 26, began_s: float = 1000.0, **changes: Any) -> dic
     thread = {
         "tid": 201,
         "command": "h2load",
-        "first": 1,
+        "first_sample": 1,
         "cpu_ns": [40 * MS * number for number in range(1, samples)],
         "wait_ns": [4 * MS * number for number in range(1, samples)],
     }

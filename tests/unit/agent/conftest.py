@@ -27,7 +27,7 @@ from agent_environment import (
 )
 
 from fwbench.agent import cgroup, container, http_probe, state
-from fwbench.agent.archive import archive
+from fwbench.agent.archive import build_archive
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive as hosts have it, but for the place where it keeps who has the host."""
     path = tmp_path_factory.mktemp("agent") / "agent.pyz"
     with (
-        zipfile.ZipFile(io.BytesIO(archive())) as original,
+        zipfile.ZipFile(io.BytesIO(build_archive())) as original,
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as changed,
     ):
         for name in original.namelist():

@@ -3,13 +3,13 @@ import io
 import sys
 import zipfile
 
-from fwbench.agent.archive import archive
+from fwbench.agent.archive import build_archive
 
 OLDEST = (3, 10)  # the Python of the oldest systems that hosts may have
 
 
 def trees() -> dict[str, ast.Module]:
-    with zipfile.ZipFile(io.BytesIO(archive())) as packed:
+    with zipfile.ZipFile(io.BytesIO(build_archive())) as packed:
         return {
             name: ast.parse(packed.read(name), name, feature_version=OLDEST)
             for name in packed.namelist()

@@ -17,7 +17,7 @@ from fwbench.agent import cleanup, lease, state
 
 HELD_BY_ANOTHER = 75
 LONG_S = 60.0
-BEGIN = ("--owner=me", f"--for-s={LONG_S}")
+BEGIN = ("--owner=me", f"--lease-s={LONG_S}")
 
 
 class Host:
@@ -34,7 +34,7 @@ class Host:
     def begin(
         self, folder: Path, *, run: str | None = None, for_s: float = LONG_S, owner: str = "me"
     ) -> int:
-        options = [f"--owner={owner}", f"--for-s={for_s}", *([f"--run={run}"] if run else [])]
+        options = [f"--owner={owner}", f"--lease-s={for_s}", *([f"--run={run}"] if run else [])]
         return self._ask("acquire", *options, str(folder))
 
     def leave(self, folder: Path) -> int:
@@ -50,7 +50,7 @@ class Host:
         """A session that nobody took off the host."""
         folder = self.folder(session)
         with state.lock():
-            lease.take(folder, "somebody", 0)
+            lease.write_lease(folder, "somebody", 0)
         return folder
 
     @property
@@ -89,7 +89,7 @@ def warden_of(folder: Path) -> int:
 
 
 def make_old(folder: Path) -> Path:
-    long_ago = time.time() - 2 * cleanup.GRACE_S
+    long_ago = time.time() - 2 * cleanup.ABANDONED_AFTER_S
     os.utime(folder, (long_ago, long_ago))
     return folder
 
@@ -136,7 +136,7 @@ def test_a_lease_of_before_a_reboot_is_stale(
     (tmp_path / "boot_id").write_text("another")
     monkeypatch.setattr(lease, "BOOT_ID", tmp_path / "boot_id")
     with state.lock():
-        lease.take(dead, "somebody", LONG_S)
+        lease.write_lease(dead, "somebody", LONG_S)
     assert host.begin(mine) == 0
     assert not dead.exists()
 
@@ -221,7 +221,7 @@ def test_nothing_runs_on_after_its_controller_has_died(
 def test_cleaning_takes_dead_sessions_and_leaves_living_ones(host: Host, sleeper: Sleeper) -> None:
     dead, living = host.dead("dead"), host.folder("living")
     with state.lock():
-        lease.take(living, "somebody else", LONG_S)
+        lease.write_lease(living, "somebody else", LONG_S)
     job = sleeper(str(dead / "r1-0001-flask"))
     told = host.clean()
     assert told["removed"] == [
@@ -363,7 +363,7 @@ class TestAnotherUserOfTheHost:
         mine.symlink_to(real)
         done = host.ask(command, *(BEGIN if command == "acquire" else ()), str(mine))
         assert done.returncode == 1
-        assert done.stderr == f"{mine} is no folder; remove it\n"
+        assert done.stderr == f"{mine} is not a folder; remove it\n"
         assert list(real.iterdir()) == []
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")

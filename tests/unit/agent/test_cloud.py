@@ -33,7 +33,7 @@ Service = Callable[[Answering], tuple[Asked, tuple[str, int]]]
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Lays out the firmware's words; by default this is no container."""
     monkeypatch.setattr(clouds, "DMI", tmp_path)
-    monkeypatch.setattr(clouds, "CONTAINERS", ())
+    monkeypatch.setattr(clouds, "CONTAINER_MARKERS", ())
 
     def says(words: dict[str, str]) -> None:
         for name, word in words.items():
@@ -139,7 +139,7 @@ def test_each_cloud_is_asked_in_its_own_way(
 ) -> None:
     machine(firmware)
     _, address = service(answer)
-    assert clouds.cloud(address) == {"instance_type": instance_type, "region": region}
+    assert clouds.cloud_facts(address) == {"instance_type": instance_type, "region": region}
 
 
 @pytest.mark.parametrize("firmware", [{}, HOME, {"sys_vendor": "QEMU"}, {"bios_vendor": "Google"}])
@@ -148,7 +148,7 @@ def test_a_machine_in_no_cloud_asks_nobody(
 ) -> None:
     machine(firmware)
     asked, address = service(amazon)
-    assert clouds.cloud(address) == NOTHING
+    assert clouds.cloud_facts(address) == NOTHING
     assert asked == []
 
 
@@ -158,16 +158,16 @@ def test_a_container_asks_nobody(
     """What it would hear is about the machine that it is a part of."""
     machine(NITRO)
     (tmp_path / ".dockerenv").touch()
-    monkeypatch.setattr(clouds, "CONTAINERS", (tmp_path / ".dockerenv",))
+    monkeypatch.setattr(clouds, "CONTAINER_MARKERS", (tmp_path / ".dockerenv",))
     asked, address = service(amazon)
-    assert clouds.cloud(address) == NOTHING
+    assert clouds.cloud_facts(address) == NOTHING
     assert asked == []
 
 
 def test_a_token_that_is_refused_is_not_gone_round(machine: Machine, service: Service) -> None:
     machine(NITRO)
     asked, address = service(lambda method, *_: (403, b"") if method == "PUT" else (200, b"x"))
-    assert clouds.cloud(address) == NOTHING
+    assert clouds.cloud_facts(address) == NOTHING
     assert [method for method, *_ in asked] == ["PUT"]
 
 
@@ -194,14 +194,14 @@ def test_an_answer_that_is_no_word_is_none(
 ) -> None:
     machine(NITRO)
     _, address = service(lambda method, *_: (200, b"TOKEN") if method == "PUT" else answer)
-    assert clouds.cloud(address) == NOTHING
+    assert clouds.cloud_facts(address) == NOTHING
 
 
 @pytest.mark.parametrize("token", [b"T\r\nX-Evil: 1", b"T\x00", b"\x7f"])
 def test_a_token_cannot_write_headers(machine: Machine, service: Service, token: bytes) -> None:
     machine(NITRO)
     asked, address = service(lambda method, *_: (200, token) if method == "PUT" else (200, b"x"))
-    clouds.cloud(address)
+    clouds.cloud_facts(address)
     assert not any("x-evil" in header for _, _, header in asked)
 
 
@@ -209,7 +209,7 @@ def test_a_service_that_is_not_there_is_no_error(machine: Machine) -> None:
     machine(NITRO)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        assert clouds.cloud(taken.getsockname()) == NOTHING
+        assert clouds.cloud_facts(taken.getsockname()) == NOTHING
 
 
 @pytest.mark.parametrize("words", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
@@ -229,7 +229,9 @@ def test_a_service_that_takes_its_time_is_not_waited_for(machine: Machine, words
         thread = threading.Thread(target=drip)
         thread.start()
         began = time.monotonic()
-        assert clouds.cloud(server.getsockname(), timeout_s=0.2, for_s=0.5) == NOTHING
+        assert (
+            clouds.cloud_facts(server.getsockname(), timeout_s=0.2, total_timeout_s=0.5) == NOTHING
+        )
         assert time.monotonic() - began < 3
         done.set()
         thread.join()

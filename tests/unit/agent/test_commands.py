@@ -20,13 +20,15 @@ def test_the_agent_finds_out_what_a_host_is_made_of(agent: Agent, folder: Path) 
 
 
 def test_the_agent_asks(agent: Agent, folder: Path, contender: str) -> None:
-    done = agent("probe", f"--url={contender}/echo", "--for-s=2", str(folder))
+    done = agent("probe", f"--url={contender}/echo", "--timeout-s=2", str(folder))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads((folder / "answer.json").read_text())["body"] == "GET /echo close"
 
 
 def test_the_agent_is_not_led_astray_by_a_proxy(agent: Agent, folder: Path, contender: str) -> None:
-    agent("probe", f"--url={contender}/echo", "--for-s=2", str(folder), http_proxy=refused_url())
+    agent(
+        "probe", f"--url={contender}/echo", "--timeout-s=2", str(folder), http_proxy=refused_url()
+    )
     assert json.loads((folder / "answer.json").read_text())["status"] == 200
 
 

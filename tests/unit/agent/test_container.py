@@ -13,7 +13,7 @@ def test_a_running_container_is_described_by_engine_and_kernel(
 ) -> None:
     kernel(VERSION_2)
     docker()
-    assert container.state("c") == {
+    assert container.container_state("c") == {
         "running": True,
         "exit_code": None,
         "started_at": "2026-11-23T10:00:00Z",
@@ -30,7 +30,7 @@ def test_a_running_container_is_described_by_engine_and_kernel(
 def test_of_a_container_that_ended_the_kernel_knows_nothing(kernel: Kernel, docker: Docker) -> None:
     kernel(VERSION_2)
     docker(Running=False, ExitCode=137, OOMKilled=True, Pid=0)
-    state = container.state("c")
+    state = container.container_state("c")
     assert (state["running"], state["exit_code"], state["oom_killed"]) == (False, 137, True)
     assert (state["cgroup_version"], state["oom_kills"], state["processes"]) == (None, None, [])
 
@@ -41,7 +41,7 @@ def test_a_container_with_all_its_processes_settles_when_it_idles(
 ) -> None:
     kernel(VERSION_2)
     docker()
-    settled = container.wait_until_idle("c", processes=2, for_s=30)
+    settled = container.wait_until_idle("c", processes=2, timeout_s=30)
     assert settled["reached_idle"] is True
     assert settled["idle_wait_s"] == pytest.approx(0.2)
     assert settled["running"] is True
@@ -51,7 +51,7 @@ def test_a_container_with_all_its_processes_settles_when_it_idles(
 def test_a_container_that_lacks_a_process_does_not_settle(kernel: Kernel, docker: Docker) -> None:
     kernel(VERSION_2)
     docker()
-    settled = container.wait_until_idle("c", processes=3, for_s=5)
+    settled = container.wait_until_idle("c", processes=3, timeout_s=5)
     assert settled["reached_idle"] is False
     assert 5 <= settled["idle_wait_s"] < 5.2
 
@@ -67,7 +67,7 @@ def test_a_container_that_works_does_not_settle_before_it_has_idled_twice(
     docker()
     used = iter([0.0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2])
     monkeypatch.setattr(Cgroup, "cpu_s", lambda _: next(used))
-    settled = container.wait_until_idle("c", processes=2, for_s=30)
+    settled = container.wait_until_idle("c", processes=2, timeout_s=30)
     assert settled["reached_idle"] is True
     assert settled["idle_wait_s"] == pytest.approx(0.5)
 
@@ -76,7 +76,7 @@ def test_a_container_that_works_does_not_settle_before_it_has_idled_twice(
 def test_a_container_that_ended_is_not_waited_for(kernel: Kernel, docker: Docker) -> None:
     kernel({})
     docker(Running=False, Pid=0)
-    settled = container.wait_until_idle("c", processes=2, for_s=30)
+    settled = container.wait_until_idle("c", processes=2, timeout_s=30)
     assert (settled["reached_idle"], settled["idle_wait_s"]) == (False, 0)
 
 

@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 
 from fwbench.agent import counters
-from fwbench.agent.counters import Frequencies, OpenFile, cpu_ticks, entry, stalled_us, text_of
+from fwbench.agent.counters import (
+    CpuFrequencies,
+    KernelFile,
+    cpu_ticks,
+    entry,
+    read_text,
+    stalled_us,
+)
 
 STAT = """cpu  10 20 30 40 50 60 70 80 90 100
 cpu0 1 2 3 4 5 6 7 8 9 10
@@ -20,21 +27,21 @@ PRESSURE = (
 def test_a_held_file_says_what_it_says_now(tmp_path: Path) -> None:
     path = tmp_path / "usage"
     path.write_text("1")
-    held = OpenFile(path)
-    assert held.text() == "1"
+    held = KernelFile(path)
+    assert held.read() == "1"
     path.write_text("22")
-    assert held.text() == "22"
+    assert held.read() == "22"
     held.close()
-    assert held.text() == ""
+    assert held.read() == ""
     held.close()
 
 
 def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
-    assert OpenFile(tmp_path / "nowhere").text() == text_of(tmp_path / "nowhere") == ""
+    assert KernelFile(tmp_path / "nowhere").read() == read_text(tmp_path / "nowhere") == ""
 
 
 def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
-    assert OpenFile(tmp_path).text() == ""
+    assert KernelFile(tmp_path).read() == ""
 
 
 def test_ticks_are_told_by_cpu_and_state() -> None:
@@ -84,7 +91,7 @@ def test_the_fastest_cpu_tells_the_frequency(
 ) -> None:
     monkeypatch.setattr(counters, "CPUS", tmp_path)
     lay_out_cpus(tmp_path, ["800000", "3400000", "<unknown>"])
-    frequencies = Frequencies()
+    frequencies = CpuFrequencies()
     assert frequencies.fastest_mhz() == 3400
     assert frequencies.governors == ["powersave"]
 
@@ -93,8 +100,8 @@ def test_of_many_cpus_some_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(counters, "CPUS", tmp_path)
     lay_out_cpus(tmp_path, ["1000"] * 65)
     opened = len(list(Path("/proc/self/fd").iterdir()))
-    frequencies = Frequencies()
-    assert len(list(Path("/proc/self/fd").iterdir())) - opened <= counters.FREQUENCIES
+    frequencies = CpuFrequencies()
+    assert len(list(Path("/proc/self/fd").iterdir())) - opened <= counters.MAX_SAMPLED_FREQUENCIES
     assert frequencies.fastest_mhz() == 1
 
 
@@ -102,4 +109,4 @@ def test_a_virtual_machine_has_no_frequency(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counters, "CPUS", tmp_path)
-    assert (Frequencies().fastest_mhz(), Frequencies().governors) == (None, [])
+    assert (CpuFrequencies().fastest_mhz(), CpuFrequencies().governors) == (None, [])

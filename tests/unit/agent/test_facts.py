@@ -82,14 +82,14 @@ def test_a_limit_on_everything_makes_a_smaller_host(
     kernel: Kernel, files: dict[str, str], cpus: float, memory: int
 ) -> None:
     kernel(files)
-    assert facts.cpus(4) == cpus
-    assert facts.memory_bytes(1000) == memory
+    assert facts.usable_cpus(4) == cpus
+    assert facts.usable_memory_bytes(1000) == memory
 
 
 def test_the_facts_of_this_host_are_facts() -> None:
-    found = facts.facts("127.0.0.1")
+    found = facts.host_facts("127.0.0.1")
     assert found["network_path"] == "this host itself"
-    assert facts.facts()["network_path"] is None
+    assert facts.host_facts()["network_path"] is None
     HostFacts.model_validate({**found, "host": "here", "images": ()})
 
 
@@ -97,7 +97,7 @@ def test_the_facts_of_this_host_are_facts() -> None:
 def test_a_port_on_which_something_listens_is_found(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(socket.create_server((address, 0), family=family)) as listener:
-        assert listener.getsockname()[1] in facts.listening()
+        assert listener.getsockname()[1] in facts.listening_ports()
 
 
 def test_a_port_that_is_only_used_to_connect_does_not_count() -> None:
@@ -105,7 +105,7 @@ def test_a_port_that_is_only_used_to_connect_does_not_count() -> None:
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.create_connection(listener.getsockname()) as connection,
     ):
-        assert connection.getsockname()[1] not in facts.listening()
+        assert connection.getsockname()[1] not in facts.listening_ports()
 
 
 def test_programs_that_are_missing_fail_or_hang_say_nothing(

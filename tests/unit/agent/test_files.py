@@ -99,7 +99,7 @@ def test_a_folder_that_others_can_enter_is_not(folder: Path, mode: int) -> None:
 
 def test_a_link_to_a_folder_of_our_own_is_not(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
-    with pytest.raises(files.UntrustedError, match="is no folder"):
+    with pytest.raises(files.UntrustedError, match="is not a folder"):
         files.check_private(tmp_path / "link", files.trusted_users())
 
 

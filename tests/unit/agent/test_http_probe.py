@@ -8,7 +8,7 @@ from fwbench.agent import http_probe
 
 
 def test_an_answer_has_status_content_type_and_body(contender: str) -> None:
-    assert http_probe.ask(f"{contender}/teapot", 5) == {
+    assert http_probe.get(f"{contender}/teapot", 5) == {
         "status": 418,
         "content_type": "text/html; charset=utf-8",
         "body": "Gr\\xfc\\xdfe\\xff",
@@ -16,12 +16,12 @@ def test_an_answer_has_status_content_type_and_body(contender: str) -> None:
 
 
 def test_all_of_the_path_is_asked_for(contender: str) -> None:
-    assert http_probe.ask(f"{contender}/echo?a=1&b", 5)["body"] == "GET /echo?a=1&b close"
+    assert http_probe.get(f"{contender}/echo?a=1&b", 5)["body"] == "GET /echo?a=1&b close"
 
 
 def test_an_answer_without_a_content_type_has_none(serve: Serve) -> None:
     url = serve(lambda s: s.sendall(b"HTTP/1.1 204 No Content\r\n\r\n"))
-    assert http_probe.ask(url, 5) == {"status": 204, "content_type": None, "body": ""}
+    assert http_probe.get(url, 5) == {"status": 204, "content_type": None, "body": ""}
 
 
 def test_of_an_endless_answer_only_64_kib_are_read(serve: Serve) -> None:
@@ -30,11 +30,11 @@ def test_of_an_endless_answer_only_64_kib_are_read(serve: Serve) -> None:
         while True:
             connection.sendall(b"x" * 65536)
 
-    assert http_probe.ask(serve(flood), 5)["body"] == "x" * 65536
+    assert http_probe.get(serve(flood), 5)["body"] == "x" * 65536
 
 
 def test_a_refused_port_is_an_error() -> None:
-    answer = http_probe.ask(refused_url(), 5)
+    answer = http_probe.get(refused_url(), 5)
     assert list(answer) == ["error"]
     assert answer["error"].startswith("ConnectionRefusedError: ")
 
@@ -51,18 +51,18 @@ def test_a_refused_port_is_an_error() -> None:
     ids=["closes-at-once", "no-status-line", "no-status", "headers", "long-line"],
 )
 def test_an_answer_that_is_none_is_an_error(serve: Serve, said: bytes, error: str) -> None:
-    assert http_probe.ask(serve(lambda s: s.sendall(said)), 5)["error"].startswith(error)
+    assert http_probe.get(serve(lambda s: s.sendall(said)), 5)["error"].startswith(error)
 
 
 def test_an_error_is_short(serve: Serve) -> None:
     url = serve(lambda s: s.sendall(b"y" * 5000 + b"\r\n"))
-    assert len(http_probe.ask(url, 5)["error"]) <= 300
+    assert len(http_probe.get(url, 5)["error"]) <= 300
 
 
 def test_a_server_that_accepts_and_is_silent_is_an_error_in_time(serve: Serve) -> None:
     asked = threading.Event()
     url = serve(lambda _: asked.wait(PATIENCE_S) and None)
-    assert http_probe.ask(url, 0.1)["error"].startswith("TimeoutError: ")
+    assert http_probe.get(url, 0.1)["error"].startswith("TimeoutError: ")
     asked.set()
 
 
@@ -80,7 +80,7 @@ def test_a_server_that_answers_a_byte_at_a_time_does_not_outlast_the_timeout(
 
     stop = threading.Timer(PATIENCE_S, asked.set)
     stop.start()
-    answer = http_probe.ask(serve(drip), 0.2)
+    answer = http_probe.get(serve(drip), 0.2)
     in_time = not asked.is_set()
     asked.set()
     stop.cancel()
@@ -92,8 +92,8 @@ def test_a_server_that_answers_a_byte_at_a_time_does_not_outlast_the_timeout(
 @pytest.mark.usefixtures("passing")
 def test_asking_goes_on_until_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [{"error": "no"}, {"error": "no"}, {"status": 500}, {"status": 200}]
-    monkeypatch.setattr(http_probe, "ask", lambda *_, **__: answers.pop(0))
-    assert http_probe.ask_until_answered("http://x/", 2) == {"status": 500}
+    monkeypatch.setattr(http_probe, "get", lambda *_, **__: answers.pop(0))
+    assert http_probe.get_until_answered("http://x/", 2) == {"status": 500}
 
 
 def test_asking_ends_with_the_last_error_when_its_time_is_over(
@@ -105,8 +105,8 @@ def test_asking_ends_with_the_last_error_when_its_time_is_over(
         allowed_s.append(timeout_s)
         return {"error": f"no {len(allowed_s)}"}
 
-    monkeypatch.setattr(http_probe, "ask", refuse)
-    assert http_probe.ask_until_answered("http://x/", 2) == {"error": f"no {len(allowed_s)}"}
+    monkeypatch.setattr(http_probe, "get", refuse)
+    assert http_probe.get_until_answered("http://x/", 2) == {"error": f"no {len(allowed_s)}"}
     assert 2 <= passing.now < 2.1
     assert allowed_s[0] == 2
     assert all(0.1 <= allowed <= 2 for allowed in allowed_s)

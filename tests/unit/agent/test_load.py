@@ -19,7 +19,7 @@ WRITES_ALL = 'echo figures; echo warning >&2; printf "1\\t200\\t5\\n" >"${1#--lo
 def run_load(
     folder: Path, url: str, time_limit_s: float, argv: Sequence[str], **options: Any
 ) -> None:
-    load.load(folder, Load(url, time_limit_s, argv=argv, **options))
+    load.run_load(folder, Load(url, time_limit_s, argv=argv, **options))
 
 
 def test_a_load_leaves_its_output_its_log_and_how_it_ended(
@@ -137,7 +137,7 @@ def test_a_kept_log_is_reduced_to_a_window_of_another_clock(
     )
     assert begun.returncode == 0
     await_file(folder / "load.json")
-    window = ["--from-us=1500", "--until-us=3500", "--ahead-us=500", "--whole"]
+    window = ["--from-us=1500", "--until-us=3500", "--ahead-us=500", "--must-end-inside"]
     for _ in range(2):  # a connection may break before anybody hears that it was done
         reduced = agent("reduce", *window, str(folder))
         assert (reduced.returncode, reduced.stderr) == (0, "")

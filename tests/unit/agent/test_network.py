@@ -42,7 +42,7 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_tcp_has_its_counters(proc: Path) -> None:
-    assert network.tcp(proc / "self") == {
+    assert network.tcp_counters(proc / "self") == {
         "listen_overflows": 5,
         "listen_drops": 6,
         "retransmits": 4,
@@ -53,17 +53,17 @@ def test_tcp_has_its_counters(proc: Path) -> None:
 
 
 def test_what_a_kernel_does_not_count_is_none(tmp_path: Path) -> None:
-    assert set(network.tcp(tmp_path).values()) == {None}
-    assert network.devices(tmp_path) == {}
+    assert set(network.tcp_counters(tmp_path).values()) == {None}
+    assert network.device_counters(tmp_path) == {}
 
 
 def test_devices_that_are_real_are_counted(proc: Path) -> None:
-    assert network.devices(proc / "self") == {"eth0": [1000, 10, 1, 2, 2000, 20, 3, 4]}
+    assert network.device_counters(proc / "self") == {"eth0": [1000, 10, 1, 2, 2000, 20, 3, 4]}
 
 
 def test_a_container_with_a_network_of_its_own_is_told_apart(proc: Path) -> None:
     lay_out(proc / "42", proc / "container")
-    assert network.network_counters(42)["container"] == network.tcp(proc / "42")
+    assert network.network_counters(42)["container"] == network.tcp_counters(proc / "42")
 
 
 def test_a_container_in_the_hosts_network_is_not_counted_twice(proc: Path) -> None:

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from fwbench.agent.processes import ProcessSnapshot, parse_stat, scan, used_between
+from fwbench.agent.processes import ProcessSnapshot, cpu_usage_between, parse_stat, scan_processes
 
 KERNEL = 0x00200040
 
@@ -28,43 +28,46 @@ def test_a_process_is_what_its_file_says(command: str) -> None:
 
 
 def test_a_thread_of_the_kernel_is_known_by_its_flag() -> None:
-    assert parse_stat(stat(7, "ksoftirqd/0", 40, flags=KERNEL)).of_kernel
+    assert parse_stat(stat(7, "ksoftirqd/0", 40, flags=KERNEL)).is_kernel_thread
 
 
 def test_this_process_is_among_all_of_them() -> None:
-    mine = scan()[os.getpid()]
-    assert not mine.of_kernel
+    mine = scan_processes()[os.getpid()]
+    assert not mine.is_kernel_thread
     assert mine.started_ticks > 0
 
 
 def test_what_this_process_uses_is_seen() -> None:
-    before = scan()
+    before = scan_processes()
     end = time.process_time() + 0.1
     while time.process_time() < end:
         pass
-    used = used_between(before, scan(), ours=())
+    used = cpu_usage_between(before, scan_processes(), measured_pids=())
     mine = [other for other in used["busiest"] if other["pid"] == os.getpid()]
     assert mine
     assert mine[0]["cpu_s"] >= 0.05
-    assert used_between(before, scan(), ours=[os.getpid()])["busiest"] != used["busiest"]
+    assert (
+        cpu_usage_between(before, scan_processes(), measured_pids=[os.getpid()])["busiest"]
+        != used["busiest"]
+    )
 
 
 def test_others_are_those_that_are_not_ours() -> None:
     before = INIT | {7: process("apt", 100), 8: process("h2load", 100)}
     after = INIT | {7: process("apt", 250), 8: process("h2load", 900)}
-    used = used_between(before, after, ours=[8])
+    used = cpu_usage_between(before, after, measured_pids=[8])
     assert used["background_s"] == 1.5
     assert used["busiest"] == [{"pid": 7, "command": "apt", "cpu_s": 1.5}]
 
 
 def test_a_process_that_began_meanwhile_counts_from_its_start() -> None:
-    used = used_between(INIT, INIT | {7: process("apt", 30)}, ours=())
+    used = cpu_usage_between(INIT, INIT | {7: process("apt", 30)}, measured_pids=())
     assert used["background_s"] == 0.3
 
 
 def test_a_pid_that_was_used_again_counts_from_its_start() -> None:
     before = INIT | {7: process("sshd", 1000, 500)}
-    used = used_between(before, INIT | {7: process("apt", 30, 900)}, ours=())
+    used = cpu_usage_between(before, INIT | {7: process("apt", 30, 900)}, measured_pids=())
     assert used["background_s"] == 0.3
 
 
@@ -79,7 +82,7 @@ def test_the_kernel_and_docker_proxy_are_told_apart() -> None:
         8: process("docker-proxy", 10),
         9: process("docker-proxy", 25),
     }
-    used = used_between(before, after, ours=())
+    used = cpu_usage_between(before, after, measured_pids=())
     assert (used["background_s"], used["busiest"]) == (0, [])
     assert used["kernel_s"] == 0.5
     assert used["docker_proxy_s"] == pytest.approx(0.3)
@@ -87,9 +90,9 @@ def test_the_kernel_and_docker_proxy_are_told_apart() -> None:
 
 def test_the_busiest_come_first_and_are_few() -> None:
     after = INIT | {pid: process(f"p{pid}", pid) for pid in range(10, 30)}
-    used = used_between(INIT, after, ours=())
+    used = cpu_usage_between(INIT, after, measured_pids=())
     assert [other["pid"] for other in used["busiest"]] == [29, 28, 27, 26, 25]
 
 
 def test_where_processes_are_hidden_others_are_unknown() -> None:
-    assert used_between({}, {7: process("own", 30)}, ours=())["background_s"] is None
+    assert cpu_usage_between({}, {7: process("own", 30)}, measured_pids=())["background_s"] is None

@@ -70,7 +70,7 @@ def test_a_log_becomes_a_line_for_each_second_and_status() -> None:
 
 
 def test_the_driver_and_the_agent_agree_on_the_head() -> None:
-    assert HEAD == reduce.HEAD
+    assert HEAD == reduce.HEADER
 
 
 def test_an_empty_log_knows_nothing() -> None:
@@ -120,7 +120,7 @@ def test_a_last_row_cut_off_is_counted_as_torn_and_not_as_a_row(last: str) -> No
 
 @pytest.mark.parametrize("text", ["\n1795", "1795\t2\n1795"])
 def test_only_the_last_row_can_be_cut_off(text: str) -> None:
-    assert summary(text)["error"].startswith("line 1 of h2load's log is no row")
+    assert summary(text)["error"].startswith("line 1 of h2load's log is not a row")
 
 
 def test_a_log_of_one_torn_row_is_empty_but_for_it() -> None:
@@ -150,13 +150,13 @@ def test_any_other_row_that_is_none_is_refused_with_its_number(row: str, before:
     assert set(left) == {"log.json"}
     told = json.loads(left["log.json"])
     assert set(told) == {"error"}
-    assert told["error"].startswith(f"line {before + 1} of h2load's log is no row: ")
+    assert told["error"].startswith(f"line {before + 1} of h2load's log is not a row: ")
     assert len(told["error"]) < 300
 
 
 @pytest.mark.parametrize("text", ["x" * 200_000, "1" * 200_000, "\n" * 200_000])
 def test_a_flood_without_a_row_is_refused(text: str) -> None:
-    assert summary(text)["error"].startswith("line 1 of h2load's log is no row")
+    assert summary(text)["error"].startswith("line 1 of h2load's log is not a row")
 
 
 @pytest.mark.parametrize("window", [{}, {"skip_s": 1.0, "window_s": 2.0}])
@@ -297,7 +297,10 @@ def test_memory_is_of_a_few_seconds_not_of_the_run(tmp_path: Path) -> None:
     ("window", "counted"),
     [
         (rows_of_log.Window(START_US + 10, START_US + 20), [10, 19]),  # by their start
-        (rows_of_log.Window(START_US + 10, START_US + 20, whole=True), [10]),  # and by their end
+        (
+            rows_of_log.Window(START_US + 10, START_US + 20, must_end_inside=True),
+            [10],
+        ),  # and by their end
     ],
 )
 def test_a_window_counts_starts_or_whole_rows(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fwbench.agent import removal
-from fwbench.agent.removal import remove, remove_each
+from fwbench.agent.removal import remove_folders, remove_one_by_one
 
 LONG_S = 30.0
 
@@ -16,7 +16,7 @@ def test_a_folder_goes_with_all_that_is_in_it(folder: Path) -> None:
     os.mkfifo(folder / "fifo")
     (folder / "-rf").mkdir(mode=0o000)
     (folder / "odd\nname").write_text("text")
-    remove([folder], LONG_S)
+    remove_folders([folder], LONG_S)
     assert not folder.exists()
 
 
@@ -25,7 +25,7 @@ def test_what_links_lead_to_stays(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "precious" / "file").write_text("precious")
     (folder / "link").symlink_to(tmp_path / "precious")
     (tmp_path / "instead").symlink_to(tmp_path / "precious")
-    remove([folder, tmp_path / "instead"], LONG_S)
+    remove_folders([folder, tmp_path / "instead"], LONG_S)
     assert not folder.exists()
     assert (tmp_path / "precious" / "file").exists()
 
@@ -38,7 +38,7 @@ def test_folders_that_are_deeper_than_python_goes_are_removed(folder: Path) -> N
         os.chdir("d")
     os.fchdir(before)
     os.close(before)
-    remove([folder], LONG_S)
+    remove_folders([folder], LONG_S)
     assert not folder.exists()
 
 
@@ -50,7 +50,7 @@ def test_a_folder_with_a_mount_stays_as_it_is(
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"36 35 98:0 / {folder}{inside} rw,noatime - ext4 /dev/root rw\n")
     monkeypatch.setattr(removal, "MOUNTS", mounts)
-    remove([folder], LONG_S)
+    remove_folders([folder], LONG_S)
     assert (folder / "file").exists()
 
 
@@ -60,7 +60,7 @@ def test_a_mount_elsewhere_does_not_keep_a_folder(
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"36 35 98:0 / {folder}-twin rw,noatime - ext4 /dev/root rw\n")
     monkeypatch.setattr(removal, "MOUNTS", mounts)
-    remove([folder], LONG_S)
+    remove_folders([folder], LONG_S)
     assert not folder.exists()
 
 
@@ -74,7 +74,7 @@ def test_removing_takes_no_longer_than_it_may(
     for folder in folders:
         folder.mkdir()
     began = time.monotonic()
-    assert remove_each(folders, 0.5) == 0
+    assert remove_one_by_one(folders, 0.5) == 0
     assert time.monotonic() - began < 5
 
 
@@ -82,4 +82,4 @@ def test_it_is_told_how_many_are_gone(tmp_path: Path) -> None:
     folders = [tmp_path / f"folder-{number}" for number in range(3)]
     for folder in folders:
         folder.mkdir()
-    assert remove_each(folders, LONG_S) == 3
+    assert remove_one_by_one(folders, LONG_S) == 3

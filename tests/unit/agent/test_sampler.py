@@ -12,7 +12,7 @@ import pytest
 from agent_environment import PID, VERSION_1, VERSION_2, Kernel, stat_of
 
 from fwbench.agent import counters, network, processes, sampler, threads
-from fwbench.agent.cgroup import Cgroup, cpu_ns, throttling, whole_host
+from fwbench.agent.cgroup import Cgroup, cpu_ns, host_cpu_files, throttling
 from fwbench.agent.sampler import INTERVAL_S, Sampler, next_due, sample_until_ended
 from fwbench.collection import telemetry
 from fwbench.collection.telemetry import TimeWindow
@@ -77,8 +77,8 @@ def host(kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hos
 def test_both_versions_tell_of_throttling_and_memory(host: Host, files: dict[str, str]) -> None:
     host(files)
     group = Cgroup(PID)
-    assert group.limit_hits() == 9
-    told = {name: path.read_text() for name, path in group.telling().items()}
+    assert group.memory_limit_hits() == 9
+    told = {name: path.read_text() for name, path in group.sampled_files().items()}
     assert cpu_ns(told["cpu"]) == 2_500_000_000
     assert told["memory"] == "90000000\n"
     assert throttling(told["throttling"]) == {
@@ -95,7 +95,7 @@ def test_a_group_without_a_quota_has_no_periods() -> None:
 
 def counted(host: Host, files: dict[str, str]) -> tuple[str, int]:
     host(files)
-    word, paths = whole_host()
+    word, paths = host_cpu_files()
     return word, sum(cpu_ns(path.read_text()) or 0 for path in paths)
 
 
@@ -177,7 +177,7 @@ def test_what_is_left_can_be_read(tmp_path: Path) -> None:
     began = time.time()
     sampling = Sampler()
     time.sleep(0.05)
-    sampling.leave(tmp_path / "telemetry.json")
+    sampling.write_result(tmp_path / "telemetry.json")
     usage = telemetry.read_telemetry(tmp_path / "telemetry.json", TimeWindow(began, time.time()))
     assert usage.samples == 2
     assert usage.cpu is not None
@@ -189,13 +189,13 @@ def test_what_is_left_can_be_read(tmp_path: Path) -> None:
 def test_a_container_on_this_machine_can_be_read(tmp_path: Path) -> None:
     sampling = Sampler(os.getpid())
     time.sleep(0.05)
-    sampling.leave(tmp_path / "telemetry.json")
+    sampling.write_result(tmp_path / "telemetry.json")
     usage = telemetry.read_telemetry(tmp_path / "telemetry.json", TimeWindow(0, time.time()))
     assert usage.container is None or usage.container.cores is not None
 
 
 def test_no_room_is_no_reason_to_fail(tmp_path: Path) -> None:
-    Sampler().leave(tmp_path / "gone" / "telemetry.json")
+    Sampler().write_result(tmp_path / "gone" / "telemetry.json")
 
 
 # A load
@@ -258,7 +258,7 @@ def test_files_are_small(tmp_path: Path) -> None:
     sampling: Any = Sampler()
     for _ in range(100):
         sampling.sample()
-    sampling.leave(tmp_path / "t.json")
+    sampling.write_result(tmp_path / "t.json")
     told = json.loads((tmp_path / "t.json").read_text())
     assert len(told["series"]["time_s"]) == 102
     assert (tmp_path / "t.json").stat().st_size < 102 * 400 + 20_000

@@ -36,7 +36,7 @@ def test_the_place_stays_while_something_is_kept(kept: Path) -> None:
         state.session_state(Path("/var/tmp/fwbench-session-a")).mkdir()
     assert [path.name for path in kept.iterdir()] == ["fwbench-session-a"]
     with state.lock():
-        state.forget(Path("/var/tmp/fwbench-session-a"))
+        state.remove_session_state(Path("/var/tmp/fwbench-session-a"))
     assert not kept.exists()
 
 
@@ -80,7 +80,7 @@ def test_a_place_that_somebody_else_made_is_refused(
 def test_a_place_that_is_no_folder_is_refused(kept: Path, make: object) -> None:
     assert callable(make)
     make(kept)
-    with pytest.raises(UntrustedError, match="is no folder; remove it"):
+    with pytest.raises(UntrustedError, match="is not a folder; remove it"):
         state.lock().__enter__()
 
 

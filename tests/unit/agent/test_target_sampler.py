@@ -89,7 +89,7 @@ def test_a_process_that_got_the_pid_since_is_left_alone(
 def test_a_sampler_that_leaves_nothing_is_not_waited_for_long(
     folder: Path, pid_file: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fwbench.agent.target_sampler.STOPPING_S", 0.1)
+    monkeypatch.setattr("fwbench.agent.target_sampler.STOP_TIMEOUT_S", 0.1)
     pid = sleeper(str(folder))
     pid_file.write_text(str(pid))
     began = time.monotonic()
@@ -104,7 +104,7 @@ def test_settling_leaves_a_sampler_behind_and_finishing_ends_it(
     """As the driver does it, but for the engine; the container's first process is a real one."""
     docker(Pid=sleeper())
     path = os.environ["PATH"]
-    options = ["--for-s=1", "--container=c", "--processes=1", "--sample-for-s=60"]
+    options = ["--timeout-s=1", "--container=c", "--processes=1", "--sampling-limit-s=60"]
     done = agent("wait-idle", *options, str(folder), PATH=path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (folder / "container-before.json").exists()
@@ -126,7 +126,9 @@ def test_settling_leaves_no_sampler_unless_it_is_asked_for(
     kernel({})
     docker(Running=False, Pid=0)
     path = os.environ["PATH"]
-    done = agent("wait-idle", "--for-s=1", "--container=c", "--processes=1", str(folder), PATH=path)
+    done = agent(
+        "wait-idle", "--timeout-s=1", "--container=c", "--processes=1", str(folder), PATH=path
+    )
     assert done.returncode == 0
     time.sleep(0.3)
     assert not pid_file.exists()

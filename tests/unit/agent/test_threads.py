@@ -5,7 +5,7 @@ import time
 import pytest
 
 from fwbench.agent import threads
-from fwbench.agent.threads import Threads
+from fwbench.agent.threads import LoadThreads
 
 BUSY = """
 import threading, time
@@ -21,7 +21,7 @@ time.sleep(60)
 
 
 def test_threads_of_a_child_are_sampled_until_it_is_gone() -> None:
-    told = Threads()
+    told = LoadThreads()
     assert told.sample(0) == 0
     with subprocess.Popen([sys.executable, "-c", BUSY]) as child:
         told.follow(child.pid)
@@ -36,14 +36,14 @@ def test_threads_of_a_child_are_sampled_until_it_is_gone() -> None:
     assert end >= 250_000_000  # all of it, threads that ended included
     main, other = told.result()
     assert main["tid"] == child.pid
-    assert main["first"] < other["first"]
+    assert main["first_sample"] < other["first_sample"]
     assert max(other["cpu_ns"]) > 250_000_000
     assert len(main["cpu_ns"]) == len(main["wait_ns"]) > len(other["cpu_ns"])
 
 
 def test_a_kernel_that_does_not_count_tells_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads.OpenFile, "text", lambda _: "0 0 0\n")
-    told = Threads()
+    monkeypatch.setattr(threads.KernelFile, "read", lambda _: "0 0 0\n")
+    told = LoadThreads()
     with subprocess.Popen(["sleep", "60"]) as child:
         told.follow(child.pid)
         told.sample(1)

@@ -178,7 +178,7 @@ def test_a_log_that_the_agent_could_not_read_gives_no_summary_but_the_reason(fol
     load = artifacts.read_artifacts(folder, COUNTED).load
     assert load is not None
     assert load.log is None
-    assert load.parse_error == "line 1 of h2load's log is no row: 'nonsense\\n'"
+    assert load.parse_error == "line 1 of h2load's log is not a row: 'nonsense\\n'"
 
 
 def test_counts_and_log_that_disagree_are_not_believed(folder: Path) -> None:

@@ -302,7 +302,7 @@ def test_any_numbers_give_a_usage_or_a_run_error(
     told = telemetry(samples=8, cpu_accounting=cpu_accounting)
     for name, values in columns.items():
         told["series"][name][: len(values)] = values
-    told["threads"][0]["first"] = first
+    told["threads"][0]["first_sample"] = first
     try:
         usage = read(path, told, window)
     except RunError:

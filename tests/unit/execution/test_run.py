@@ -614,7 +614,7 @@ def test_the_lease_of_a_run_is_over_a_few_minutes_after_it(
     begun = [call for call in world.calls if " acquire " in call]
     assert len(begun) == 2
     for call in begun:
-        assert f"--for-s={2 * START_TIMEOUT_S + lasts_s + 180}" in call.split()
+        assert f"--lease-s={2 * START_TIMEOUT_S + lasts_s + 180}" in call.split()
 
 
 class Huge(bytes):
@@ -700,7 +700,7 @@ def test_the_sampler_is_given_an_end_of_its_own(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.execute(TIMED)
     settle = next(call for call in world.calls if " wait-idle " in call)
-    assert f"--sample-for-s={time_limit_s(TIMED) + 60}" in settle
+    assert f"--sampling-limit-s={time_limit_s(TIMED) + 60}" in settle
 
 
 # Several clients

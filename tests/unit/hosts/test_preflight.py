@@ -223,7 +223,7 @@ def test_a_client_is_asked_for_its_way_to_the_address_that_it_loads() -> None:
     remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
     remote.facts = client().model_dump(mode="json", exclude={"host"})
     preflight.read_facts(remote, rig().clients[0], FOLDER, "192.0.2.9")
-    assert f"python3 -I {FOLDER}/agent.pyz facts --to=192.0.2.9 {FOLDER}" in remote.asked
+    assert f"python3 -I {FOLDER}/agent.pyz facts --load-address=192.0.2.9 {FOLDER}" in remote.asked
 
 
 @pytest.mark.parametrize(("number", "as_root"), [(0, True), (1, False)])
