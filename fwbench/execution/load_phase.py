@@ -105,7 +105,7 @@ class LoadPhase:
                 number,
                 client,
                 share,
-                h2load.argv(share, url, log),
+                h2load.command_line(share, url, log),
                 artifacts_folder / files.client_folder(number),
             )
             for number, (client, share) in enumerate(

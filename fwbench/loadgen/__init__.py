@@ -1,5 +1,5 @@
-"""What fwbench knows of load generators: one file for each.
+"""Load generators, one file for each: command lines and parsers.
 
-In: a load. Out: the command that offers it; from what the command printed, the figures. Pure:
-nothing here executes anything.
+In: a load, or the output of a load generator. Out: the command that offers the load, or a summary
+of the output. Nothing here executes a program.
 """

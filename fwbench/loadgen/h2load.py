@@ -1,7 +1,7 @@
-"""h2load's arguments, and what its outputs say; nothing here runs it.
+"""Make h2load's command line, and parse its output; nothing here runs it.
 
-The forms were read in nghttp2's `src/h2load.cc` and in recorded outputs of 1.40, 1.43, 1.52, 1.59,
-1.64, 1.68, 1.69 and 1.70 (`tests/fixtures/h2load`).
+The forms of the output come from nghttp2's `src/h2load.cc` and from recorded outputs of 1.40, 1.43,
+1.52, 1.59, 1.64, 1.68, 1.69 and 1.70 (`tests/fixtures/h2load`).
 """
 
 import math
@@ -17,16 +17,15 @@ from fwbench.model.load import Load
 T = TypeVar("T")
 
 
-def argv(load: Load, url: str, log: PurePath) -> list[str]:
-    """The command that puts `load` on `url` over HTTP/1.1 and logs every answer to `log`.
+def command_line(load: Load, url: str, log: PurePath) -> list[str]:
+    """Return the command that puts `load` on `url` over HTTP/1.1 and logs every answer to `log`.
 
-    h2load appends to a log that exists: give each run a fresh path.
-
-    A load of a fixed rate gets a number of requests instead of a duration, for two reasons: only
-    then does h2load count what was lost, and only then can it open connections one after the other
-    (`-r`), without which all of them would send at the same instants. Its warm-up is cut off later,
-    by the log.
+    Give each run a new path: h2load appends to an existing log.
     """
+    # A load at a fixed rate gets a number of requests instead of a duration, for two reasons. Only
+    # then does h2load count lost requests. And only then can it open connections one after the
+    # other (`-r`); otherwise all connections would send at the same moments. The warm-up is then
+    # cut from the log.
     command = ["h2load", "--h1"]
     if load.rate is not None:
         command += _fixed_rate(load, load.rate)
@@ -43,18 +42,18 @@ def argv(load: Load, url: str, log: PurePath) -> list[str]:
 
 
 def measured_window_s(load: Load) -> tuple[float, float] | None:
-    """What of a load's log is measured, in seconds from its first request: from where, how long.
+    """Return the begin (from the first request) and length of the measured window, in seconds.
 
-    None if it is all of it: of other loads than those of a fixed rate h2load logs no warm-up.
+    Returns None if the whole log is measured: h2load logs the warm-up at fixed rates only.
     """
     if load.rate is None or load.duration_s is None:
         return None
-    until_all_are_open = _opening_period_ms(load, load.rate) * load.connections / load.threads / 1e3
-    return max(float(load.warm_up_s), until_all_are_open), float(load.duration_s)
+    opening_s = _opening_period_ms(load, load.rate) * load.connections / load.threads / 1e3
+    return max(float(load.warm_up_s), opening_s), float(load.duration_s)
 
 
 def duration_s(load: Load) -> float | None:
-    """How long a load lasts if the server keeps up; None if that is up to the server."""
+    """Return how long a load lasts if the server keeps up; None if the server determines that."""
     window = measured_window_s(load)
     return load.nominal_duration_s if window is None else sum(window)
 
@@ -70,10 +69,11 @@ def _fixed_rate(load: Load, rate: float) -> list[str]:
 
 
 def _opening_period_ms(load: Load, rate: float) -> int:
-    """Milliseconds between openings on each thread, which spread the connections' phases.
+    """Return the milliseconds between the openings of connections on each thread.
 
-    One after the other within the interval in which each connection sends once; h2load takes whole
-    milliseconds, at most one connection of each thread in each.
+    Connections are opened evenly over the interval in which each sends once, so that they do not
+    send at the same moment. h2load accepts whole milliseconds; a thread opens at most one
+    connection in each.
     """
     return max(1, math.ceil(load.threads / rate * 1e3))
 
@@ -82,30 +82,30 @@ _VERSION = re.compile(r"h2load nghttp2/([0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.]+)
 
 
 def parse_version(stdout: str) -> str:
-    """The version in what `h2load --version` prints, such as `1.52.0`.
+    """Parse the output of `h2load --version`; return the version, for example `1.52.0`.
 
-    Raises ParseError.
+    Raises `ParseError` if the output contains no version.
     """
     if (match := _VERSION.fullmatch(stdout.strip())) is None:
-        raise ParseError(f"`h2load --version` printed no version: {_shown(stdout)}")
+        raise ParseError(f"`h2load --version` printed no version: {_excerpt(stdout)}")
     return match[1]
 
 
-def connection_rate_ratio(figures: LoadSummary, connections: int) -> float | None:
-    """Connections times their mean rate, divided by the headline rate.
+def connection_rate_ratio(summary: LoadSummary, connections: int) -> float | None:
+    """Return connections times their mean rate, divided by the total rate; None if that is 0.
 
-    About 1 in a sound run of a fixed duration; more where connections were lost on the way, also
-    during the warm-up. With a number of requests it exceeds 1 in sound runs too, because quick
-    connections finish first. None if the headline rate is 0.
+    The ratio is about 1 in a sound run of a fixed duration. It is higher if connections were lost,
+    even during the warm-up. With a number of requests it exceeds 1 in sound runs too, because quick
+    connections finish first.
     """
-    if figures.rate_per_s == 0:
+    if summary.rate_per_s == 0:
         return None
-    return connections * figures.rate_per_connection.mean / figures.rate_per_s
+    return connections * summary.rate_per_connection.mean / summary.rate_per_s
 
 
-# What h2load prints ------------------------------------------------------------------------------
+# h2load's output ----------------------------------------------------------------------------------
 
-# Lengths are bounded so that every number that matches fits its type: counts are 64 bits wide.
+# Lengths are bounded so that every matching number fits its type: counts have 64 bits.
 _COUNT = "[0-9]{1,20}"
 _DECIMAL = r"[0-9]{1,18}\.[0-9]{2}"
 _BYTES = rf"(?:[0-9]{{1,4}}|{_DECIMAL}[KMG])B"
@@ -132,7 +132,7 @@ _US_PER_HUNDREDTH = {"ms": 10, "s": 10_000}
 
 
 class _Table(NamedTuple):
-    """How one generation of h2load names the columns and rows of its last lines."""
+    """The names of columns and rows in the table of times, which changed with version 1.69."""
 
     columns: tuple[str, ...]
     request: str
@@ -152,10 +152,10 @@ _TABLES = (
 
 
 def parse_output(stdout: str) -> LoadSummary:
-    """The figures in h2load's standard output, in the form before 1.69 or the one since.
+    """Parse h2load's standard output, in the form before 1.69 or since.
 
-    Times are as fine as they are printed: whole microseconds below a millisecond, two decimals of
-    a millisecond or second above. Raises ParseError for a line that is missing, printed twice or
+    Times have the printed resolution: whole microseconds below a millisecond, two decimals of a
+    millisecond or second above. Raises `ParseError` for a line that is missing, duplicate or
     malformed.
     """
     lines = stdout.split("\n")
@@ -165,7 +165,7 @@ def parse_output(stdout: str) -> LoadSummary:
     traffic = _line(lines, "traffic:", _TRAFFIC)
     table, rows = _table(lines)
     return LoadSummary(
-        elapsed_s=_us(finished["elapsed"]) / 1e6,
+        elapsed_s=_parse_us(finished["elapsed"]) / 1e6,
         rate_per_s=float(finished["rate"]),
         requests_total=int(requests["total"]),
         requests_started=int(requests["started"]),
@@ -181,22 +181,22 @@ def parse_output(stdout: str) -> LoadSummary:
         total_bytes=int(traffic["total"]),
         header_bytes=int(traffic["headers"]),
         data_bytes=int(traffic["data"]),
-        request_time_us=_spread(rows, table.request, table.columns, _us),
-        connect_time_us=_spread(rows, table.connect, table.columns, _us),
-        first_byte_time_us=_spread(rows, table.first_byte, table.columns, _us),
-        rate_per_connection=_spread(rows, table.rate, table.columns, _decimal),
+        request_time_us=_statistics(rows, table.request, table.columns, _parse_us),
+        connect_time_us=_statistics(rows, table.connect, table.columns, _parse_us),
+        first_byte_time_us=_statistics(rows, table.first_byte, table.columns, _parse_us),
+        rate_per_connection=_statistics(rows, table.rate, table.columns, _parse_decimal),
     )
 
 
 def _line(lines: Sequence[str], beginning: str, form: re.Pattern[str]) -> Mapping[str, str]:
-    line = _only([line for line in lines if line.startswith(beginning)], f"'{beginning}' line")
+    line = _only_one([line for line in lines if line.startswith(beginning)], f"'{beginning}' line")
     if (match := form.fullmatch(line)) is None:
-        raise ParseError(f"h2load printed a malformed '{beginning}' line: {_shown(line)}")
+        raise ParseError(f"h2load printed a malformed '{beginning}' line: {_excerpt(line)}")
     return match.groupdict()
 
 
 def _table(lines: Sequence[str]) -> tuple[_Table, Sequence[str]]:
-    table, header = _only(
+    table, header = _only_one(
         [
             (table, number)
             for number, line in enumerate(lines)
@@ -208,42 +208,46 @@ def _table(lines: Sequence[str]) -> tuple[_Table, Sequence[str]]:
     return table, lines[header + 1 :]
 
 
-def _spread(
-    rows: Sequence[str], name: str, columns: Sequence[str], number: Callable[[str], float]
+def _statistics(
+    rows: Sequence[str], name: str, columns: Sequence[str], parse_number: Callable[[str], float]
 ) -> SummaryStatistics:
-    row = _only([row for row in rows if row.partition(":")[0].rstrip() == name], f"'{name}' row")
+    row = _only_one(
+        [row for row in rows if row.partition(":")[0].rstrip() == name], f"'{name}' row"
+    )
     cells = row.partition(":")[2].split()
     if len(cells) != len(columns) + 1 or not cells[-1].endswith("%"):
-        raise ParseError(f"h2load printed a malformed '{name}' row: {_shown(row)}")
+        raise ParseError(f"h2load printed a malformed '{name}' row: {_excerpt(row)}")
     *values, within_sd = cells
     return SummaryStatistics(
-        within_sd_percent=_decimal(within_sd.removesuffix("%")),
-        **dict(zip(columns, map(number, values), strict=True)),
+        within_sd_percent=_parse_decimal(within_sd.removesuffix("%")),
+        **dict(zip(columns, map(parse_number, values), strict=True)),
     )
 
 
-def _only(found: Sequence[T], what: str) -> T:
-    if not found:
-        raise ParseError(f"h2load printed no {what}")
-    if len(found) > 1:
-        raise ParseError(f"h2load printed the {what} {len(found)} times; one run prints it once")
-    return found[0]
+def _only_one(matches: Sequence[T], description: str) -> T:
+    if not matches:
+        raise ParseError(f"h2load printed no {description}")
+    if len(matches) > 1:
+        raise ParseError(
+            f"h2load printed the {description} {len(matches)} times; one run prints it once"
+        )
+    return matches[0]
 
 
-def _us(text: str) -> float:
+def _parse_us(text: str) -> float:
     if (match := _DURATION.fullmatch(text)) is None:
-        raise ParseError(f"h2load printed no time but {_shown(text)}")
+        raise ParseError(f"h2load printed no time but {_excerpt(text)}")
     microseconds, whole, hundredths, unit = match.groups()
     if microseconds is not None:
         return float(microseconds)
     return float(int(whole + hundredths) * _US_PER_HUNDREDTH[unit])
 
 
-def _decimal(text: str) -> float:
+def _parse_decimal(text: str) -> float:
     if re.fullmatch(_DECIMAL, text) is None:
-        raise ParseError(f"h2load printed no number with two decimals but {_shown(text)}")
+        raise ParseError(f"h2load printed no number with two decimals but {_excerpt(text)}")
     return float(text)
 
 
-def _shown(text: str) -> str:
+def _excerpt(text: str) -> str:
     return repr(text if len(text) <= 200 else f"{text[:200]}…")

@@ -1,11 +1,11 @@
-"""What several clients' load generators say, taken together."""
+"""Merge the summaries of several clients' load generators."""
 
 import math
 from collections.abc import Sequence
 
 from fwbench.model.figures import LoadSummary, SummaryStatistics
 
-_ADDED = (
+_ADDED_FIELDS = (
     "rate_per_s",
     "requests_total",
     "requests_started",
@@ -24,35 +24,37 @@ _ADDED = (
 )
 
 
-def merge_summaries(figures: Sequence[LoadSummary], connections: Sequence[int]) -> LoadSummary:
-    """The figures of clients with so many connections each, as if one had said them.
+def merge_summaries(summaries: Sequence[LoadSummary], connections: Sequence[int]) -> LoadSummary:
+    """Return the summary of several clients as if a single one had offered the whole load.
 
-    Counts and rates are added, and the longest time counts. Of spreads, mean and deviation are
-    those of all values together; what their summaries do not tell of the whole is None: medians,
-    percentiles, and the share within one deviation.
+    `connections` are the numbers of connections of each client. Counts and rates are added; the
+    longest elapsed time is used. Mean and deviation are those of all values together. Medians,
+    percentiles and the share within one deviation cannot be merged and are None.
     """
-    if len(figures) == 1:
-        return figures[0]
-    done = [each.requests_done for each in figures]
+    if len(summaries) == 1:
+        return summaries[0]
+    done = [each.requests_done for each in summaries]
     return LoadSummary(
-        elapsed_s=max(each.elapsed_s for each in figures),
-        request_time_us=_merge_statistics([each.request_time_us for each in figures], done),
-        connect_time_us=_merge_statistics([each.connect_time_us for each in figures], connections),
+        elapsed_s=max(each.elapsed_s for each in summaries),
+        request_time_us=_merge_statistics([each.request_time_us for each in summaries], done),
+        connect_time_us=_merge_statistics(
+            [each.connect_time_us for each in summaries], connections
+        ),
         first_byte_time_us=_merge_statistics(
-            [each.first_byte_time_us for each in figures], connections
+            [each.first_byte_time_us for each in summaries], connections
         ),
         rate_per_connection=_merge_statistics(
-            [each.rate_per_connection for each in figures], connections
+            [each.rate_per_connection for each in summaries], connections
         ),
-        **{name: sum(getattr(each, name) for each in figures) for name in _ADDED},
+        **{name: sum(getattr(each, name) for each in summaries) for name in _ADDED_FIELDS},
     )
 
 
 def _merge_statistics(
-    spreads: Sequence[SummaryStatistics], numbers: Sequence[int]
+    statistics: Sequence[SummaryStatistics], counts: Sequence[int]
 ) -> SummaryStatistics:
-    """Of spreads over so many values each; one over none has nothing to say."""
-    known = [(spread, number) for spread, number in zip(spreads, numbers, strict=True) if number]
+    """Merge statistics, each over the given number of values; those over no values are ignored."""
+    known = [(spread, number) for spread, number in zip(statistics, counts, strict=True) if number]
     if not known:
         return SummaryStatistics(min=0, max=0, mean=0, sd=0, within_sd_percent=None)
     total = sum(number for _, number in known)

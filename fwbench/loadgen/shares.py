@@ -1,25 +1,25 @@
-"""One load, divided among several clients."""
+"""Divide one load among several clients."""
 
 from fwbench.errors import SuiteError
 from fwbench.model.load import Load
 
 
 def divide_load(load: Load, clients: int) -> tuple[Load, ...]:
-    """What each of so many clients offers; together it is the load.
+    """Return the share of each client; together the shares are the load.
 
-    Connections differ by one at most. Rate and requests are divided like them, so that each
-    connection has as much to do as any other one. Raises `SuiteError` where there are more clients
-    than connections.
+    The clients' connections differ by at most one. Rate and requests are divided in proportion to
+    the connections, so that every connection has the same work. Raises `SuiteError` if there are
+    more clients than connections.
     """
     if load.connections < clients:
         raise SuiteError(
             f"a load of {load.connections} connections cannot be divided among {clients} clients; "
-            "give it at least one for each, or the rig fewer clients"
+            "give the load at least one connection for each client, or the rig fewer clients"
         )
-    each, spare = divmod(load.connections, clients)
-    found, before = [], 0
+    base, spare = divmod(load.connections, clients)
+    shares, before = [], 0
     for number in range(clients):
-        connections = each + (number < spare)
+        connections = base + (number < spare)
         share: dict[str, object] = {
             "connections": connections,
             "threads": min(load.threads, connections),
@@ -27,8 +27,8 @@ def divide_load(load: Load, clients: int) -> tuple[Load, ...]:
         if load.rate is not None:
             share["rate"] = load.rate * connections / load.connections
         if load.requests is not None:
-            until = load.requests * (before + connections) // load.connections
-            share["requests"] = until - load.requests * before // load.connections
+            end_request = load.requests * (before + connections) // load.connections
+            share["requests"] = end_request - load.requests * before // load.connections
         before += connections
-        found.append(load.model_copy(update=share))
-    return tuple(found)
+        shares.append(load.model_copy(update=share))
+    return tuple(shares)

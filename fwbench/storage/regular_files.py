@@ -1,7 +1,7 @@
-"""How a file of a session is opened: regular files only, without waiting, up to a limit.
+"""Open a session's files safely: regular files only, without blocking, up to a size limit.
 
-A session's folder may come from anybody. In the place of a file it may have a pipe, which would be
-waited for, a device, which never ends, or a link to a file elsewhere.
+A session's folder may come from another person. Instead of a file it may contain a pipe, which
+would block; a device, which never ends; or a link to a file elsewhere.
 """
 
 import errno
@@ -12,20 +12,20 @@ from typing import BinaryIO
 
 
 def open_to_read(path: Path) -> BinaryIO:
-    """Open a regular file; `OSError` for anything else, links included."""
+    """Open a regular file for reading; raise `OSError` for anything else, including links."""
     return os.fdopen(_descriptor(path, os.O_RDONLY), "rb")
 
 
 def open_to_write(path: Path, flags: int) -> int:
-    """Return the descriptor of a regular file, made private to its user if it is made.
+    """Return the descriptor of a regular file, which is made with mode 0600 if it is missing.
 
-    `flags` say how, as those of `os.open`; `OSError` where anything else is in its place.
+    `flags` are those of `os.open`. Raises `OSError` if the path is not a regular file.
     """
     return _descriptor(path, flags | os.O_CREAT)
 
 
 def read_whole(path: Path, limit_bytes: int) -> bytes:
-    """Return what a regular file contains; `OSError` where that is more than so many bytes."""
+    """Return a regular file's content; raise `OSError` if it has more than `limit_bytes` bytes."""
     with open_to_read(path) as file:
         content = file.read(limit_bytes + 1)
     if len(content) > limit_bytes:
@@ -34,7 +34,7 @@ def read_whole(path: Path, limit_bytes: int) -> bytes:
 
 
 def _descriptor(path: Path, flags: int) -> int:
-    # Without waiting: a pipe without anybody at its other end would never be opened.
+    # O_NONBLOCK: opening a pipe without another process at its other end would block for ever.
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:

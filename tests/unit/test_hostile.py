@@ -136,7 +136,7 @@ def words_of(asked: Suite, contender: Contender = FLASK) -> Iterator[list[str]]:
             for contract in contender.endpoints.values():
                 at = endpoint_url(address, contender, contract)
                 yield run_argv("fwbench-s-r1", contender, "sha256:0", setting, address, "s", (0, 1))
-                yield h2load.argv(setting.load, at, PurePosixPath("/var/tmp/x/h2load.log"))
+                yield h2load.command_line(setting.load, at, PurePosixPath("/var/tmp/x/h2load.log"))
 
 
 # A suite

@@ -41,20 +41,20 @@ def named(path: Path) -> str:
 
 
 def test_the_published_experiment_is_run_with_the_published_command() -> None:
-    assert h2load.argv(Load(connections=40, requests=1000), URL, LOG) == (
+    assert h2load.command_line(Load(connections=40, requests=1000), URL, LOG) == (
         ["h2load", "--h1", "-n1000", "-c40", "--log-file=LOG", URL]
     )
 
 
 def test_a_duration_takes_the_place_of_the_number_and_threads_follow_the_connections() -> None:
     load = Load(connections=40, threads=2, warm_up_s=2, duration_s=8)
-    assert h2load.argv(load, URL, LOG) == (
+    assert h2load.command_line(load, URL, LOG) == (
         ["h2load", "--h1", "-D8", "--warm-up-time=2", "-c40", "-t2", "--log-file=LOG", URL]
     )
 
 
 def test_no_warm_up_is_not_mentioned() -> None:
-    assert h2load.argv(Load(connections=4, duration_s=8), URL, LOG) == (
+    assert h2load.command_line(Load(connections=4, duration_s=8), URL, LOG) == (
         ["h2load", "--h1", "-D8", "-c4", "--log-file=LOG", URL]
     )
 
@@ -62,7 +62,7 @@ def test_no_warm_up_is_not_mentioned() -> None:
 def test_a_fixed_rate_is_a_number_of_requests_over_connections_opened_one_by_one() -> None:
     load = Load(connections=40, rate=500, warm_up_s=2, duration_s=5)
     # An interval of 80 ms between two requests of a connection: one is opened every 2 ms.
-    assert h2load.argv(load, URL, LOG) == [
+    assert h2load.command_line(load, URL, LOG) == [
         *("h2load", "--h1", "-n3560", "--rps=12.5", "-r1", "--rate-period=2ms"),
         *("-c40", "--log-file=LOG", URL),
     ]
@@ -96,7 +96,7 @@ def test_every_connection_sends_from_before_the_window_to_its_end(
     )
     options = dict(
         re.findall(r"--?([a-z-]+?)=?([0-9.e+-]+)(?:ms)?$", word)[0]
-        for word in h2load.argv(load, URL, LOG)[2:-2]
+        for word in h2load.command_line(load, URL, LOG)[2:-2]
     )
     window = h2load.measured_window_s(load)
     assert window is not None
