@@ -1,11 +1,11 @@
-"""How often a known difference is called what it is, and no difference none, on a lab that is up.
+"""Check in a running lab how often a known difference is found, and no difference is not claimed.
 
     fwbench lab up && fwbench provision -i "$(fwbench lab inventory)"
     python selfbench/known_differences.py --blocks 60
 
-Flask is compared with itself (its A/A control), and with copies that spend 5 % and 10 % more CPU
-time on each request. The blocks are cut into sessions of ten, each analysed by itself.
-With 60 blocks it takes about half an hour.
+Flask is compared with itself (its A/A control), and with copies that use 5 % and 10 % more CPU time
+for each request. The blocks are divided into sessions of ten, which are analysed separately. 60
+blocks take about half an hour.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def take_longer():
 """
 
 
-# $1 the folder, $2 the image's tag, $3 its name, $4 the record that provisioning would leave.
+# $1: folder, $2: the image's tag, $3: its name, $4: the file for its record, as in provisioning.
 BUILD = """
 set -e
 cd "$1"
@@ -71,7 +71,7 @@ CMD ["gunicorn", "slow:app"]
 
 @contextmanager
 def slowed(rig: Rig, contender: Contender, nanoseconds: int) -> Iterator[None]:
-    """Flask's image on the target under another name, with so much more CPU time a request."""
+    """Build Flask's image on the target under another name, with more CPU time per request."""
     folder = f"/var/tmp/fwbench-{contender.name}"  # noqa: S108 - made with mode 0700
     record = f"/var/lib/fwbench/images/{contender.name}.json"
     with SshRemote(rig.target) as target:
@@ -90,7 +90,7 @@ def slowed(rig: Rig, contender: Contender, nanoseconds: int) -> Iterator[None]:
 def executed(rig: Rig, contenders: dict[str, Contender], blocks: int, place: Path) -> SessionStore:
     suite = Suite(
         name="known-differences",
-        question="What is called a difference?",
+        question="Which known differences are found?",
         contenders=tuple(contenders),
         baseline="flask",
         endpoints=("json",),
@@ -104,7 +104,7 @@ def executed(rig: Rig, contenders: dict[str, Contender], blocks: int, place: Pat
 
 
 def called(store: SessionStore, records: Sequence[Record], first: int) -> Iterator[tuple[str, str]]:
-    """What the ten blocks from `first` on say of each contender."""
+    """Return the outcome for each contender, from the ten blocks from `first` on."""
     own = range(first, first + PER_SESSION)
     chosen = [record for record in records if record.run.block in own]
     (group,) = summarise(store.header(), store.plan(), session_results(chosen)).groups
@@ -119,7 +119,7 @@ def called(store: SessionStore, records: Sequence[Record], first: int) -> Iterat
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--blocks", type=int, default=60, help="ten for each session")
+    parser.add_argument("--blocks", type=int, default=60, help="ten per session")
     parser.add_argument("--lab", default="lab", help="the lab's name")
     given = parser.parse_args()
     inventory = Lab(given.lab).inventory

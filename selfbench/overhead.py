@@ -1,9 +1,9 @@
-"""What fwbench itself costs, on a lab that is up and provisioned.
+"""Measure fwbench's own overhead, in a lab that is up and provisioned.
 
     fwbench lab up && fwbench provision -i "$(fwbench lab inventory)" && make benchmarks
 
-Prints seconds and ratios, one line a figure, beside what they should be at most. Machines are
-noisy: the ratio is taken pair by pair, in turns; everything else is a median.
+Prints seconds and ratios, one figure per line, with the highest acceptable value. Machines are
+noisy: the ratio is formed within pairs, in alternating order; everything else is a median.
 """
 
 import argparse
@@ -81,21 +81,21 @@ def main() -> None:
             sessions += SessionStore(session).records()
     figure("suite `smoke` by fwbench", suites, None)
     figure("the same by a shell script over plain ssh", scripts, None)
-    figure("ratio, pair by pair", ratios, 1.2, "×")
+    figure("ratio within pairs", ratios, 1.2, "×")
 
     phases = [record.observation.phases for record in sessions]
     figure(
-        "a run: all but the application's start, warm-up and load",
+        "a run, without the application's start, warm-up and load",
         [phase.overhead_s for phase in phases if phase.overhead_s is not None],
         2,
     )
     figure(
-        "  of which the engine's `docker run`",
+        "  thereof `docker run`",
         [p.start_s for p in phases if p.start_s is not None],
         None,
     )
     figure(
-        "a run: the application's start, until it idles",
+        "a run: the application's start, until it is idle",
         [p.application_s for p in phases if p.application_s is not None],
         None,
     )

@@ -1,10 +1,10 @@
-"""How long making 1, 4 and 8 targets ready takes, each with its client, in labs of its own.
+"""Measure how long it takes to provision 1, 4 and 8 targets with their clients, in new labs.
 
     python selfbench/provisioning.py
 
-One machine plays all hosts: what N hosts take here is the work of N hosts on its CPUs, so that the
-ratio to one is an upper bound of what as many machines of their own would show. A provisioning that
-finds nothing to do is nearly all waiting, here as there.
+One machine executes the work of all hosts. The ratio to a single target is therefore an upper bound
+for separate machines. A provisioning that changes nothing consists mostly of waiting, here and
+there.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from fwbench.providers.lab.hosts import SYSTEM_CA_CERTS, Lab
 
 
 def timed(inventory: Path) -> tuple[float, int]:
-    """Seconds, and how many tasks changed something on any host."""
+    """Provision the hosts; return the seconds, and the number of tasks that changed something."""
     argv = ["fwbench", "provision", "-i", str(inventory)]
     began = time.perf_counter()
     done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL)

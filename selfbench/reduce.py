@@ -1,9 +1,9 @@
-"""What it costs to reduce h2load's log on the client: ten million rows, as many as 100 s can bring.
+"""Measure the reduction of h2load's log on the client: ten million rows, from a load of 100 s.
 
     python selfbench/reduce.py
 
-Prints seconds, memory and bytes, one line a figure, beside what they should be at most. Machines
-differ: the plain loop that counts latencies in a `dict`, in the same minute, says by how much.
+Prints seconds, memory and bytes, one figure per line, with the highest acceptable value. Machines
+differ: for comparison, a plain loop counts the latencies in a `dict` in the same minute.
 """
 
 import argparse
@@ -21,8 +21,8 @@ START_US = 1_795_340_656_695_560
 
 
 def write_log(path: Path, rows: int, per_s: int) -> None:
-    """Two humps of latencies, on four threads: rows are not quite in order of completion."""
-    rng = random.Random(1)  # noqa: S311 - a figure is to be had again
+    """Write a log with two peaks of latencies; rows are not exactly in order of completion."""
+    rng = random.Random(1)  # noqa: S311 - reproducible
     humps = ((12_000, 2_500), (32_000, 3_800))
     with path.open("w") as log:
         for first in range(0, rows, 10_000):
@@ -36,7 +36,7 @@ def write_log(path: Path, rows: int, per_s: int) -> None:
 
 
 def count_plainly(path: Path) -> dict[int, int]:
-    """What the least program would do: no seconds, no status, no gap."""
+    """Count latencies as simply as possible: no seconds, no status, no gaps."""
     counts: dict[int, int] = {}
     with path.open("rb") as log:
         for line in log:
@@ -46,7 +46,7 @@ def count_plainly(path: Path) -> dict[int, int]:
 
 
 def measured(what: str, log: Path, folder: Path) -> tuple[float, float, int]:
-    """Seconds, peak MB and distinct latencies of one of the two, in a process of its own."""
+    """Return seconds, peak MB and distinct latencies of `plain` or `reduce`, in a new process."""
     argv = [sys.executable, __file__, "--child", what, str(log), str(folder)]
     done = subprocess.run(argv, check=True, capture_output=True, text=True)
     seconds, peak_mb, distinct = done.stdout.split()

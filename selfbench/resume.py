@@ -1,10 +1,10 @@
-"""How long `fwbench resume` takes until it goes on, with 10,000 records already there.
+"""Measure how long `fwbench resume` takes to start, in a session with 10,000 records.
 
     python selfbench/resume.py [--records 10000] [--times 5]
 
-The session has one run left, on a rig that refuses connections at once: what is measured is the
-whole program, from its start to its refusal. Beside it stands `fwbench --help`, for what starting
-takes, and the reading of the same file by `json` alone.
+The session has one remaining run, on a rig that refuses connections at once. The whole program is
+timed, from its start until it reports the refusal. For comparison, `fwbench --help` shows the time
+to start the program, and `json` the time to parse the same file.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from fwbench.model.host import Client, Rig, Target
 from fwbench.plan import make_plan
 from fwbench.storage.store import SessionStore
 
-ASKED_S = 2.0
+LIMIT_S = 2.0
 DOES_NOT_ANSWER = 5
 HERE = "127.0.0.1"
 
 
 def session(folder: Path, records: int) -> SessionStore:
-    """A session with so many records and one run left."""
+    """Return a session with this number of records and one remaining run."""
     nowhere = Rig(
         name="one",
         target=Target(name="one-target", address=HERE, port=1, load_address=HERE),
@@ -65,14 +65,14 @@ def session(folder: Path, records: int) -> SessionStore:
     return store
 
 
-def took_s(do: Callable[[], None], times: int) -> list[float]:
-    """How long something takes, again and again."""
-    found = []
+def durations_s(function: Callable[[], None], times: int) -> list[float]:
+    """Return the duration of each call of a function."""
+    durations = []
     for _ in range(times):
-        began = time.perf_counter()
-        do()
-        found.append(time.perf_counter() - began)
-    return found
+        started_s = time.perf_counter()
+        function()
+        durations.append(time.perf_counter() - started_s)
+    return durations
 
 
 def main() -> None:
@@ -98,12 +98,13 @@ def main() -> None:
                 json.loads(line)
 
         rows = []
-        for what, do in (("fwbench resume", resume), ("fwbench --help", start), ("json", read)):
-            found = took_s(do, given.times)
-            rows.append([what, statistics.median(found), min(found), max(found)])
+        functions = (("fwbench resume", resume), ("fwbench --help", start), ("json", read))
+        for name, function in functions:
+            durations = durations_s(function, given.times)
+            rows.append([name, statistics.median(durations), min(durations), max(durations)])
         print(f"{given.records} records, {path.stat().st_size / 2**20:.1f} MiB; seconds:")
         print(tabulate(rows, headers=["", "median", "least", "most"], floatfmt=".2f"))
-        print(f"asked: at most {ASKED_S:g} s")
+        print(f"`fwbench resume` may take at most {LIMIT_S:g} s")
 
 
 if __name__ == "__main__":

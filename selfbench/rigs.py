@@ -1,12 +1,12 @@
-"""What more rigs cost: the same plan on one rig and on eight, side by side.
+"""Measure the cost of more rigs: the same plan on one rig, and on eight rigs side by side.
 
     fwbench lab up --name eight --targets 8 --clients 8
     fwbench provision -i "$(fwbench lab inventory --name eight)"
     python selfbench/rigs.py "$(fwbench lab inventory --name eight)"
 
-The load is light and its rate fixed, since all hosts of a lab share one machine's CPUs. Prints the
-wall time of both and their ratio, and how much of a core the controller itself uses while the loads
-are under way: between the tenth second of each load and its end.
+The load is light and at a fixed rate, because all hosts of a lab share one machine's CPUs. Prints
+the wall time of both and their ratio, and the controller's CPU use during the loads, from the tenth
+second of each load to its end.
 """
 
 import argparse
@@ -37,26 +37,26 @@ RATIO = 1.15
 CORE = 0.05
 
 
-def of_rigs(inventory: Path, number: int, into: Path) -> Path:
-    """The inventory with so many of its rigs."""
+def inventory_of(inventory: Path, number: int, folder: Path) -> Path:
+    """Write an inventory with the first `number` rigs to a folder, and return its path."""
     listed = yaml.safe_load(inventory.read_text())
-    kept = {f"rig-{n + 1}" for n in range(number)}
+    rigs = {f"rig-{n + 1}" for n in range(number)}
     for group in listed["all"]["children"].values():
         hosts = group["hosts"]
-        group["hosts"] = {n: host for n, host in hosts.items() if host["fwbench_rig"] in kept}
-    path = into / f"hosts-{number}.yml"
+        group["hosts"] = {n: host for n, host in hosts.items() if host["fwbench_rig"] in rigs}
+    path = folder / f"hosts-{number}.yml"
     path.write_text(yaml.safe_dump(listed))
     return path
 
 
 def cpu_s(pid: int) -> float:
-    """The CPU time that a process has used."""
+    """Return the CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def session(suite: Path, inventory: Path, into: Path) -> tuple[float, Sequence[float]]:
-    """The wall time of a session, and the share of a core used in each second of its loads."""
+    """Return a session's wall time, and the cores that it used in each second of its loads."""
     program = str(Path(sys.executable).with_name("fwbench"))
     argv = [program, "run", str(suite), "-i", str(inventory), "-o", str(into), "-q"]
     began = time.perf_counter()
@@ -77,9 +77,9 @@ def session(suite: Path, inventory: Path, into: Path) -> tuple[float, Sequence[f
             if 10 < waited < LOAD_S - 5:
                 shares.append((used - before) / (now - then))
             before, then = used, now
-        _, said = process.communicate()
+        _, stderr = process.communicate()
         if process.returncode not in (0, 8):
-            raise SystemExit(said.decode())
+            raise SystemExit(stderr.decode())
     return time.perf_counter() - began, shares
 
 
@@ -97,7 +97,7 @@ def main() -> None:
             took = {}
             for number in (1, 8):
                 into = Path(place) / f"{pair}-{number}"
-                inventory = of_rigs(given.inventory, number, Path(place))
+                inventory = inventory_of(given.inventory, number, Path(place))
                 took[number], of_eight = session(suite, inventory, into)
                 if number == 8:
                     shares += of_eight
@@ -108,8 +108,8 @@ def main() -> None:
             )
     print(f"eight rigs beside one: {statistics.median(ratios):.3f} times (at most {RATIO:g})")
     print(
-        f"the controller, waiting for eight: {statistics.fmean(shares):.2%} of a core"
-        f" (at most {CORE:.0%}), in its busiest second {max(shares):.2%}"
+        f"controller during the loads of eight rigs: {statistics.fmean(shares):.2%} of a core"
+        f" (at most {CORE:.0%}); busiest second: {max(shares):.2%}"
     )
 
 

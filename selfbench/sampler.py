@@ -1,10 +1,10 @@
-"""What the sampler costs on this machine, in % of a core; at most 1 % is allowed.
+"""Measure the sampler's CPU use on this machine; at most 1 % of a core is acceptable.
 
     python selfbench/sampler.py [--for SECONDS]
 
 Samples a child with four threads, as on a client, and this process's own control group, as on a
-target, which is more than either host has to do. Then what it costs once: the first and last look
-at all processes.
+target. Either host does only one of the two. Also prints the cost of the first and last scan of all
+processes.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def cost(sampler: Sampler, interval_s: float, for_s: float) -> tuple[float, float]:
-    """CPU time over time, and microseconds of CPU for each sample."""
+    """Return the share of a core, and the microseconds of CPU time per sample."""
     samples = round(for_s / interval_s)
     used, began = time.process_time(), time.monotonic()
     for number in range(1, samples + 1):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_injection import Broken, Oracle
+from fault_injection import FaultyRig, Oracle
 from lab_program import Lab
 
 from fwbench.inventory.rigs import parse_rigs
@@ -35,8 +35,8 @@ def oracle(lab: Lab) -> Iterator[Oracle]:
 
 
 @pytest.fixture
-def broken(lab: Lab, sessions: Path) -> Iterator[Broken]:
+def broken(lab: Lab, sessions: Path) -> Iterator[FaultyRig]:
     """Executes a run while something goes wrong; nothing of it may be left on the hosts."""
     rig, *_ = parse_rigs(list_inventory(lab.inventory), "the lab")
-    yield Broken(lab, rig, sessions)
+    yield FaultyRig(lab, rig, sessions)
     assert lab.leftovers() == {}

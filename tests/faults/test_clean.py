@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-from fault_injection import CONTENDERS, LIMITS, Broken, codes
-from lab_program import OF_SHARED_CPUS
+from fault_injection import CONTENDERS, LIMITS, FaultyRig, codes
+from lab_program import SHARED_CPU_FINDINGS
 
 from fwbench.model.load import Load
 from fwbench.model.record import Record
@@ -12,11 +12,11 @@ from fwbench.model.verdict import Finding
 
 # Beyond having its CPUs taken away, which makes a run invalid, what the rest of the machine does
 # shows in the course of a run.
-DESERVED_HERE = OF_SHARED_CPUS | {"pressure", "slow-warm-up", "drift", "stall"}
+DESERVED_HERE = SHARED_CPU_FINDINGS | {"pressure", "slow-warm-up", "drift", "stall"}
 
 
 @pytest.mark.parametrize("runs", [16, pytest.param(30, marks=pytest.mark.long)])
-def test_runs_that_nothing_is_wrong_with(broken: Broken, runs: int) -> None:
+def test_runs_that_nothing_is_wrong_with(broken: FaultyRig, runs: int) -> None:
     contenders = {name: CONTENDERS[name] for name in ("flask", "fastapi")}
     load = Load(connections=8, warm_up_s=1, duration_s=2)
     records = broken.records(contenders, load, LIMITS, blocks=runs // len(contenders))
@@ -39,5 +39,5 @@ def counts(finding: Finding, record: Record) -> bool:
     A run that had its CPUs taken away is disturbed, so there may be reasons for doubt.
     """
     return finding.level == "invalid" or (
-        finding.level == "suspect" and not OF_SHARED_CPUS & set(codes(record))
+        finding.level == "suspect" and not SHARED_CPU_FINDINGS & set(codes(record))
     )

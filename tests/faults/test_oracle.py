@@ -5,7 +5,7 @@ import math
 from collections import Counter
 
 import pytest
-from fault_injection import Broken, Oracle, codes
+from fault_injection import FaultyRig, Oracle, codes
 from oracle_server import quantile
 
 from fwbench.agent import protocol
@@ -24,7 +24,7 @@ ATTEMPTS = 4
     [("constant", 1, 1200), ("humps", 4, 3600), ("tail", 4, 3600)],
 )
 def test_percentiles_are_those_of_the_server(
-    broken: Broken, oracle: Oracle, latency: str, connections: int, requests: int
+    broken: FaultyRig, oracle: Oracle, latency: str, connections: int, requests: int
 ) -> None:
     """What h2load logged and fwbench made of it, against what the server measured itself.
 
@@ -68,10 +68,10 @@ def test_percentiles_are_those_of_the_server(
     pytest.fail(f"{latency}: µs beyond the truth: {seen}")
 
 
-def told(broken: Broken, record: Record, what: str) -> Counter[int]:
+def told(broken: FaultyRig, record: Record, what: str) -> Counter[int]:
     """How often it was how many µs, as the server says in its container's log."""
     counted: Counter[int] = Counter()
-    for line in (broken.left_by(record) / protocol.CONTAINER_LOG).read_text().splitlines():
+    for line in (broken.run_folder(record) / protocol.CONTAINER_LOG).read_text().splitlines():
         _at, said = line.split(" ", 1)
         for us, often in json.loads(said).get(what, {}).items():
             counted[int(us)] += often
@@ -83,7 +83,9 @@ def percentile(counted: Counter[int], percent: float) -> int:
     return sorted(counted.elements())[math.ceil(counted.total() * percent / 100) - 1]
 
 
-def test_a_stall_shows_at_a_fixed_rate_once_it_is_corrected(broken: Broken, oracle: Oracle) -> None:
+def test_a_stall_shows_at_a_fixed_rate_once_it_is_corrected(
+    broken: FaultyRig, oracle: Oracle
+) -> None:
     """Of 10 s, those who come in the 1 s of a stall wait for 0 to 1 s: one in a hundred, 0.9 s.
 
     What fwbench thinks of the run's hosts does not matter: the stall has to be among its findings.

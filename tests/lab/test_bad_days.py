@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from lab_program import SOUND, Lab, Program
+from lab_program import ACCEPTED_EXITS, Lab, Program
 
 from fwbench.execution.session import Session, SessionOptions
 from fwbench.inventory.rigs import parse_rigs
@@ -92,12 +92,12 @@ def test_a_port_in_use_is_named_before_the_first_run(
 ) -> None:
     inventory = changed(ready, tmp_path)
     listen = "nohup python3 -m http.server 8002 >/dev/null 2>&1 & echo $!"
-    pid = int(ready.ask("target-1", listen))
+    pid = int(ready.run("target-1", listen))
     try:
         said = complaint(program, "run", "smoke", "-i", inventory, "-o", tmp_path, exits=7)
         assert "target-1: port 8002 is in use, fastapi needs it" in said
     finally:
-        ready.ask("target-1", f"kill {pid}")
+        ready.run("target-1", f"kill {pid}")
     assert list(tmp_path.iterdir()) == [inventory]
 
 
@@ -110,12 +110,12 @@ def test_names_and_addresses_are_data_and_never_shell(
     targets[hostile] = targets.pop("target-1")
     path = tmp_path / "hostile; $(touch pwned).yml"
     path.write_text(yaml.safe_dump(inventory))
-    told = program("run", "smoke", "-i", path, "-o", tmp_path / "a 'b' $(c)", exits=SOUND)
+    told = program("run", "smoke", "-i", path, "-o", tmp_path / "a 'b' $(c)", exits=ACCEPTED_EXITS)
     assert "flask" in told.stdout
     for host in ("target-1", "client-1"):
         assert ready.ssh(host, "ls /tmp/pwned").returncode != 0
     assert not Path("/tmp/pwned").exists()
-    assert not (program.anywhere / "pwned").exists()
+    assert not (program.folder / "pwned").exists()
 
     targets[hostile]["ansible_host"] = "-oProxyCommand=touch /tmp/pwned"
     path.write_text(yaml.safe_dump(inventory))
@@ -147,7 +147,7 @@ def broken(ready: Lab) -> Iterator[Any]:
         made.append(name)
         dockerfile = f"FROM fwbench/flask:current\nCMD {json.dumps(command)}\n"
         tag = f"fwbench/{name}:current"
-        ready.ask(
+        ready.run(
             "target-1",
             f"printf %s {shlex.quote(dockerfile)} | sudo docker build --tag {tag} - >/dev/null &&"
             f" id=$(sudo docker image inspect --format '{{{{.Id}}}}' {tag}) &&"
@@ -166,7 +166,7 @@ def broken(ready: Lab) -> Iterator[Any]:
 
     yield make
     for name in made:
-        ready.ask(
+        ready.run(
             "target-1",
             f"sudo docker rmi --force fwbench/{name}:current >/dev/null;"
             f" sudo rm /var/lib/fwbench/images/{name}.json",
@@ -241,7 +241,7 @@ def test_ctrl_c_keeps_the_session_and_leaves_nothing(
         assert str(session) in told
         assert (session / "plan.json").exists()
         # The runs that ended before may be invalid because the hosts share CPUs.
-        program("report", session, exits=SOUND)
+        program("report", session, exits=ACCEPTED_EXITS)
     assert ready.leftovers() == {}
 
 

@@ -61,14 +61,14 @@ OWNERS = (
 
 def _states(lab: Lab) -> dict[str, list[str]]:
     return {
-        host: lab.ask(host, f"sudo sh -c {shlex.quote(STATE)}").splitlines() for host in lab.hosts
+        host: lab.run(host, f"sudo sh -c {shlex.quote(STATE)}").splitlines() for host in lab.hosts
     }
 
 
 def test_a_host_can_be_made_ready_and_bare_again(program: Program, spare: Lab) -> None:
     # An authority of the owner's, with a name as those have that fwbench brings.
     mine = "/usr/local/share/ca-certificates/fwbench-mine.crt"
-    spare.ask("client-1", f"sudo touch {mine} && sudo update-ca-certificates 2>&1")
+    spare.run("client-1", f"sudo touch {mine} && sudo update-ca-certificates 2>&1")
     before = _states(spare)
 
     # Bare: the doctor knows, a run refuses, and a dry provisioning touches nothing.
@@ -83,29 +83,29 @@ def test_a_host_can_be_made_ready_and_bare_again(program: Program, spare: Lab) -
 
     # A package mirror that is down: one sentence that names the host, and nothing half done.
     for host in spare.hosts:
-        spare.ask(host, "cp /etc/hosts /tmp/hosts")
-        mirrors = {urlsplit(url).hostname for url in spare.ask(host, MIRRORS).split()}
+        spare.run(host, "cp /etc/hosts /tmp/hosts")
+        mirrors = {urlsplit(url).hostname for url in spare.run(host, MIRRORS).split()}
         assert mirrors
         for mirror in mirrors:
-            spare.ask(host, f"echo 127.0.0.1 {mirror} | sudo tee -a /etc/hosts")
+            spare.run(host, f"echo 127.0.0.1 {mirror} | sudo tee -a /etc/hosts")
     down = program("provision", "-i", spare.inventory, exits=6).stderr.splitlines()[-1]
     assert down.startswith("fwbench: target-1: ")
     assert "client-1: " in down
     for host in spare.hosts:
-        spare.ask(host, "sudo cp /tmp/hosts /etc/hosts; rm /tmp/hosts")
+        spare.run(host, "sudo cp /tmp/hosts /etc/hosts; rm /tmp/hosts")
 
     program("provision", "-i", spare.inventory)
     program("verify", "-i", spare.inventory)
-    spare.ask("client-1", "sudo mv /usr/bin/h2load /usr/bin/h2load.away")
+    spare.run("client-1", "sudo mv /usr/bin/h2load /usr/bin/h2load.away")
     missing = program("run", "smoke", "-i", spare.inventory, exits=7).stderr.splitlines()[-1]
     assert missing.startswith("fwbench: client-1: there is no h2load")
-    spare.ask("client-1", "sudo mv /usr/bin/h2load.away /usr/bin/h2load")
+    spare.run("client-1", "sudo mv /usr/bin/h2load.away /usr/bin/h2load")
 
     for makes, words, ends in OWNERS:
-        spare.ask("target-1", f"sudo sh -c {shlex.quote(makes)}")
+        spare.run("target-1", f"sudo sh -c {shlex.quote(makes)}")
         kept = program("teardown", "-i", spare.inventory, exits=12).stderr.splitlines()[-1]
         assert f"(target-1: {words})" in kept
-        spare.ask("target-1", f"sudo sh -c {shlex.quote(ends)}")
+        spare.run("target-1", f"sudo sh -c {shlex.quote(ends)}")
 
     program("teardown", "-i", spare.inventory)
     after = _states(spare)

@@ -27,17 +27,17 @@ class Mallory:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        lab.ask(HOST, f"sudo useradd --create-home --shell /bin/sh {USER}")
+        lab.run(HOST, f"sudo useradd --create-home --shell /bin/sh {USER}")
 
     def does(self, script: str) -> str:
-        return self.lab.ask(HOST, f"sudo -u {USER} sh -c {shlex.quote(f'cd /var/tmp; {script}')}")
+        return self.lab.run(HOST, f"sudo -u {USER} sh -c {shlex.quote(f'cd /var/tmp; {script}')}")
 
     def tries(self, script: str) -> str:
         """What a command complains of."""
         return self.does(f"{script} 2>&1 >/dev/null; true")
 
     def goes(self) -> None:
-        self.lab.ask(
+        self.lab.run(
             HOST,
             f"sudo pkill -KILL -u {USER}; sudo rm -rf /tmp/owned; sudo find /var/tmp -maxdepth 1"
             f" -user {USER} -exec rm -rf {{}} +; sudo userdel --remove {USER} 2>/dev/null; true",
@@ -103,29 +103,29 @@ def test_a_lock_of_his_holds_nobody_up(
 def test_nothing_but_his_own_folder_goes_by_what_he_puts_into_it(
     mallory: Mallory, remote: SshRemote, folder: PurePosixPath, ready: Lab
 ) -> None:
-    ready.ask(HOST, "sudo install -d /var/tmp/precious && sudo touch /var/tmp/precious/file")
+    ready.run(HOST, "sudo install -d /var/tmp/precious && sudo touch /var/tmp/precious/file")
     mallory.does(
         "mkdir fwbench-session-his; cd fwbench-session-his; ln -s /var/tmp/precious link;"
         " mkfifo fifo; mkdir -m 0 closed; touch -- -rf; seq 3000 | xargs touch;"
         " touch --date='1 hour ago' ."
     )
     his = "/var/tmp/fwbench-session-his"
-    ready.ask(HOST, f"setsid sh -c 'sleep 300; :' {his}/file >/dev/null 2>&1 &")
+    ready.run(HOST, f"setsid sh -c 'sleep 300; :' {his}/file >/dev/null 2>&1 &")
     try:
         lease.enter(remote, folder)
         lease.release(remote, folder)
         assert ready.ssh(HOST, f"test -e {his}").returncode == 1
-        assert ready.ask(HOST, "ls /var/tmp/precious").split() == ["file"]
-        ready.ask(HOST, f"pgrep -f '^sh -c sleep 300; : {his}/file'")
+        assert ready.run(HOST, "ls /var/tmp/precious").split() == ["file"]
+        ready.run(HOST, f"pgrep -f '^sh -c sleep 300; : {his}/file'")
     finally:
-        ready.ask(HOST, f"sudo rm -r /var/tmp/precious; pkill -f '^sh -c sleep 300; : {his}'; true")
+        ready.run(HOST, f"sudo rm -r /var/tmp/precious; pkill -f '^sh -c sleep 300; : {his}'; true")
 
 
 def test_no_code_of_his_is_executed_when_he_takes_the_name_of_a_session_that_is_over(
     mallory: Mallory, remote: SshRemote, folder: PurePosixPath, ready: Lab
 ) -> None:
     lease.enter(remote, folder)
-    ready.ask(HOST, f"sudo rm -rf {folder} /run/fwbench; sudo pkill -KILL -f [a]gent.pyz; true")
+    ready.run(HOST, f"sudo rm -rf {folder} /run/fwbench; sudo pkill -KILL -f [a]gent.pyz; true")
     code = 'open("/tmp/owned", "w")'
     mallory.does(f"mkdir -m 755 {folder}; echo '{code}' >{folder}/agent.pyz")
     with pytest.raises(HostError, match="is not the folder that fwbench made, or no longer exists"):

@@ -639,7 +639,7 @@ def test_a_host_is_usable_again_after_a_lost_connection(
     here = str(tmp_path / "here")
     with SshRemote(host(port=relay.port)) as box:
         box.put(b"x", here)
-        relay.cut_in_the_middle()
+        relay.cut_on_next_data()
         with pytest.raises(HostError):
             box.exists(here)
         box.check(["true"])
@@ -653,7 +653,7 @@ def test_a_connection_that_is_lost_during_a_transfer(
     (tmp_path / "here").touch()
     with SshRemote(host(port=relay.port)) as box:
         assert box.exists(str(tmp_path / "here"))
-        relay.cut_in_the_middle()
+        relay.cut_on_next_data()
         acts = {
             "put": lambda: box.put(b"x" * 10**6, str(tmp_path / "there")),
             "get": lambda: box.get(str(tmp_path / "here"), tmp_path / "back"),
@@ -799,7 +799,7 @@ def test_a_connection_that_was_lost_is_not_left_open(host: HostOf, relay: Relay)
     with SshRemote(host(port=relay.port)) as box:
         for _ in range(3):
             box.check(["true"])
-            relay.cut_in_the_middle()
+            relay.cut_on_next_data()
             with suppress(LostError):
                 box.check(["true"])
             box.check(["true"])
@@ -1006,7 +1006,7 @@ def test_a_host_behind_a_hop_is_reached_again_after_the_hop_was_cut(
     hop = JumpHost(address="127.0.0.1", port=relay.port, user=getpass.getuser())
     with SshRemote(host(jump_hosts=(hop,))) as box:
         box.check(["true"])
-        relay.cut_in_the_middle()
+        relay.cut_on_next_data()
         with suppress(LostError):  # a late word of the first command may have ended it already
             box.check(["true"])
         box.check(["true"])

@@ -1,4 +1,4 @@
-"""What surrounds the agent on a host: time, processes, ports, the kernel's files."""
+"""The agent's environment on a host: time, processes, ports, the kernel's files."""
 
 import socket
 import subprocess
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE_S = 10
+TIMEOUT_S = 10
 PID = 4242
 
 Agent = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -17,8 +17,8 @@ Sleeper = Callable[..., int]
 Serve = Callable[[Callable[[socket.socket], None]], str]
 
 
-class Passing:
-    """Stands for the module `time`: it passes only while somebody sleeps, or asks."""
+class FakeTime:
+    """Replaces the module `time`; time passes only during `sleep`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -34,17 +34,17 @@ class Passing:
 
 
 def await_file(path: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not path.exists():
-        assert time.monotonic() < deadline, f"{path.name} never came"
+        assert time.monotonic() < deadline, f"{path.name} was not written"
         time.sleep(0.01)
 
 
 def await_end(pid: int) -> None:
-    """Wait until a process is gone, or a zombie that only its parent still has to collect."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Wait until a process has ended; a zombie that its parent has not reaped counts too."""
+    deadline = time.monotonic() + TIMEOUT_S
     while is_alive(pid):
-        assert time.monotonic() < deadline, f"{pid} lives on"
+        assert time.monotonic() < deadline, f"{pid} still runs"
         time.sleep(0.01)
 
 
@@ -71,7 +71,7 @@ PROCESSES = {
     f"proc/{PID}/stat": stat_of(PID, "gunicorn: master", 5000),
     "proc/4250/stat": stat_of(4250, "odd) (name", 5010),
 }
-FOUND = [
+EXPECTED_PROCESSES = [
     {"pid": PID, "started_ticks": 5000, "command": "gunicorn: master"},
     {"pid": 4250, "started_ticks": 5010, "command": "odd) (name"},
 ]

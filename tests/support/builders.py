@@ -1,4 +1,4 @@
-"""An honest run and everything around it; tests change the one thing that they are about."""
+"""Build a valid run and everything around it; each test changes the one thing that it tests."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,7 +69,7 @@ Model = TypeVar("Model", bound=Frozen)
 
 
 def changed(model: Model, changes: dict[str, Any]) -> Model:
-    """The model with some fields changed; an unknown field is an error, as it is to the model."""
+    """Return the model with some fields changed; an unknown field fails."""
     unknown = set(changes) - set(type(model).model_fields)
     assert not unknown, f"{type(model).__name__} has no {unknown}"
     return model.model_copy(update=changes)
@@ -81,7 +81,7 @@ def figures(case: str = "ok-duration", version: str = "1.52", **changes: Any) ->
 
 
 def figures_at(per_s: float) -> LoadSummary:
-    """What h2load says of a timed load of ten connections at such a rate, all else being well."""
+    """Return h2load's summary of a timed, successful load of ten connections at this rate."""
     rows = round(per_s * 3)
     recorded = figures()
     return figures(
@@ -99,7 +99,7 @@ def figures_at(per_s: float) -> LoadSummary:
 
 
 def seconds_of(*completions: int) -> tuple[SecondCounts, ...]:
-    """One second after the other with so many successful answers."""
+    """Return consecutive seconds with these numbers of successful answers."""
     return tuple(
         SecondCounts(at_s=at, completions=number, successful=number, p99_us=3_000)
         for at, number in enumerate(completions)
@@ -121,7 +121,7 @@ def percentiles(**changes: Any) -> Percentiles:
 
 
 def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> RequestLogSummary:
-    """The log of an even load: as many rows in each second, all with status 200."""
+    """Return the log of an even load: equally many rows in each second, all with status 200."""
     each, of_tenth = rows // seconds, rows // (10 * seconds)
     tenths = (*[of_tenth] * (10 * seconds - 1), rows - of_tenth * (10 * seconds - 1))
     summary = RequestLogSummary(
@@ -143,13 +143,13 @@ def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> RequestLogSummar
 
 
 def reduced(text: str | bytes, **window: float) -> dict[str, bytes]:
-    """The files that the agent leaves of a log with such a text."""
+    """Return the files to which the agent reduces a log, by name."""
     with TemporaryDirectory() as place:
-        log_file, left = Path(place) / "h2load.log", Path(place) / "left"
-        left.mkdir()
+        log_file, folder = Path(place) / "h2load.log", Path(place) / "reduced"
+        folder.mkdir()
         log_file.write_bytes(text.encode() if isinstance(text, str) else text)
-        reduce_log(log_file, left, **window)
-        return {path.name: path.read_bytes() for path in left.iterdir()}
+        reduce_log(log_file, folder, **window)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def load_result(**changes: Any) -> LoadResult:
@@ -179,7 +179,7 @@ def container(**changes: Any) -> ContainerState:
 
 
 def host_usage(**changes: Any) -> HostUsage:
-    """A host at rest but for what is measured, with all that a host can tell."""
+    """Return the usage of a host with hardly any background load, and every field known."""
     usage = HostUsage(
         window_s=2.8,
         samples=15,
@@ -246,7 +246,7 @@ def client_side(contract: Contract = HELLO, **changes: Any) -> ClientObservation
 
 
 def observation(contract: Contract = HELLO, **changes: Any) -> Observation:
-    """Of a rig with one client, whose usage is `client`."""
+    """Return an observation of a rig with one client; the client's usage is `client`."""
     if "client" in changes:
         changes["usage"] = changes.pop("client")
     of_client = {
@@ -298,7 +298,7 @@ def record(
     rig: str = "one",
     aa_control: bool = False,
 ) -> Record:
-    """A run of three seconds with so many successful answers a second."""
+    """Return the record of a run of three seconds with `per_s` successful answers a second."""
     rows = round(per_s * 3)
     return Record(
         run=run(contender, block=block, rig=rig, number=block, aa_control=aa_control),
@@ -359,7 +359,7 @@ def client_facts(host: str = "one-client", **changes: Any) -> HostFacts:
 
 
 def header(**changes: Any) -> SessionHeader:
-    """Of a session; all its rigs are alike, unless `facts` says otherwise."""
+    """Return a session's header; all rigs have the same facts unless `facts` is given."""
     values: dict[str, Any] = {
         "fwbench": "0.1.0",
         "created_at": "2026-11-23T10:00:00+00:00",

@@ -1,4 +1,4 @@
-"""Hosts in memory: what the driver asks of them happens at once, and can be made to go wrong."""
+"""Fake hosts in memory: they execute the driver's commands at once, and can be made to fail."""
 
 import json
 import shlex
@@ -46,46 +46,46 @@ from fwbench.model.observation import Answer
 from fwbench.ssh.remote import FILE_LIMIT_BYTES, Completed
 
 NO_ANSWER = Answer(error="ConnectionRefusedError: [Errno 111] Connection refused")
-BEGAN_US = 10**15
+STARTED_US = 10**15
 
 
 @cache
 def log_of(began_us: int, rows: int = 1000) -> str:
-    """A request every millisecond, each answered after two."""
+    """Return a log with a request every millisecond, each answered after two."""
     return "".join(f"{began_us + n * 1000}\t200\t2000\n" for n in range(rows))
 
 
 @cache
-def left_of(log: str, window: Window | None = None, ahead_us: int = 0) -> Mapping[str, bytes]:
-    """What the agent leaves of a log."""
+def reduced_files(log: str, window: Window | None = None, ahead_us: int = 0) -> Mapping[str, bytes]:
+    """Return the files to which the agent reduces a log, by name."""
     with TemporaryDirectory() as place:
-        file, left = Path(place) / "h2load.log", Path(place) / "left"
-        left.mkdir()
+        file, folder = Path(place) / "h2load.log", Path(place) / "reduced"
+        folder.mkdir()
         file.write_text(log)
         if window is None:
-            reduce_log(file, left)
+            reduce_log(file, folder)
         else:
-            reduce_window(file, left, window, ahead_us)
-        return {path.name: path.read_bytes() for path in left.iterdir()}
+            reduce_window(file, folder, window, ahead_us)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @cache
-def ends_of(log: str) -> tuple[int | None, int | None]:
+def ends_of_log(log: str) -> tuple[int | None, int | None]:
     with TemporaryDirectory() as place:
         file = Path(place) / "h2load.log"
         file.write_text(log)
         return log_ends(file)
 
 
-class UnderWay(NamedTuple):
-    """A load that a fake host has begun."""
+class RunningLoad(NamedTuple):
+    """A load that runs on a fake host."""
 
     until: float
     request: Load
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """A clock on which time passes only during `sleep`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -98,10 +98,10 @@ class Clock:
 
 
 class FakeHost:
-    """A `Remote` that is target or client: folders, files, containers and loads in memory.
+    """A `Remote` for target or client, with folders, files, containers and loads in memory.
 
-    Each thing that it is asked is told to `on_call`, which may raise, before it is done. What the
-    contender, the engine and the load generator do is set by the attributes.
+    Before each operation it calls `on_call`, which may raise. The attributes determine the
+    behaviour of the contender, the engine and the load generator.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class FakeHost:
         self.files: dict[str, bytes] = {}
         self.containers: set[str] = set()
         self.ended: set[str] = set()  # of these the engine says that they no longer run
-        self.loads: dict[str, UnderWay] = {}
+        self.loads: dict[str, RunningLoad] = {}
         self.asked: list[str] = []
         self.within: list[tuple[str, PurePosixPath | None]] = []  # each command, and its folder
         self.lost = False
@@ -167,7 +167,7 @@ class FakeHost:
     ) -> Completed:
         argv = [f"{within}/{word}" if word == AGENT else word for word in argv]
         self.within.append((shlex.join(argv), within))
-        self._hear(shlex.join(argv))
+        self._receive(shlex.join(argv))
         if within is not None and str(within) not in self.folders:
             return Completed(argv=tuple(argv), exit_status=77, stderr=f"{within} is gone")
         status, stderr = self._perform(list(argv), sudo)
@@ -187,11 +187,11 @@ class FakeHost:
             raise HostError(f"{self.name}: `{shlex.join(argv)}` exited: {done.stderr}")
 
     def put(self, content: bytes, path: str) -> None:
-        self._hear(f"put {path}")
+        self._receive(f"put {path}")
         self._write(path, content)
 
     def get(self, path: str, to: Path, limit_bytes: int = FILE_LIMIT_BYTES) -> None:
-        self._hear(f"get {path}")
+        self._receive(f"get {path}")
         self._let_loads_end()
         if path not in self.files:
             raise HostError(f"{self.name}: no such file: {path}")
@@ -200,17 +200,17 @@ class FakeHost:
         to.write_bytes(self.files[path])
 
     def exists(self, path: str) -> bool:
-        self._hear(f"exists {path}")
+        self._receive(f"exists {path}")
         self._let_loads_end()
         return path in self.files
 
     # What happens on the host
 
     def perform(self, command: str) -> None:
-        """Do what a command says, though nobody may hear of it."""
+        """Execute a command although the connection may be lost."""
         self._perform(shlex.split(command), sudo=True)
 
-    def _hear(self, what: str) -> None:
+    def _receive(self, what: str) -> None:
         assert not self.closed, f"{self.name} is asked after its connection was closed: {what}"
         self.asked.append(what)
         self.on_call(self, what)
@@ -280,10 +280,10 @@ class FakeHost:
                 assert request.argv[0] == "h2load", request
                 takes = float("inf") if self.load_takes_s is None else self.load_takes_s
                 at = (request.start_at_s or 0) - self.ahead_s
-                self.loads[str(folder)] = UnderWay(max(self.clock(), at) + takes, request)
+                self.loads[str(folder)] = RunningLoad(max(self.clock(), at) + takes, request)
             case Reduce():
                 window = Window(request.from_us, request.until_us, request.must_end_inside)
-                self._leave(folder, left_of(self._logged(), window, request.ahead_us))
+                self._write_files(folder, reduced_files(self._logged(), window, request.ahead_us))
             case StopLoad():
                 self.loads.pop(str(folder), None)
             case WaitIdle() | Finish() if not sudo or request.container not in self.containers:
@@ -319,17 +319,17 @@ class FakeHost:
                     **self.load_ends,
                 }
                 if request.keep_log:
-                    ended["first_start_us"], ended["last_end_us"] = ends_of(self._logged())
+                    ended["first_start_us"], ended["last_end_us"] = ends_of_log(self._logged())
                 else:
-                    self._leave(folder, left_of(self._logged()))
+                    self._write_files(folder, reduced_files(self._logged()))
                 self._write_json(folder / LOAD_EXIT, ended)
 
     def _logged(self) -> str:
         if self.log is not None:
             return self.log
-        return log_of(BEGAN_US + round(self.ahead_s * 1e6))
+        return log_of(STARTED_US + round(self.ahead_s * 1e6))
 
-    def _leave(self, folder: PurePosixPath, files: Mapping[str, bytes]) -> None:
+    def _write_files(self, folder: PurePosixPath, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             self._write(str(folder / name), content)
 

@@ -1,4 +1,4 @@
-"""Runs that go wrong: a server that misbehaves, or a command that does harm on a host meanwhile."""
+"""Execute runs with a fault: a server that misbehaves, or a harmful command during the load."""
 
 import json
 import time
@@ -24,17 +24,17 @@ from fwbench.storage.store import SessionStore
 SERVER = Path(__file__).with_name("oracle_server.py")
 CONTENDERS = load_contenders(ROOT / "contenders")
 
-# Shared by every run: `fwbench-` and this begin the names of its folders and containers.
+# Names of folders and containers begin with `fwbench-` and this.
 NAME = "faults"
-# Where the client notes the load generator's pid.
+# The file on the client with the load generator's pid.
 LOAD_PID = f"/var/tmp/fwbench-session-{NAME}-*/*/load.pid"
 
 LOAD = Load(connections=4, warm_up_s=1, duration_s=2)
 LIMITS = Limits(cpus=1, memory="256m")
 
 
-class Silent:
-    """Nobody watches."""
+class SilentObserver:
+    """An observer that ignores everything."""
 
     def say(self, text: str) -> None: ...
     def planned(self, plan: Plan, executed: int) -> None: ...
@@ -43,18 +43,18 @@ class Silent:
 
 
 class Oracle:
-    """Contenders made of the oracle, in images on the first target."""
+    """Makes contenders of the oracle server, with images on the first target."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.made: dict[str, Contender] = {}
-        folder = lab.ask("target-1", "mktemp -d").strip()
-        lab.ask("target-1", f"cat > {folder}/server.py", SERVER.read_text())
+        folder = lab.run("target-1", "mktemp -d").strip()
+        lab.run("target-1", f"cat > {folder}/server.py", SERVER.read_text())
         self._build("oracle", "FROM fwbench/flask:current\nCOPY server.py /srv/", folder)
-        lab.ask("target-1", f"rm -r {folder}")
+        lab.run("target-1", f"rm -r {folder}")
 
     def __call__(self, *arguments: str) -> Contender:
-        """The oracle with such arguments."""
+        """Return the contender that executes the oracle server with these arguments."""
         name = "-".join(["oracle", *arguments]).replace("--", "").replace(".", "-")
         if name not in self.made:
             command = json.dumps(["python3", "/srv/server.py", *arguments])
@@ -70,19 +70,19 @@ class Oracle:
         return self.made[name]
 
     def remove(self) -> None:
-        """Leave nothing of it on the target."""
+        """Remove its images and records from the target."""
         for name in (*self.made, "oracle"):
-            self.lab.ask(
+            self.lab.run(
                 "target-1",
                 f"sudo docker rmi --force fwbench/{name}:current >/dev/null;"
                 f" sudo rm /var/lib/fwbench/images/{name}.json",
             )
 
     def _build(self, name: str, dockerfile: str, folder: str = "") -> None:
-        """Build an image as provisioning would, with a record of it after that of Flask's."""
+        """Build an image and write its record, as provisioning does, from the record of Flask."""
         tag = f"fwbench/{name}:current"
         context = f"--file=- {folder}" if folder else "-"
-        self.lab.ask(
+        self.lab.run(
             "target-1",
             f"sudo docker build --tag {tag} {context} >/dev/null &&"
             f" id=$(sudo docker image inspect --format '{{{{.Id}}}}' {tag}) &&"
@@ -93,8 +93,8 @@ class Oracle:
         )
 
 
-class Broken:
-    """Executes single runs on a rig of which something may be wrong."""
+class FaultyRig:
+    """Executes runs on a rig, while tests inject faults into it."""
 
     def __init__(self, lab: Lab, rig: Rig, into: Path) -> None:
         self.lab, self.rig, self.into = lab, rig, into
@@ -103,10 +103,10 @@ class Broken:
     def records(
         self, contenders: Mapping[str, Contender], load: Load, limits: Limits, blocks: int
     ) -> Sequence[Record]:
-        """Those of a whole session."""
+        """Return the records of a whole session."""
         suite = Suite(
             name=NAME,
-            question="What becomes of it?",
+            question="Which findings does this fault cause?",
             contenders=tuple(contenders),
             loads=(load,),
             limits=(limits,),
@@ -114,14 +114,14 @@ class Broken:
             start_timeout_s=6,
         )
         self.store = Session.new(
-            suite, contenders, [self.rig], self.into, SessionOptions(Silent())
+            suite, contenders, [self.rig], self.into, SessionOptions(SilentObserver())
         ).run()
         return self.store.records()
 
     def record(
         self, contender: Contender | str, load: Load = LOAD, limits: Limits = LIMITS
     ) -> Record:
-        """That of one run; a name is one of the contenders that everybody has."""
+        """Return the record of one run, of a contender or the name of a bundled one."""
         if isinstance(contender, str):
             contender = CONTENDERS[contender]
         (record,) = self.records({contender.name: contender}, load, limits, blocks=1)
@@ -129,29 +129,29 @@ class Broken:
             print(f"{code}: {evidence}")  # pytest shows it where a test fails
         return record
 
-    def left_by(self, record: Record) -> Path:
-        """The raw folder of a run of the last session."""
+    def run_folder(self, record: Record) -> Path:
+        """Return the folder with the raw files of a run of the last session."""
         assert self.store is not None
         return self.store.run_folder(record.run.id)
 
     @contextmanager
     def changed(self, host: str, command: str, *, back: str) -> Iterator[None]:
-        """Let a host be otherwise for a while."""
+        """Execute a command on a host, and afterwards the command that undoes it."""
         try:
-            self.lab.ask(host, command)
+            self.lab.run(host, command)
             yield
         finally:
-            self.lab.ask(host, back)
+            self.lab.run(host, back)
 
     @contextmanager
     def meanwhile(self, host: str, command: str, *, after_s: float = 1.5) -> Iterator[None]:
-        """Execute a command on a host once load has been running for so long."""
+        """Execute a command on a host when the load has run for `after_s` seconds."""
         begun = f"timeout 20 sh -c 'until ls {LOAD_PID} 2>/dev/null; do sleep 0.02; done'"
 
         def harm() -> None:
-            self.lab.ask("client-1", begun)
+            self.lab.run("client-1", begun)
             time.sleep(after_s)
-            self.lab.ask(host, command)
+            self.lab.run(host, command)
 
         with ThreadPoolExecutor(1) as thread:
             done = thread.submit(harm)
@@ -160,5 +160,5 @@ class Broken:
 
 
 def codes(record: Record) -> dict[str, str]:
-    """The findings' evidence, by code."""
+    """Return the findings' evidence, by code."""
     return {finding.code: finding.evidence for finding in record.verdict.findings}

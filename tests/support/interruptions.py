@@ -1,4 +1,4 @@
-"""A session of many short runs, which something befalls again and again."""
+"""A session of many short runs that is interrupted again and again."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from lab_program import SOUND, Lab, Program
+from lab_program import ACCEPTED_EXITS, Lab, Program
 
 from fwbench.model.record import Record
 from fwbench.providers.lab.docker import docker
 from fwbench.storage.store import SessionStore
 
-PATIENCE_S = 120
+TIMEOUT_S = 120
 SUITE = """
 name: befallen
 question: Is anything lost?
@@ -29,8 +29,8 @@ start_timeout_s: 20
 """
 
 
-class Befallen:
-    """The session, through all its resumptions."""
+class InterruptedSession:
+    """One session, with all its resumptions."""
 
     def __init__(self, program: Program, lab: Lab, sessions: Path, blocks: int) -> None:
         self.program, self.lab, self.sessions = program, lab, sessions
@@ -39,34 +39,34 @@ class Befallen:
         self.suite.write_text(SUITE.format(blocks=blocks))
         self.process: subprocess.Popen[str] | None = None
 
-    def begin(self, *options: str, into: Path | None = None) -> "subprocess.Popen[str]":
-        """Start the session, and wait for its first run."""
-        self.sessions = into or self.sessions
+    def start(self, *options: str, sessions: Path | None = None) -> "subprocess.Popen[str]":
+        """Start the session in the background, and wait for its first run."""
+        self.sessions = sessions or self.sessions
         self.process = self.program.start(
             "run", self.suite, "-i", self.lab.inventory, "-o", self.sessions, *options
         )
         self.await_run()
         return self.process
 
-    def take_up(self, *options: str) -> "subprocess.Popen[str]":
-        """Go on with it in the background."""
+    def resume_in_background(self, *options: str) -> "subprocess.Popen[str]":
+        """Resume the session in the background."""
         self.process = self.program.start("resume", self.folder, *options)
         return self.process
 
-    def resume(self, *options: str, exits: int | tuple[int, ...] = SOUND) -> str:
-        """Go on with it to its end; what was said."""
+    def resume(self, *options: str, exits: int | tuple[int, ...] = ACCEPTED_EXITS) -> str:
+        """Resume the session to its end; return the program's output."""
         done = self.program("resume", self.folder, *options, exits=exits)
         return done.stdout + done.stderr
 
-    def end(self) -> tuple[int, str]:
-        """Wait for the program's end: its exit code, and what it said."""
+    def wait(self) -> tuple[int, str]:
+        """Wait for the program's end; return its exit code and its output."""
         assert self.process is not None
-        printed, said = self.process.communicate(timeout=600)
-        assert "Traceback" not in said, said
-        return self.process.returncode, printed + said
+        stdout, stderr = self.process.communicate(timeout=600)
+        assert "Traceback" not in stderr, stderr
+        return self.process.returncode, stdout + stderr
 
-    def give_up(self) -> None:
-        """End what a test that failed left under way: the next one needs the hosts."""
+    def abort(self) -> None:
+        """Stop what a failed test left running, because the next test needs the hosts."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.communicate()
@@ -87,8 +87,8 @@ class Befallen:
         return [run.id for run in self.store.plan().runs]
 
     def await_run(self, number: int = 1) -> None:
-        """Wait until so many runs have begun."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Wait until `number` runs have started."""
+        deadline = time.monotonic() + TIMEOUT_S
         while len(list(self.sessions.glob("befallen-*/runs/*"))) < number:
             assert self.process is not None
             assert self.process.poll() is None, self.process.communicate()
@@ -96,13 +96,13 @@ class Befallen:
             time.sleep(0.02)
 
     def assert_nothing_lost(self) -> Sequence[Record]:
-        """Every planned run has its record, one, with its raw files; the hosts are as before."""
+        """Assert that each planned run has one record and its raw files, and hosts are clean."""
         store = self.store
         records = store.records()
         assert sorted(record.run.id for record in records) == sorted(self.runs)
         for rig in store.header().rigs:
-            mine = [record.run for record in records if record.run.rig == rig.name]
-            assert mine == list(store.plan().runs_of_rig(rig.name))
+            recorded = [record.run for record in records if record.run.rig == rig.name]
+            assert recorded == list(store.plan().runs_of_rig(rig.name))
         for record in records:
             assert store.run_folder(record.run.id).is_dir()
         for record in store.lost_attempts():
@@ -111,8 +111,8 @@ class Befallen:
         self.assert_clean()
         return records
 
-    def told(self, befell: str) -> str:
-        """What it came through, for docs/reliability.md."""
+    def summary(self, befell: str) -> str:
+        """Return a line for docs/reliability.md about the session's interruptions."""
         store = self.store
         interrupted = sum(event.kind == "interrupted" for event in store.events())
         records, failed = store.records(), [r for r in store.records() if r.observation.failure]
@@ -123,13 +123,13 @@ class Befallen:
         )
 
     def assert_clean(self) -> None:
-        """No host has anything of it left; what a dead controller left goes with its lease."""
+        """Assert that no host has anything left of the session."""
         assert self.lab.leftovers() == {}
 
 
 @contextmanager
-def silence(ports: Iterable[int]) -> Iterator[None]:
-    """Let what goes between this machine and the lab's SSH ports stand still."""
+def frozen_connections(ports: Iterable[int]) -> Iterator[None]:
+    """Stop all traffic between this machine and the lab's SSH ports."""
     wanted = {str(port) for port in ports}
     proxies = []
     for entry in Path("/proc").iterdir():
@@ -151,7 +151,7 @@ def silence(ports: Iterable[int]) -> Iterator[None]:
 
 @contextmanager
 def small_disk(place: Path, kibibytes: int) -> Iterator[Path]:
-    """A file system of its own on this machine, which is soon full."""
+    """Mount a small file system on this machine."""
     place.mkdir(parents=True)
     size = f"size={kibibytes}k,mode=0700"
     mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
@@ -165,7 +165,7 @@ def small_disk(place: Path, kibibytes: int) -> Iterator[Path]:
 
 @contextmanager
 def small_disk_of(container: str, kibibytes: int) -> Iterator[None]:
-    """A file system of its own for what a host keeps in /var/tmp, which is soon full."""
+    """Mount a small file system on a host's /var/tmp."""
     pid = docker("inspect", "--format={{.State.Pid}}", container)
     inside = ["nsenter", f"--target={pid}", "--mount"]
     size = f"size={kibibytes}k,mode=1777"

@@ -1,4 +1,4 @@
-"""What the tests on real hosts share: the program as a user has it, and a lab of their own."""
+"""Fixtures of the tests on lab hosts: the installed program, and a lab for the tests alone."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ _ONE_BY_ONE = Lock()
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """The wheel, installed into an empty environment; in the end nothing of any lab is left."""
+    """Install the wheel into an empty environment; at the end check that no lab left anything."""
     place = tmp_path_factory.mktemp("installed")
     wheel = [sys.executable, "-m", "build", "--wheel", "--outdir", str(place / "dist"), str(ROOT)]
     subprocess.run(wheel, check=True, capture_output=True)
@@ -36,7 +36,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     subprocess.run([*pip, *(f"{path}[hdr]" for path in (place / "dist").glob("*.whl"))], check=True)
     anywhere = place / "any where"
     anywhere.mkdir()
-    # Nothing of the developer's own environment may help.
+    # The developer's own environment must not help.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     inherited["PATH"] = os.pathsep.join(
         entry
@@ -52,7 +52,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 
 def _left_by_labs() -> list[str]:
-    """What any lab left on this machine, but for labs that are up: their owner wants them."""
+    """Return networks and images that labs left on this machine; none while a lab is up."""
     if not docker.engine_answers():
         return []
     if docker.list_names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
@@ -77,7 +77,7 @@ def lab_up(program: Program, name: str, arguments: Sequence[str]) -> Iterator[La
 
 @pytest.fixture(scope="session")
 def bare(program: Program) -> Iterator[Lab]:
-    """Two rigs, of Debian 13 and of Debian 12, as they were rented."""
+    """Two rigs, of Debian 13 and of Debian 12, which are not provisioned."""
     name = f"test-{os.getpid()}"
     systems = ["--os", "debian:13", "--os", "debian:12"]
     yield from lab_up(program, name, ["--targets", "2", "--clients", "2", *systems])

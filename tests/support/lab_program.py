@@ -1,4 +1,4 @@
-"""The program and the lab as the tests see them: by their outsides."""
+"""Call the installed program, and enter the lab's hosts without fwbench's own code."""
 
 import signal
 import subprocess
@@ -11,26 +11,26 @@ import yaml
 
 from fwbench.providers.lab.docker import docker
 
-# All hosts of a lab share the CPUs of one machine, which may itself be one of many on another. The
-# kernel then lets h2load wait, and CPUs are taken away: a run is invalid for that alone, rightly.
-OF_SHARED_CPUS = {"client-starved", "background-load", "steal"}
-SOUND = (0, 8)  # all valid, or invalid for that
+# All hosts of a lab share the CPUs of one machine, which may be a virtual machine itself. h2load
+# then waits for a CPU, or CPU time is stolen. Runs that are invalid only for this are accepted.
+SHARED_CPU_FINDINGS = {"client-starved", "background-load", "steal"}
+ACCEPTED_EXITS = (0, 8)  # all valid, or invalid for that
 
 
 @dataclass(frozen=True)
 class Program:
-    """The installed `fwbench`, always called from a folder that has nothing to do with it."""
+    """The installed `fwbench`, called from an unrelated folder."""
 
     command: Path
     environment: Mapping[str, str]
-    anywhere: Path
+    folder: Path
 
     def __call__(
         self, *arguments: str | Path, exits: int | tuple[int, ...] = 0
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [self.command, *arguments],
-            cwd=self.anywhere,
+            cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -46,7 +46,7 @@ class Program:
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [self.command, *arguments],
-            cwd=self.anywhere,
+            cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -59,7 +59,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab that is up, and a way into its hosts that is not fwbench's own."""
+    """A lab that is up, and ways into its hosts that do not use fwbench's code."""
 
     inventory: Path
 
@@ -73,15 +73,15 @@ class Lab:
         return [name for name in self.hosts if name.startswith("target-")]
 
     def container(self, host: str) -> str:
-        """The host as this machine's engine knows it."""
+        """Return the name of the host's container on this machine."""
         return f"fwbench-{self.inventory.parent.name}-{host}"
 
-    def within(self, host: str, *argv: str) -> str:
-        """What a command prints on a host that may not answer SSH now."""
+    def exec(self, host: str, *argv: str) -> str:
+        """Return a command's output on a host, by Docker: SSH may be down."""
         return docker("exec", self.container(host), *argv)
 
     def ssh(
-        self, host: str, command: str, given: str = "", *, user: str = "admin"
+        self, host: str, command: str, stdin: str = "", *, user: str = "admin"
     ) -> subprocess.CompletedProcess[str]:
         variables = yaml.safe_load(self.inventory.read_text())["all"]["vars"]
         return subprocess.run(
@@ -95,24 +95,24 @@ class Lab:
                 f"{user}@127.0.0.1",
                 command,
             ],
-            input=given,
+            input=stdin,
             capture_output=True,
             text=True,
         )
 
-    def ask(self, host: str, command: str, given: str = "") -> str:
-        done = self.ssh(host, command, given)
+    def run(self, host: str, command: str, stdin: str = "") -> str:
+        done = self.ssh(host, command, stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def leftovers(self) -> dict[str, str]:
-        """What a session may have forgotten on each host: containers, folders, load."""
-        look = (
+        """Return what sessions left on each host: containers, folders, load generators."""
+        command = (
             "sudo docker ps --all --quiet 2>/dev/null;"
             " ls -d /var/tmp/fwbench-* /run/fwbench 2>/dev/null;"
             " pgrep -a h2load; pgrep -af 'agent[.]pyz'; true"
         )
         hosts = list(self.hosts)
         with ThreadPoolExecutor(len(hosts)) as pool:
-            found = pool.map(lambda host: self.ask(host, look).strip(), hosts)
+            found = pool.map(lambda host: self.run(host, command).strip(), hosts)
         return {host: text for host, text in zip(hosts, found, strict=True) if text}

@@ -1,19 +1,19 @@
-"""A server that knows its latencies, and which can be told to misbehave.
+"""A server with known latencies, which can be made to misbehave.
 
     server.py [--latency NAME] [--FAULT VALUE]...
 
-It answers over HTTP/1.1, one thread for each connection. An answer leaves at a time that is counted
-from the request's arrival, so that what the server itself costs is in it and not on top of it.
+It answers over HTTP/1.1, with one thread for each connection. The time of each answer is counted
+from the request's arrival, so that it includes the server's own work.
 
-On a machine whose CPUs are taken away it oversleeps nevertheless. So it also measures, for each
-request of the load, how long it was from when it had been read
+On a machine with stolen CPU time the server oversleeps nevertheless. Therefore it also measures,
+for each request of the load, the time from when the request was read
 
-    took     until its answer was handed to the kernel,
-    between  until the next request on the same connection had been read,
+    took     until its answer was passed to the kernel,
+    between  until the next request on the same connection was read.
 
-and prints that once it is asked by somebody who wants the connection closed: lines of JSON, which
-tell how often it was how many µs. Requests of the load are those that want their connection kept;
-times of faults are seconds since the first of them.
+It prints these times after a request that closes its connection: lines of JSON with the number of
+requests for each time in µs. All requests that keep their connection belong to the load. Times of
+faults are seconds since the first request of the load.
 """
 
 import argparse
@@ -42,7 +42,7 @@ TAIL_MEDIAN_S, TAIL_SIGMA, TAIL_LONGEST_S = 0.005, 0.8, 0.2
 
 
 def quantile(latency: str, q: float) -> float:
-    """The seconds within which a share `q` of the answers is given: the truth."""
+    """Return the true quantile: the seconds within which a share `q` of the answers is sent."""
     if latency == "constant":
         return 0.005
     if latency == "humps":
@@ -55,19 +55,19 @@ def quantile(latency: str, q: float) -> float:
 
 
 def latency_s(latency: str, number: int) -> float:
-    """That of one request: multiples of the golden ratio fill 0 to 1 as evenly as can be."""
+    """Return one request's latency; multiples of the golden ratio fill 0 to 1 evenly."""
     return quantile(latency, number * GOLDEN % 1)
 
 
 def lateness_s(nap_s: float) -> float:
-    """How much longer a nap takes than it was meant to."""
+    """Return how much longer a sleep takes than requested."""
     began = time.monotonic()
     time.sleep(nap_s)
     return time.monotonic() - began - nap_s
 
 
 class Server:
-    """What all connections share: how many requests there were, and since when there is load."""
+    """The state that all connections share: number of requests, start of the load, measurements."""
 
     def __init__(self, told: argparse.Namespace) -> None:
         self.told = told
@@ -110,7 +110,7 @@ class Server:
                     return
 
     def tell(self) -> None:
-        """Print what was measured of the load."""
+        """Print the measured times of the load."""
         for what, measured_ns in self.measured_ns.items():
             counts = sorted(Counter(round(ns / 1000) for ns in measured_ns).items())
             for at in range(0, len(counts), COUNTS_PER_LINE):
@@ -122,7 +122,7 @@ class Server:
             time.sleep(nap_s)
 
     def due(self, number: int, arrived: float) -> float:
-        """When the answer to a request is to leave."""
+        """Return when to send the answer to a request."""
         told, since = self.told, 0.0
         if self.load_began is not None:
             since = arrived - self.load_began
@@ -132,7 +132,7 @@ class Server:
         return self.after_stalls(arrived + wait)
 
     def after_stalls(self, at: float) -> float:
-        """A moment in a stall becomes its end; each period ends with one."""
+        """Return `at`, or the end of the stall that it is in; each period ends with a stall."""
         if self.load_began is None or not self.told.stall:
             return at
         length, period = self.told.stall
@@ -155,7 +155,7 @@ class Server:
 
 
 def supervise() -> None:
-    """Return in a worker; a worker that dies has a successor."""
+    """Return in a worker process; start another one when it ends."""
     while os.fork():
         os.wait()
 

@@ -122,7 +122,7 @@ RUNS = re.compile(r"\d+ (dockerd|containerd)|web .*")  # those of its lines abou
 
 
 def as_root(lab: Lab, host: str, command: str) -> str:
-    return lab.ask(host, f"sudo sh -c {shlex.quote(command)}")
+    return lab.run(host, f"sudo sh -c {shlex.quote(command)}")
 
 
 def states(lab: Lab) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Where the files of this repository are that tests read."""
+"""Paths of the repository's files that tests read."""
 
 from pathlib import Path
 

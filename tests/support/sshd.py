@@ -1,4 +1,4 @@
-"""A real OpenSSH server on loopback, as the user who runs the tests, and a relay to break."""
+"""A real OpenSSH server on loopback, as the tests' user, and a relay that can break connections."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 def program(name: str = "sshd", package: str = "openssh-server") -> str:
-    """The whole path of a program, as sshd has to be started by; root gets it installed."""
+    """Return a program's absolute path, which sshd needs; as root, install it if it is missing."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     if (found := shutil.which(name, path=path)) is None and os.geteuid() == 0:
         install = ["apt-get", "install", "--yes", "--no-install-recommends", package]
@@ -51,7 +51,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 class Server:
-    """The running sshd: its port, its host key, a key that it lets in, programs it finds first."""
+    """An sshd: its port, its host key, an authorized key, and a folder at the front of its PATH."""
 
     def __init__(self, folder: Path, sftp: str = "internal-sftp") -> None:
         self.port = free_port()
@@ -70,7 +70,7 @@ class Server:
             f"AuthorizedKeysFile {authorized}\n"
             f"PidFile {folder / 'pid'}\n"
             f"SetEnv PATH={self.programs}:/usr/local/bin:/usr/bin:/bin\n"
-            "StrictModes no\n"  # what is above the tests' folder is not the tests' to decide
+            "StrictModes no\n"  # the tests cannot change modes above their own folder
             "PasswordAuthentication no\n"
             "KbdInteractiveAuthentication no\n"
             "PermitRootLogin prohibit-password\n"
@@ -85,7 +85,7 @@ class Server:
 
     @contextmanager
     def running(self, *, prefix: Sequence[str] = ()) -> Iterator[None]:
-        """Answer meanwhile; `prefix` is a command that executes the one that follows it."""
+        """Run the server; `prefix` is a command that executes the command after it."""
         argv = [*prefix, program(), "-D", "-f", str(self._settings), "-E", str(self.log)]
         made = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
         if made:
@@ -102,12 +102,12 @@ class Server:
                 PRIVILEGE_SEPARATION.rmdir()
 
     def change_host_key(self) -> None:
-        """Show another host key from the next start on, as a machine that was made anew does."""
+        """Use another host key from the next start on, like a reinstalled machine."""
         self.host_key.unlink()
         keygen(self.host_key)
 
     def kill_sessions(self, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to what serves the connections that there are; how many processes."""
+        """Send a signal to the processes of all open connections; return their number."""
         found = _descendants(self._pid)
         for pid in found:
             with suppress(ProcessLookupError):
@@ -130,7 +130,7 @@ class Server:
 
 
 class Relay:
-    """Stands between the driver and sshd; it can fall silent, or cut every connection."""
+    """A relay between driver and sshd, which can stop passing data or cut connections."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
@@ -143,17 +143,17 @@ class Relay:
         self._threads[0].start()
 
     def freeze(self) -> None:
-        """From now on nothing passes, and nothing is closed: a machine that hangs."""
+        """Pass no more data, but keep connections open, like a machine that hangs."""
         self._frozen.set()
 
     def cut(self) -> None:
-        """Every connection ends at once, as when a cable is pulled and the port is reset."""
-        for each in list(self._sockets):  # those that are there now: somebody may come anew
+        """End every connection at once, as when a cable is pulled and the port is reset."""
+        for each in list(self._sockets):  # a copy: another thread may add connections
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
-    def cut_in_the_middle(self) -> None:
-        """The next word that is said ends the connection on which it is said, this once."""
+    def cut_on_next_data(self) -> None:
+        """Cut all connections once, when data next arrives on one of them."""
         self._doomed.set()
 
     def close(self) -> None:

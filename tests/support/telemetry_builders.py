@@ -1,4 +1,4 @@
-"""What a host's sampler leaves: a series at 5 Hz in which everything grows evenly."""
+"""Build the sampler's telemetry: series at 5 Hz in which all counters grow evenly."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def counters(**changes: Any) -> dict[str, Any]:
 
 
 def telemetry(samples: int = 26, began_s: float = 1000.0, **changes: Any) -> dict[str, Any]:
-    """Two CPUs: half a core for the container, 0.2 for h2load, 0.01 for others, the rest idle."""
+    """Return telemetry of two CPUs: container 0.5 cores, h2load 0.2, others 0.01, the rest idle."""
 
     def growing(step: int, start: int = 0) -> list[float | None]:
         return [start + step * number for number in range(samples)]
@@ -84,7 +84,7 @@ def telemetry(samples: int = 26, began_s: float = 1000.0, **changes: Any) -> dic
 
 
 def without(names: tuple[str, ...], **changes: Any) -> dict[str, Any]:
-    """Telemetry of a host that does not tell these columns of the series."""
+    """Return telemetry of a host that does not provide these series."""
     told = telemetry(**changes)
     empty = {name: [None] * len(told["series"][name]) for name in names}
     return told | {"series": told["series"] | empty}

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 from agent_environment import (
-    PATIENCE_S,
     PID,
+    TIMEOUT_S,
     Agent,
     Docker,
+    FakeTime,
     H2load,
     Kernel,
-    Passing,
     Serve,
     Sleeper,
 )
@@ -128,14 +128,14 @@ def serve() -> Iterator[Serve]:
 
     yield start
     for thread in threads:
-        thread.join(PATIENCE_S)
+        thread.join(TIMEOUT_S)
     for listener in listeners:
         listener.close()
 
 
 @pytest.fixture
-def passing(monkeypatch: pytest.MonkeyPatch) -> Passing:
-    clock = Passing()
+def passing(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    clock = FakeTime()
     for module in (http_probe, container):
         monkeypatch.setattr(module, "time", clock)
     return clock
@@ -163,7 +163,7 @@ def sleeper() -> Iterator[Sleeper]:
         script = "import time; time.sleep(60)"
         argv = [sys.executable, "-c", script, *arguments]
         started.append(subprocess.Popen(argv, start_new_session=True))
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         # Until the exec, a child has the command line of its parent.
         while b"time.sleep" not in Path(f"/proc/{started[-1].pid}/cmdline").read_bytes():
             assert time.monotonic() < deadline

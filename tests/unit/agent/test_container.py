@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from agent_environment import FOUND, VERSION_2, Docker, Kernel
+from agent_environment import EXPECTED_PROCESSES, VERSION_2, Docker, Kernel
 
 from fwbench.agent import container
 from fwbench.agent.cgroup import Cgroup
@@ -23,7 +23,7 @@ def test_a_running_container_is_described_by_engine_and_kernel(
         "oom_kills": 3,
         "memory_peak_bytes": 94371840,
         "memory_limit_bytes": 536870912,
-        "processes": FOUND,
+        "processes": EXPECTED_PROCESSES,
     }
 
 

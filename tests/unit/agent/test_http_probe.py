@@ -2,7 +2,7 @@ import socket
 import threading
 
 import pytest
-from agent_environment import PATIENCE_S, Passing, Serve, refused_url
+from agent_environment import TIMEOUT_S, FakeTime, Serve, refused_url
 
 from fwbench.agent import http_probe
 
@@ -61,7 +61,7 @@ def test_an_error_is_short(serve: Serve) -> None:
 
 def test_a_server_that_accepts_and_is_silent_is_an_error_in_time(serve: Serve) -> None:
     asked = threading.Event()
-    url = serve(lambda _: asked.wait(PATIENCE_S) and None)
+    url = serve(lambda _: asked.wait(TIMEOUT_S) and None)
     assert http_probe.get(url, 0.1)["error"].startswith("TimeoutError: ")
     asked.set()
 
@@ -78,7 +78,7 @@ def test_a_server_that_answers_a_byte_at_a_time_does_not_outlast_the_timeout(
         while not asked.wait(0.02):
             connection.sendall(b"x")
 
-    stop = threading.Timer(PATIENCE_S, asked.set)
+    stop = threading.Timer(TIMEOUT_S, asked.set)
     stop.start()
     answer = http_probe.get(serve(drip), 0.2)
     in_time = not asked.is_set()
@@ -97,7 +97,7 @@ def test_asking_goes_on_until_the_first_answer(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_asking_ends_with_the_last_error_when_its_time_is_over(
-    passing: Passing, monkeypatch: pytest.MonkeyPatch
+    passing: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed_s = []
 

@@ -359,7 +359,7 @@ def test_an_inventory_that_is_a_pipe_is_not_waited_for(command: str) -> None:
         (click.exceptions.Exit(4), 4),
         (click.Abort(), 1),
         (SystemExit(8), 8),
-        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1),
+        (BrokenPipeError(errno.EPIPE, "FaultyRig pipe"), 1),
     ],
     ids=lambda value: type(value).__name__,
 )

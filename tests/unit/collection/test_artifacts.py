@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from builders import COUNTED, SAMPLES, answer, container, reduced
-from fakes import BEGAN_US
+from fakes import STARTED_US
 from telemetry_builders import telemetry
 
 from fwbench.agent import protocol
@@ -337,12 +337,12 @@ def several(folder: Path, clients: int, clocks: list[dict[str, float]]) -> None:
 
 def rows(*starts_and_latencies: tuple[int, int], status: int = 200, ahead_us: int = 0) -> str:
     return "".join(
-        f"{BEGAN_US + ahead_us + start}\t{status}\t{latency}\n"
+        f"{STARTED_US + ahead_us + start}\t{status}\t{latency}\n"
         for start, latency in starts_and_latencies
     )
 
 
-ALL = Window(BEGAN_US, BEGAN_US + 10**9)
+ALL = Window(STARTED_US, STARTED_US + 10**9)
 TIMED = Load(connections=10, duration_s=3)
 
 
@@ -359,7 +359,7 @@ def test_logs_of_several_clients_are_added_by_one_clock(tmp_path: Path) -> None:
     assert (log.rows, log.successful_rows, log.rows_by_status) == (4, 2, {200: 2, 500: 2})
     assert [(second.at_s, second.completions) for second in log.per_second] == [(10**9, 4)]
     assert log.completions_per_100ms == (2, 0, 0, 0, 0, 0, 0, 0, 0, 2)
-    assert (log.first_start_us, log.last_end_us) == (BEGAN_US, BEGAN_US + 950_400)
+    assert (log.first_start_us, log.last_end_us) == (STARTED_US, STARTED_US + 950_400)
     assert (log.latency.max_us, log.latency.mean_us) == (400, 250)
     assert log.longest_gap_us == 900_300 - 200
     assert left.load_s == 6.0

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from builders import COUNTED, FLASK, SAMPLES, TIMED, answer, container, run
-from fakes import BEGAN_US, NO_ANSWER, Clock, FakeHost, log_of
+from fakes import NO_ANSWER, STARTED_US, Clock, FakeHost, log_of
 
 from fwbench.agent import protocol
 from fwbench.checks.evaluate import evaluate_run
@@ -710,7 +710,7 @@ EVEN = Load(connections=10, duration_s=1)
 
 
 def even_log(client: FakeHost, *, late_us: int = 0, rows: int = 1000) -> str:
-    return log_of(BEGAN_US + round(client.ahead_s * 1e6) + late_us, rows)
+    return log_of(STARTED_US + round(client.ahead_s * 1e6) + late_us, rows)
 
 
 def test_clients_share_one_load_and_their_counts_are_added(tmp_path: Path) -> None:
