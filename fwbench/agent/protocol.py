@@ -2,7 +2,7 @@
 
 Both sides import this module. Each command of the agent is a class here: the class's name is the
 command's name, and the class's fields are its options. Like all of the agent, this module uses the
-standard library of Python 3.9 alone.
+standard library alone.
 """
 
 import argparse
