@@ -46,15 +46,6 @@ NAMESPACE = "moby"  # Docker's namespace in containerd
 NUKE = Path("/usr/share/docker.io/contrib/nuke-graph-directory.sh")
 
 
-def main() -> None:
-    """Execute the command line."""
-    command, file = sys.argv[1], Path(sys.argv[2])
-    if command == "record":
-        record(file)
-    else:
-        restore(json.loads(file.read_text()))
-
-
 def record(file: Path) -> None:
     """Record the host's state unless `file` exists; print `recorded` if it did not."""
     if file.exists():
@@ -87,9 +78,7 @@ def path_state(path: Path) -> str:
     """Return `absent`, `empty` or `use`; a file that exists is in use."""
     if not path.exists():
         return "absent"
-    if path.is_dir() and not contents(path):
-        return "empty"
-    return "use"
+    return "empty" if path.is_dir() and not contents(path) else "use"
 
 
 def contents(folder: Path) -> list[Path]:
@@ -172,11 +161,8 @@ def restore(before: dict[str, Any]) -> None:
         # The kernel refuses while a process is confined by the profile.
         with suppress(OSError):
             (PROFILES.parent / ".remove").write_text(PROFILE)
-    if (
-        before["folders"][str(DEFAULTS)] == "absent"
-        and DEFAULTS.exists()
-        and not DEFAULTS.stat().st_size
-    ):
+    created_defaults = before["folders"][str(DEFAULTS)] == "absent" and DEFAULTS.exists()
+    if created_defaults and not DEFAULTS.stat().st_size:
         DEFAULTS.unlink()
     if not before["has_engine"]:
         remove_folders(before)
@@ -229,10 +215,9 @@ def remove_rules(tool: str, table: str) -> None:
     for rule in docker_rules:
         if rule.startswith("-A "):
             check(tool, "-t", table, "-D", *shlex.split(rule)[1:])
-    for chain in chains:
-        check(tool, "-t", table, "-F", chain)
-    for chain in chains:
-        check(tool, "-t", table, "-X", chain)
+    for action in ("-F", "-X"):
+        for chain in chains:
+            check(tool, "-t", table, action, chain)
 
 
 def remove_folders(before: dict[str, Any]) -> None:
@@ -304,7 +289,8 @@ def run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 
 
 if __name__ == "__main__":
+    file = Path(sys.argv[2])
     try:
-        main()
+        record(file) if sys.argv[1] == "record" else restore(json.loads(file.read_text()))
     except OSError as error:
         sys.exit(str(error))
