@@ -73,6 +73,9 @@ def record_of(run: "Run", number: int) -> "Record":
     """Return the record of a run: every third is suspect, every fiftieth invalid."""
     import builders
 
+    from fwbench.checks.client_saturated import CHECK as CLIENT_SATURATED
+    from fwbench.checks.oom_kill import CHECK as OOM_KILL
+    from fwbench.checks.registry import CHECKS
     from fwbench.model.record import Record
     from fwbench.model.verdict import Level, Verdict
 
@@ -81,9 +84,9 @@ def record_of(run: "Run", number: int) -> "Record":
     latency = builders.percentiles(p99_us=3_000 + round(400 * noise), mean_us=2_000 + 100 * noise)
     findings = [builders.finding("closed-load", Level.NOTE)]
     if number % 3 == 0:
-        findings.append(builders.finding("client-saturated", Level.SUSPECT))
+        findings.append(builders.finding(CLIENT_SATURATED.code, Level.SUSPECT))
     if number % 50 == 0:
-        findings.append(builders.finding("oom-kill"))
+        findings.append(builders.finding(OOM_KILL.code))
     rate = run.trial.load.rate
     log = builders.log(
         rows, 10, latency=latency, corrected_latency=None if rate is None else latency
@@ -92,7 +95,11 @@ def record_of(run: "Run", number: int) -> "Record":
     return Record(
         run=run,
         observation=builders.observation(load=load, offered_rate=rate),
-        verdict=Verdict(findings=tuple(findings)),
+        verdict=Verdict(
+            findings=tuple(findings),
+            not_applicable=tuple(check.code for check in CHECKS[-8:]),
+            not_observed=tuple(check.code for check in CHECKS[:2]),
+        ),
     )
 
 

@@ -1,50 +1,37 @@
-"""From an observation to a verdict: can this run's numbers be trusted?
+"""From an observation to a verdict: can this run's numbers be trusted?"""
 
-Each finding has one function, which returns evidence; none changes a figure.
-`docs/findings.md` explains every code.
-"""
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from fwbench.checks import (
-    answers,
-    clients,
-    container,
-    hosts,
-    load,
-    loadgen,
-    network,
-    rate,
-    stationarity,
-)
-from fwbench.checks.context import Check, CheckContext
+from fwbench.checks.registry import CHECKS
+from fwbench.checks.support.check import Status
+from fwbench.checks.support.context import CheckContext
 from fwbench.model.contender import Contender
 from fwbench.model.observation import Observation
 from fwbench.model.run import Run
-from fwbench.model.thresholds import Thresholds
-from fwbench.model.verdict import Verdict
+from fwbench.model.verdict import Finding, Verdict
 
-__all__ = ["CHECKS", "DEFAULT_THRESHOLDS", "Check", "evaluate_run"]
-
-CHECKS: tuple[Check, ...] = (
-    *answers.CHECKS,
-    *container.CHECKS,
-    *loadgen.CHECKS,
-    *load.CHECKS,
-    *clients.CHECKS,
-    *rate.CHECKS,
-    *stationarity.CHECKS,
-    *hosts.CHECKS,
-    *network.CHECKS,
-)
-DEFAULT_THRESHOLDS = Thresholds()
+_DEFAULTS: Mapping[str, float] = MappingProxyType({})
 
 
 def evaluate_run(
     run: Run,
     contender: Contender,
     observation: Observation,
-    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    thresholds: Mapping[str, float] = _DEFAULTS,
 ) -> Verdict:
-    """Return the verdict on a run, with the findings of all checks."""
+    """Return the verdict on a run, with what every check says of it.
+
+    `thresholds` are those that the suite sets, by name.
+    """
     context = CheckContext(run, contender, observation, thresholds)
-    findings = (check.finding(context) for check in CHECKS)
-    return Verdict(findings=tuple(finding for finding in findings if finding is not None))
+    outcomes = {check.code: check.finding(context) for check in CHECKS}
+    return Verdict(
+        findings=tuple(each for each in outcomes.values() if isinstance(each, Finding)),
+        not_applicable=_codes(outcomes, Status.NOT_APPLICABLE),
+        not_observed=_codes(outcomes, Status.NOT_OBSERVED),
+    )
+
+
+def _codes(outcomes: Mapping[str, Finding | Status], status: Status) -> tuple[str, ...]:
+    return tuple(code for code, outcome in outcomes.items() if outcome is status)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from fwbench.config.suite_file import SuiteFile, suite_of
 from fwbench.config.yaml_lines import Document, KeyPath, quoted, read
 from fwbench.errors import SuiteError
 from fwbench.model.contender import Contender
@@ -67,7 +68,7 @@ def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
             return path
         return ("loads", entries[path[1]], *path[2:])
 
-    suite = _validate(document, Suite, value, path_in_file)
+    suite = suite_of(_validate(document, SuiteFile, value, path_in_file))
     for index, name in enumerate(suite.contenders):
         if name not in contenders:
             problem = f"no contender is called {name!r}{_suggestion(name, contenders)}"

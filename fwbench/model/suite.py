@@ -12,7 +12,6 @@ from fwbench.model.load import Load
 from fwbench.model.names import Name, aa_control_name
 from fwbench.model.preset import Preset
 from fwbench.model.setting import Concurrency, Limits, Network, Setting
-from fwbench.model.thresholds import Thresholds
 
 # Limits against mistakes in a suite file. At ten seconds a run, the runs take twelve days.
 MAX_ENTRIES = 1000
@@ -52,7 +51,9 @@ class Suite(Frozen):
     margin_percent: float = Field(default=2.0, gt=0, le=100)
     seed: int = 1
     start_timeout_s: int = Field(default=30, ge=1, le=3600)
-    thresholds: Thresholds = Thresholds()
+    thresholds: dict[str, float] = Field(
+        default_factory=dict, description="values for thresholds of checks, by name"
+    )
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:

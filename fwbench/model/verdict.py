@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from fwbench.model.base import Frozen
 
 
@@ -13,6 +15,13 @@ class Level(StrEnum):
     NOTE = "note"
 
 
+class Effect(StrEnum):
+    """What a finding means to estimates, apart from its level."""
+
+    OVERLOAD = "overload"  # the rate was too high: a result, if the run is a step of a search
+    CLIENT_LIMITED = "client-limited"  # the rig needs more clients
+
+
 class Finding(Frozen):
     """A reason to doubt a run: its code, the evidence in numbers, and advice."""
 
@@ -20,12 +29,26 @@ class Finding(Frozen):
     level: Level
     evidence: str
     advice: str
+    effect: Effect | None = None
+    excess: float | None = Field(
+        default=None,
+        description="how many times its threshold the value is; only of `client-limited`",
+    )
 
 
 class Verdict(Frozen):
-    """Whether a run's numbers can be trusted, and why not."""
+    """Whether a run's numbers can be trusted, and why not.
+
+    A check that is named nowhere passed.
+    """
 
     findings: tuple[Finding, ...] = ()
+    not_applicable: tuple[str, ...] = Field(
+        default=(), description="codes of checks for faults that the run cannot have"
+    )
+    not_observed: tuple[str, ...] = Field(
+        default=(), description="codes of checks for which something was not observed"
+    )
 
     @property
     def status(self) -> str:

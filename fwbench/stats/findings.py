@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from fwbench.model.base import Frozen
 from fwbench.model.host import Rig
 from fwbench.model.record import Record
-from fwbench.model.suite import Suite
-from fwbench.model.verdict import Finding, Level
+from fwbench.model.verdict import Effect, Finding, Level
 from fwbench.stats.run_result import RunResult
-from fwbench.stats.search import OVERLOADED
 
 _HEAVIEST_FIRST = (Level.INVALID, Level.SUSPECT, Level.NOTE)
 
@@ -22,6 +20,7 @@ class FindingSummary(Frozen):
     level: Level
     evidence: str
     advice: str
+    effect: Effect | None
     first_run: str
     runs: int
     contenders: tuple[str, ...]
@@ -44,7 +43,7 @@ class FindingCounter:
         run, verdict = record.run, record.verdict
         for finding in verdict.findings:
             code = finding.code
-            if run.step is not None and code in OVERLOADED:
+            if run.step is not None and finding.effect is Effect.OVERLOAD:
                 continue
             if finding.level is Level.NOTE and verdict.status == "invalid":
                 continue
@@ -56,7 +55,7 @@ class FindingCounter:
         """Return each code once: by level, the heaviest first, then in order of appearance."""
         summaries = [
             FindingSummary(
-                **dict(finding),
+                **finding.model_dump(exclude={"excess"}),
                 first_run=first_run,
                 runs=self._runs[code],
                 contenders=tuple(self._contenders[code]),
@@ -82,25 +81,25 @@ class SaturatedClients(Frozen):
 
 
 def saturated_clients(
-    suite: Suite, rigs: Sequence[Rig], results: Sequence[RunResult]
+    rigs: Sequence[Rig], results: Sequence[RunResult]
 ) -> tuple[SaturatedClients, ...]:
-    """Return each rig that has a run with the finding `client-saturated`."""
-    threshold = suite.thresholds.load_thread_cores
-    saturated: dict[str, list[RunResult]] = {rig.name: [] for rig in rigs}
-    for result in results:
-        if result.rig in saturated and "client-saturated" in result.findings:
-            saturated[result.rig].append(result)
+    """Return each rig that has a run with a finding of the effect `client-limited`."""
     summaries = []
     for rig in rigs:
-        if runs := saturated[rig.name]:
-            busiest_cores = max(result.busiest_thread_cores for result in runs)
+        runs = [
+            (result.busiest_thread_cores, result.client_excess)
+            for result in results
+            if result.rig == rig.name and result.client_excess is not None
+        ]
+        if runs:
+            excess = max(excess for _, excess in runs)
             summaries.append(
                 SaturatedClients(
                     rig=rig.name,
                     runs=len(runs),
                     clients=len(rig.clients),
-                    busiest_cores=busiest_cores,
-                    clients_needed=math.ceil(len(rig.clients) * busiest_cores / threshold),
+                    busiest_cores=max(cores for cores, _ in runs),
+                    clients_needed=math.ceil(len(rig.clients) * excess),
                 )
             )
     return tuple(summaries)

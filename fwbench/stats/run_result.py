@@ -10,6 +10,7 @@ from fwbench.model.load import Load
 from fwbench.model.observation import ClientOverlap, Observation
 from fwbench.model.record import Record
 from fwbench.model.run import Trial
+from fwbench.model.verdict import Effect, Verdict
 from fwbench.stats.search import passed
 
 PERCENTILES = {
@@ -36,7 +37,8 @@ class RunResult:
 
     Figures are None for an invalid run. `corrected_latency` exists only for a fixed rate.
     `passed` is a search step's answer; None for other runs and for a step without an answer.
-    `busiest_thread_cores` is that of h2load's busiest thread on any client.
+    `busiest_thread_cores` is that of h2load's busiest thread on any client. `client_excess` is how
+    many times the threshold that is, if a finding says that the clients were the limit.
     """
 
     id: str
@@ -56,6 +58,7 @@ class RunResult:
     rate_per_connection: SummaryStatistics | None
     overlap: ClientOverlap | None
     busiest_thread_cores: float
+    client_excess: float | None
 
     @property
     def is_believed(self) -> bool:
@@ -118,6 +121,7 @@ def _result(record: Record) -> RunResult:
         rate_per_connection=None if summary is None else _checked(summary.rate_per_connection),
         overlap=observation.overlap,
         busiest_thread_cores=_busiest_thread_cores(observation),
+        client_excess=_client_excess(record.verdict),
     )
 
 
@@ -187,6 +191,11 @@ def _busiest_thread_cores(observation: Observation) -> float:
         for thread in client.usage.threads
     ]
     return _figure(max(cores, default=0.0))
+
+
+def _client_excess(verdict: Verdict) -> float | None:
+    limits = [each for each in verdict.findings if each.effect is Effect.CLIENT_LIMITED]
+    return max((_figure(each.excess or 1.0) for each in limits), default=None)
 
 
 @lru_cache(maxsize=1024)

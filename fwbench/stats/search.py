@@ -6,11 +6,8 @@ from collections.abc import Iterable, Sequence
 from fwbench.model.base import Frozen
 from fwbench.model.load import Search
 from fwbench.model.record import Record
-from fwbench.model.verdict import Level
+from fwbench.model.verdict import Effect, Level
 from fwbench.stats.estimate import Estimate, Interval, estimate
-
-# Findings that make a run invalid because its rate was too high. For a search, that is an answer.
-OVERLOADED = frozenset({"rate-not-reached", "loadgen-timeout"})
 
 
 class Bracket(Frozen):
@@ -51,9 +48,9 @@ def passed(record: Record, search: Search) -> bool | None:
     The p99 is corrected for coordinated omission. Return None if the step has no answer, because
     its run is invalid for a reason other than its rate.
     """
-    invalid = {f.code for f in record.verdict.findings if f.level is Level.INVALID}
+    invalid = {f.effect for f in record.verdict.findings if f.level is Level.INVALID}
     if invalid:
-        return False if invalid <= OVERLOADED else None
+        return False if invalid == {Effect.OVERLOAD} else None
     load = record.observation.load
     corrected = None if load is None or load.log is None else load.log.corrected_latency
     if corrected is None or corrected.p99_us is None:

@@ -39,7 +39,7 @@ def summarise(
         groups=tuple(_comparison_groups(header, plan, groups, by_rig)),
         size_tables=size_tables(suite, groups, by_rig),
         findings=results.findings,
-        saturated_clients=saturated_clients(suite, header.rigs, results.runs),
+        saturated_clients=saturated_clients(header.rigs, results.runs),
         events=tuple(events),
         lost_attempts=results.lost_attempts,
         runs=tuple(_run_summary(result) for result in results.runs),

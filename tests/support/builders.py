@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from repository import FIXTURES
 
 from fwbench.agent.reduce import reduce_log
+from fwbench.checks.registry import CHECKS_BY_CODE
 from fwbench.loadgen.h2load import parse_output
 from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender, Contract
@@ -179,11 +180,15 @@ def container(**changes: Any) -> ContainerState:
 
 
 def host_usage(**changes: Any) -> HostUsage:
-    """Return the usage of a host with hardly any background load, and every field known."""
+    """Return the usage of a host with hardly any background load.
+
+    Every field is known but the frequency, which most virtual machines do not provide.
+    """
     usage = HostUsage(
         window_s=2.8,
         samples=15,
         cpus=2,
+        steal_share=0,
         cpu=CpuShares(user=0.4, nice=0, system=0.1, idle=0.5, iowait=0, irq=0, softirq=0, steal=0),
         background_cores=0.001,
         busiest_background_process=BusyProcess(command="containerd", cores=0.001),
@@ -285,8 +290,16 @@ def run(
     return Run(id=f"r1-{number:04d}-{trial.label}"[:63], rig=rig, block=block, trial=trial)
 
 
-def finding(code: str = "oom-kill", level: Level = Level.INVALID) -> Finding:
-    return Finding(code=code, level=level, evidence=f"evidence of {code}", advice="Do something.")
+def finding(code: str = "oom-kill", level: Level = Level.INVALID, **changes: Any) -> Finding:
+    check = CHECKS_BY_CODE.get(code)
+    found = Finding(
+        code=code,
+        level=level,
+        evidence=f"evidence of {code}",
+        advice="Do something.",
+        effect=check.effect if check else None,
+    )
+    return changed(found, changes)
 
 
 def record(

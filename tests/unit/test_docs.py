@@ -16,7 +16,6 @@ from fwbench.model.contender import Contender, Contract
 from fwbench.model.load import Load, Search
 from fwbench.model.setting import Concurrency, Limits
 from fwbench.model.suite import StoppingRule, Suite
-from fwbench.model.thresholds import Thresholds
 
 DOCS = "\n".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
@@ -60,12 +59,6 @@ def test_every_exit_code_is_documented() -> None:
     assert len(families) == text.count("Error` |")
     for family in families:
         assert f"| {family.exit_code} | `{family.__name__}` |" in text
-
-
-def test_every_threshold_is_documented_with_its_default() -> None:
-    text = (ROOT / "docs/findings.md").read_text()
-    for name, field in Thresholds.model_fields.items():
-        assert f"| `{name}` | {field.default:g} | {field.description} |" in text
 
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

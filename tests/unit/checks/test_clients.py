@@ -35,7 +35,7 @@ def evidence(verdict: Verdict) -> dict[str, str]:
 
 
 def test_two_clients_that_did_well_give_no_finding() -> None:
-    assert judged() == Verdict()
+    assert judged().findings == ()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from builders import FLASK, load_result, log, observation, run
 from numpy.typing import NDArray
 
-from fwbench.checks.changepoint import find_step, find_trend
 from fwbench.checks.evaluate import evaluate_run
+from fwbench.checks.support.changepoint import find_step, find_trend
 from fwbench.model.load import Load
 
 Make = Callable[[np.random.Generator, int], NDArray[np.float64]]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from repository import ROOT
 
+from fwbench.checks.registry import THRESHOLDS
 from fwbench.config.suites import load_contenders, load_suite
 from fwbench.errors import SuiteError
 from fwbench.model.contender import Contender, Contract
@@ -85,7 +86,15 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
         loads=(Load(connections=40, requests=1000),),
         limits=(Limits(cpus=1, memory="100m"),),
         blocks=1,
+        thresholds={name: threshold.default for name, threshold in THRESHOLDS.items()},
     )
+
+
+def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_path: Path) -> None:
+    text = replaced("blocks: 1", "thresholds: {steal: 0.02, failed_requests: 1}")
+    found = suite_of(tmp_path, text).thresholds
+    assert found.keys() == THRESHOLDS.keys()
+    assert (found["steal"], found["failed_requests"], found["drift"]) == (0.02, 1, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +160,23 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
         (
             "blocks: 1",
             "thresholds: {completion_gap: 1}",
-            "x.yml:10: thresholds.completion_gap: unknown key; did you mean",
+            "x.yml:10: thresholds.completion_gap: unknown key; did you mean 'completion_gap_s'?",
         ),
+        (
+            "blocks: 1",
+            "thresholds:\n  steal: 0.02\n  failed_requests: 1.5",
+            "x.yml:12: thresholds.failed_requests: must be at most 1",
+        ),
+        (
+            "blocks: 1",
+            "thresholds: {failed_requests: -1}",
+            "x.yml:10: thresholds.failed_requests: must be at least 0",
+        ),
+        ("blocks: 1", "thresholds: {steal: x}", "x.yml:10: thresholds.steal: must be a number, n"),
+        ("blocks: 1", "thresholds: {steal: '1'}", "x.yml:10: thresholds.steal: must be a number"),
+        ("blocks: 1", "thresholds: {steal: .nan}", "x.yml:10: thresholds.steal: "),
+        ("blocks: 1", "thresholds: {steal: }", "x.yml:10: thresholds.steal: must be a number, n"),
+        ("blocks: 1", "thresholds: [steal]", "x.yml:10: thresholds: must be a mapping of keys"),
         # sweeps
         ("40", "[10, 0]", "x.yml:7: loads[0].connections: must be at least 1, not 0"),
         ("40", "[]", "x.yml:7: loads[0].connections: must be a whole number, not a list"),

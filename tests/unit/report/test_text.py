@@ -440,7 +440,7 @@ def test_notes_on_how_to_read_an_invalid_runs_numbers_are_left_out() -> None:
 
 
 def test_a_rig_whose_clients_were_the_limit_is_proposed_more_of_them() -> None:
-    saturated = record(findings=(finding("client-saturated"),))
+    saturated = record(findings=(finding("client-saturated", excess=0.95 / 0.7),))
     thread = LoadThread(tid=1, command="h2load", cores=0.95, wait_share=0)
     side = client_side(usage=client_usage(threads=(thread,)))
     observed = saturated.observation.model_copy(update={"clients": (side,)})

@@ -1,5 +1,5 @@
 import pytest
-from builders import client_usage, finding, record, rig, suite
+from builders import client_usage, finding, record, rig
 
 from fwbench.model.host import Client
 from fwbench.model.observation import ClientObservation
@@ -19,7 +19,7 @@ def busy(*cores: float, code: str = "client-saturated", on: str = "one") -> RunR
         )
         for number, share in enumerate(cores)
     )
-    made = record(findings=(finding(code),), rig=on)
+    made = record(findings=(finding(code, excess=max(cores) / 0.7),), rig=on)
     return run_result(
         made.model_copy(
             update={"observation": made.observation.model_copy(update={"clients": clients})}
@@ -35,7 +35,7 @@ def test_the_clients_needed_would_bring_the_busiest_thread_below_the_threshold(
 ) -> None:
     clients = tuple(Client(name=f"c{n}", address="192.0.2.2") for n in range(len(cores)))
     loaded = rig().model_copy(update={"clients": clients})
-    (saturated,) = saturated_clients(suite(), [loaded], [busy(*cores), busy(0.1, code="steal")])
+    (saturated,) = saturated_clients([loaded], [busy(*cores), busy(0.1, code="steal")])
     assert (saturated.rig, saturated.clients, saturated.clients_needed) == (
         "one",
         len(cores),
@@ -45,12 +45,12 @@ def test_the_clients_needed_would_bring_the_busiest_thread_below_the_threshold(
 
 
 def test_the_busiest_of_several_runs_counts() -> None:
-    (saturated,) = saturated_clients(suite(), [rig()], [busy(0.8), busy(1.9), busy(0.9)])
+    (saturated,) = saturated_clients([rig()], [busy(0.8), busy(1.9), busy(0.9)])
     assert (saturated.runs, saturated.clients_needed) == (3, 3)
 
 
 def test_rigs_without_saturated_clients_are_not_listed() -> None:
     summaries = saturated_clients(
-        suite(), [rig("one"), rig("two")], [busy(0.9, on="two"), busy(0.5, code="x")]
+        [rig("one"), rig("two")], [busy(0.9, on="two"), busy(0.5, code="x")]
     )
     assert [summary.rig for summary in summaries] == ["two"]

@@ -1,17 +1,16 @@
-"""What a check can use, and how it phrases its evidence."""
+"""What a check can read of a run."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fwbench.checks.support.thresholds import Threshold
 from fwbench.loadgen.shares import divide_load
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.figures import LoadSummary, RequestLogSummary
 from fwbench.model.load import Load
 from fwbench.model.observation import ClientObservation, ContainerState, LoadResult, Observation
 from fwbench.model.run import Run
-from fwbench.model.telemetry import HostUsage
-from fwbench.model.thresholds import Thresholds
-from fwbench.model.verdict import Finding, Level
+from fwbench.model.telemetry import ContainerUsage, HostUsage
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,19 @@ class ClientContext:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """Everything that a check can use: the run, its contender, its observation, the thresholds."""
+    """Everything that a check can use: the run, its contender, its observation, the thresholds.
+
+    `thresholds` has those that the suite sets, by name.
+    """
 
     run: Run
     contender: Contender
     observation: Observation
-    thresholds: Thresholds
+    thresholds: Mapping[str, float]
+
+    def threshold(self, threshold: Threshold) -> float:
+        """Return the suite's value of a threshold, or its default."""
+        return self.thresholds.get(threshold.name, threshold.default)
 
     @property
     def contract(self) -> Contract:
@@ -83,18 +89,10 @@ class CheckContext:
         clients = ((client.name, client.observation.usage) for client in self.clients)
         return (("the target", self.observation.target), *clients)
 
-    def on_each_client(self, describe: Callable[[ClientContext], str | None]) -> str | None:
-        """Return the evidence of every client that has some, with names if there are several."""
-        described = ((client.name, describe(client)) for client in self.clients)
-        evidence = [(name, text) for name, text in described if text is not None]
-        if len(self.clients) == 1:
-            return evidence[0][1] if evidence else None
-        return "; ".join(f"on {name}, {text}" for name, text in evidence) or None
-
-    def on_each_host(self, describe: Callable[[HostUsage], str | None]) -> str | None:
-        """Return the evidence of every host that has some, with the names of the hosts."""
-        described = ((name, describe(usage)) for name, usage in self.hosts if usage is not None)
-        return "; ".join(f"on {name}, {text}" for name, text in described if text) or None
+    @property
+    def container(self) -> ContainerUsage | None:
+        """Return the usage of the contender's container during the load, or None."""
+        return self.observation.target.container if self.observation.target else None
 
     @property
     def same_container(self) -> tuple[ContainerState, ContainerState] | None:
@@ -103,35 +101,3 @@ class CheckContext:
         if before is None or after is None or not (before.running and after.running):
             return None
         return (before, after) if before.started_at == after.started_at else None
-
-
-@dataclass(frozen=True)
-class Check:
-    """One possible finding: `evaluate` returns its evidence, or None if all is well."""
-
-    code: str
-    level: Level
-    evaluate: Callable[[CheckContext], str | None]
-    advice: str
-
-    def finding(self, context: CheckContext) -> Finding | None:
-        """Return the finding if the check has evidence, else None."""
-        evidence = self.evaluate(context)
-        if evidence is None:
-            return None
-        return Finding(code=self.code, level=self.level, evidence=evidence, advice=self.advice)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return `1 request` or `2 requests`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def percent(share: float, digits: int = 0) -> str:
-    """Return a share as `4.2 %`, with that many digits after the point."""
-    return f"{100 * share:.{digits}f} %"
-
-
-def threshold_percent(share: float) -> str:
-    """Return a threshold as `threshold: 0.5 %`, with as many digits as it has."""
-    return f"threshold: {100 * share:g} %"

@@ -1,0 +1,61 @@
+"""A thread of the load generator used more than 70 % of a CPU (`load_thread_cores`).
+
+Evidence: The number of threads, and the highest usage.
+
+Why: A busy thread reads answers late, and their latency is too long. The p99 is affected from
+about 50 % on: a p99 of 5.4 ms is measured as 6.6 ms. Near 100 %, the run measures the load
+generator. Once this finding disappears, the target is the limit.
+"""
+
+from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
+from fwbench.checks.support.context import CheckContext, ClientContext
+from fwbench.checks.support.thresholds import Threshold
+from fwbench.checks.support.wording import counted, percent, threshold_percent
+from fwbench.model.verdict import Effect, Level
+
+LOAD_THREAD_CORES = Threshold(
+    "load_thread_cores",
+    0.7,
+    "of one CPU; h2load's p99 is 20 % too long there, its mean right up to 0.95",
+)
+
+
+def _evaluate(context: CheckContext) -> Outcome:
+    threshold = context.threshold(LOAD_THREAD_CORES)
+
+    def evaluate(client: ClientContext) -> Outcome:
+        threads = client.observation.usage.threads if client.observation.usage else ()
+        if not threads:
+            return Status.NOT_OBSERVED
+        busiest = max(thread.cores for thread in threads)
+        if busiest <= threshold:
+            return Status.PASSED
+        saturated = sum(thread.cores > threshold for thread in threads)
+        return (
+            f"{counted(saturated, 'thread')} of h2load used up to {percent(busiest)} of a CPU"
+            f" ({threshold_percent(threshold)}), so that h2load reads answers late"
+        )
+
+    return on_each_client(context, evaluate)
+
+
+def _excess(context: CheckContext) -> float:
+    """Return the busiest thread's usage, divided by the threshold (at least 0.01 of a CPU)."""
+    usages = (client.observation.usage for client in context.clients)
+    busiest = max(thread.cores for usage in usages if usage for thread in usage.threads)
+    return busiest / max(context.threshold(LOAD_THREAD_CORES), 0.01)
+
+
+CHECK = Check(
+    "client-saturated",
+    Level.INVALID,
+    order=810,
+    evaluate=_evaluate,
+    advice="Raise threads in the load if the client has unused CPUs, or add a client to the rig:"
+    " a host with the same fwbench_rig takes a share of the load. This run measured the"
+    " load generator, not the contender.",
+    thresholds=(LOAD_THREAD_CORES,),
+    needs="the CPU usage of h2load's threads",
+    effect=Effect.CLIENT_LIMITED,
+    excess=_excess,
+)

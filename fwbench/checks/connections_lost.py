@@ -1,0 +1,55 @@
+"""Connections ended before the load did.
+
+Checked for closed loads with a duration.
+
+Evidence: Connections × mean rate per connection, divided by the rate of the load. The ratio is
+1.00 in sound runs. If the server is killed at second 2 of 4, it is 2.0. The threshold is 1.02
+(`connection_rate_ratio`).
+
+Why: h2load does not reopen connections. With a duration, the requests that they could not send do
+not count as failed: one such run reported `63411 req/s, 0 failed`.
+"""
+
+from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
+from fwbench.checks.support.context import CheckContext, ClientContext
+from fwbench.checks.support.thresholds import Threshold
+from fwbench.loadgen.h2load import connection_rate_ratio
+from fwbench.model.verdict import Level
+
+CONNECTION_RATE_RATIO = Threshold(
+    "connection_rate_ratio", 1.02, "1.000 in sound runs, 2.0 if the server is killed halfway"
+)
+
+
+def _evaluate(context: CheckContext) -> Outcome:
+    """h2load divides a lost connection's requests by the time it lived, not by the load's time."""
+    threshold = context.threshold(CONNECTION_RATE_RATIO)
+
+    def evaluate(client: ClientContext) -> Outcome:
+        summary, load = client.summary, client.load
+        if load.duration_s is None or load.rate is not None:
+            return Status.NOT_APPLICABLE
+        if summary is None:
+            return Status.NOT_OBSERVED
+        ratio = connection_rate_ratio(summary, load.connections)
+        if ratio is None or ratio <= threshold:
+            return Status.PASSED
+        return (
+            f"{load.connections} × the mean rate of a connection is {ratio:.2f} times the load's"
+            f" {summary.rate_per_s:.0f} req/s (threshold: {threshold:g}); if every connection had"
+            f" lasted to the end, it would be 1.00"
+        )
+
+    return on_each_client(context, evaluate)
+
+
+CHECK = Check(
+    "connections-lost",
+    Level.INVALID,
+    order=450,
+    evaluate=_evaluate,
+    advice="Look for connections that the server closed during the load. h2load does not reopen"
+    " them, and does not count the requests that they could not send.",
+    thresholds=(CONNECTION_RATE_RATIO,),
+    needs="the output of h2load",
+)

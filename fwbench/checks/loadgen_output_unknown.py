@@ -1,0 +1,38 @@
+"""fwbench could not parse h2load's output.
+
+No version that fwbench knows prints it.
+
+Evidence: What is missing or malformed.
+
+Why: A figure that is guessed from an unknown format cannot be trusted.
+"""
+
+from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
+from fwbench.checks.support.context import CheckContext, ClientContext
+from fwbench.model.verdict import Level
+
+
+def _evaluate(context: CheckContext) -> Outcome:
+    def evaluate(client: ClientContext) -> Outcome:
+        result = client.result
+        if result is None:
+            return Status.NOT_OBSERVED
+        if result.timed_out:
+            return Status.NOT_APPLICABLE
+        if result.summary is not None:
+            return Status.PASSED
+        reason = result.parse_error or "it printed nothing"
+        return f"h2load's output could not be parsed: {reason}"
+
+    return on_each_client(context, evaluate)
+
+
+CHECK = Check(
+    "loadgen-output-unknown",
+    Level.INVALID,
+    order=320,
+    evaluate=_evaluate,
+    advice="Read h2load.out in the run's files. If the output is complete, open an issue with"
+    " the file: this version of h2load prints something that fwbench cannot parse yet.",
+    needs="the output of h2load",
+)

@@ -1,0 +1,46 @@
+"""The server answered with redirects or errors.
+
+Evidence: The number of responses by class of status.
+
+Why: h2load's rate and times include them like any other answer, and errors are often faster.
+"""
+
+from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
+from fwbench.checks.support.context import CheckContext, ClientContext
+from fwbench.checks.support.thresholds import FAILED_REQUESTS
+from fwbench.checks.support.wording import counted
+from fwbench.model.verdict import Level
+
+
+def _evaluate(context: CheckContext) -> Outcome:
+    def evaluate(client: ClientContext) -> Outcome:
+        summary = client.summary
+        if summary is None:
+            return Status.NOT_OBSERVED
+        by_class = {
+            "3xx": summary.status_3xx,
+            "4xx": summary.status_4xx,
+            "5xx": summary.status_5xx,
+        }
+        not_2xx = sum(by_class.values())
+        if not_2xx <= context.threshold(FAILED_REQUESTS) * summary.requests_done:
+            return Status.PASSED
+        each = ", ".join(f"{name}: {number}" for name, number in by_class.items() if number)
+        return (
+            f"{not_2xx} of {counted(summary.requests_done, 'response')} did not have a 2xx status"
+            f" ({each})"
+        )
+
+    return on_each_client(context, evaluate)
+
+
+CHECK = Check(
+    "responses-not-2xx",
+    Level.INVALID,
+    order=420,
+    evaluate=_evaluate,
+    advice="Read container.log in the run's files. h2load counts errors and redirects as"
+    " answers, and they are often faster.",
+    thresholds=(FAILED_REQUESTS,),
+    needs="the output of h2load",
+)

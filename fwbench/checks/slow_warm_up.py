@@ -1,0 +1,52 @@
+"""The throughput at the beginning of the window differed from the rest.
+
+It differed by 10 % or more (`slow_start`). Checked for loads with a duration of about two seconds
+or more, like `drift` and `stall`.
+
+Evidence: Until when, by how much, and the `warm_up_s` that would exclude this part.
+
+Why: Connections, caches and workers that are still warming up are part of the measurement.
+
+The test uses completions per tenth of a second, averaged in about thirty batches. It finds the
+likeliest step in the first half (Hinkley 1970), and compares both sides by Student's test,
+corrected for autocorrelation and for the choice of the position. It reports at most one in a
+hundred constant windows. It finds 97 in a hundred starts that are 30 % slower for a fifth of 10
+s, if tenths vary by 5 %.
+"""
+
+import math
+
+from fwbench.checks.support.check import Check, Outcome, Status
+from fwbench.checks.support.context import CheckContext
+from fwbench.checks.support.stationarity import batches_of, initial_step
+from fwbench.checks.support.thresholds import SLOW_START, STATIONARITY_P
+from fwbench.checks.support.wording import percent
+from fwbench.model.verdict import Level
+
+
+def _evaluate(context: CheckContext) -> Outcome:
+    batches = batches_of(context)
+    if isinstance(batches, Status):
+        return batches
+    step = initial_step(context, batches)
+    if step is None:
+        return Status.PASSED
+    until_s, warm_up_s = batches.start_s(step.length), context.load.warm_up_s
+    return (
+        f"for the first {until_s:.1f} s of the window, the throughput was"
+        f" {percent(abs(step.ratio - 1))} {'lower' if step.ratio < 1 else 'higher'} than"
+        f" afterwards; a warm_up_s of {warm_up_s + math.ceil(until_s)} instead of {warm_up_s} would"
+        " exclude them"
+    )
+
+
+CHECK = Check(
+    "slow-warm-up",
+    Level.SUSPECT,
+    order=700,
+    evaluate=_evaluate,
+    advice="Set warm_up_s in the suite to the value above. Caches, connections and workers were"
+    " still warming up.",
+    thresholds=(SLOW_START, STATIONARITY_P),
+    needs="the log of h2load",
+)

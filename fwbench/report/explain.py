@@ -1,0 +1,107 @@
+"""Explains checks, as the page `docs/findings.md`."""
+
+import re
+import textwrap
+from collections.abc import Iterator
+
+from fwbench.checks.registry import CHECKS, EXPLANATIONS
+from fwbench.checks.support.check import Check
+from fwbench.checks.support.thresholds import Threshold
+
+_PAGE_WIDTH = 115
+
+_PAGE_HEAD = """\
+# Findings
+
+After each run, fwbench checks for reasons to doubt its numbers. Each reason is a *finding*: a code,
+the evidence, and advice. The most severe finding of a run decides its verdict:
+
+| level | verdict of the run | its numbers |
+|---|---|---|
+| invalid | `invalid` | are kept in the run's files, but never shown, ranked or averaged |
+| suspect | `suspect` | are shown and used, with the finding next to them |
+| note | unchanged | are shown and used; the note explains how to read them |
+
+No finding changes a figure. A suite can change most of the limits: see [thresholds](#thresholds).
+
+For each run, each check has one of four results:
+
+| result | meaning |
+|---|---|
+| fired | there is a finding |
+| passed | the check saw what it needs, and found nothing |
+| not applicable | the run cannot have this fault: for example, a closed load has no rate to miss |
+| not observed | what the check needs is missing, so the fault could have gone unnoticed |
+
+The records contain the checks that were not applicable or not observed. A run can be valid
+nevertheless. If the telemetry of a host, an answer or the container's state is missing, that is a
+finding of its own: `telemetry-missing` or `not-observed`.
+
+*The run's files* are in the session's folder, under the run's id. The files of the first client are
+in `client-1`, and so on, in the order of the inventory. With several clients, fwbench checks each
+of them, and the evidence names the client.
+"""
+
+_PAGE_THRESHOLDS = """\
+## Thresholds
+
+Set them under `thresholds` in a suite, for example `thresholds: {steal: 0.02}`. Each session stores
+the values that it used. The defaults come from measurements.
+
+| threshold | default | unit and reason | findings |
+|---|---|---|---|
+"""
+
+
+def findings_page() -> str:
+    """Return the page `docs/findings.md`."""
+    sections = [_page_section(check) for check in CHECKS]
+    by_threshold: dict[Threshold, list[str]] = {}
+    for check in CHECKS:
+        for threshold in check.thresholds:
+            by_threshold.setdefault(threshold, []).append(check.code)
+    rows = [
+        f"| `{each.name}` | {each.default:g} | {each.description} |"
+        f" {', '.join(f'`{code}`' for code in codes)} |\n"
+        for each, codes in by_threshold.items()
+    ]
+    return "\n".join([_PAGE_HEAD, *sections, _PAGE_THRESHOLDS + "".join(rows)])
+
+
+def _page_section(check: Check) -> str:
+    lines = [f"## `{check.code}` ({check.level})\n"]
+    for label, texts in _parts(check):
+        first, *others = texts
+        lines.append(_fill(f"- **{label}**: {first}"))
+        lines += ["\n" + _fill(f"  {text}") for text in others]
+    if check.thresholds:
+        names = "; ".join(_threshold(each) for each in check.thresholds)
+        lines.append(_fill(f"- **Thresholds**: {names}"))
+    return "\n".join(lines) + "\n"
+
+
+def _parts(check: Check) -> Iterator[tuple[str, list[str]]]:
+    """Return the parts of an explanation: a label, and its paragraphs.
+
+    A paragraph of the docstring begins a part if it begins with a label, such as `Why: `.
+    """
+    parts = {"Meaning": list[str]()}
+    for text in EXPLANATIONS[check.code].split("\n\n"):
+        labelled = re.fullmatch(r"(Evidence|Why): (.+)", text, re.DOTALL)
+        label, paragraph = labelled.groups() if labelled else (list(parts)[-1], text)
+        parts.setdefault(label, []).append(" ".join(paragraph.split()))
+    yield "Meaning", [" ".join(parts.pop("Meaning"))]
+    yield from parts.items()
+    if check.needs:
+        yield "Needs", [f"{check.needs[0].upper()}{check.needs[1:]}."]
+    yield "What to do", [check.advice]
+
+
+def _threshold(threshold: Threshold) -> str:
+    return f"`{threshold.name}`, {threshold.default:g} by default ({threshold.description})"
+
+
+def _fill(text: str) -> str:
+    return textwrap.fill(
+        text, _PAGE_WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )
