@@ -33,7 +33,7 @@ For each run, each check has one of four results:
 | not applicable | the run cannot have this fault: for example, a closed load has no rate to miss |
 | not observed | what the check needs is missing, so the fault could have gone unnoticed |
 
-The records contain the checks that were not applicable or not observed. A run can be valid
+The report lists the checks that were not applicable or not observed. A run can be valid
 nevertheless. If the telemetry of a host, an answer or the container's state is missing, that is a
 finding of its own: `telemetry-missing` or `not-observed`.
 

@@ -1,21 +1,60 @@
 """The section about findings."""
 
+from collections import Counter
 from collections.abc import Iterator
 
+from fwbench.checks.registry import CHECKS_BY_CODE
 from fwbench.report.formatting import counted, percent, wrap
 from fwbench.stats.findings import FindingSummary, SaturatedClients
 from fwbench.stats.summary import Summary
 
 
 def finding_lines(summary: Summary) -> Iterator[str]:
-    """Return each code once, with the contenders concerned, its first evidence and its advice."""
-    if not summary.findings:
+    """Return each code once, with the contenders concerned, its first evidence and its advice.
+
+    Then follow the checks that could not check all runs that are used.
+    """
+    if summary.findings:
+        yield "Findings\n--------"
+    else:
         yield "Findings: none." if summary.runs else "Findings: none, since no run was executed."
-        return
-    yield "Findings\n--------"
     for finding in summary.findings:
         yield _finding(finding)
     yield from map(_more_clients, summary.saturated_clients)
+    if lines := list(_unchecked(summary)):
+        yield "\n".join(lines)
+
+
+def _unchecked(summary: Summary) -> Iterator[str]:
+    """Return what checks could not observe, and which are not applicable, in the runs used."""
+    runs = [run for run in summary.runs if run.verdict != "invalid"]
+    not_observed = Counter(code for run in runs for code in run.not_observed)
+    if not_observed:
+        each = "; ".join(
+            f"{code} ({_needs(code)}, {_of_runs(number, len(runs))})"
+            for code, number in not_observed.items()
+        )
+        yield wrap(f"Not observed: {each}.", hanging="  ")
+    not_applicable = Counter(code for run in runs for code in run.not_applicable)
+    if not_applicable:
+        by_number: dict[int, list[str]] = {}
+        for code, number in not_applicable.items():
+            by_number.setdefault(number, []).append(code)
+        each = "; ".join(
+            f"{', '.join(codes)} ({_of_runs(number, len(runs))})"
+            for number, codes in by_number.items()
+        )
+        yield wrap(f"Not applicable: {each}.", hanging="  ")
+
+
+def _needs(code: str) -> str:
+    """Return what a check needs; a session of another version may have unknown codes."""
+    check = CHECKS_BY_CODE.get(code)
+    return "unknown" if check is None else check.needs
+
+
+def _of_runs(number: int, total: int) -> str:
+    return "all runs" if number == total else counted(number, "run")
 
 
 def _more_clients(saturated: SaturatedClients) -> str:

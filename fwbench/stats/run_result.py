@@ -50,6 +50,8 @@ class RunResult:
     offered_rate: float | None
     verdict: str
     findings: tuple[str, ...]
+    not_applicable: tuple[str, ...]
+    not_observed: tuple[str, ...]
     passed: bool | None
     throughput: float | None
     latency: Latencies | None
@@ -113,6 +115,8 @@ def _result(record: Record) -> RunResult:
         offered_rate=observation.offered_rate,
         verdict=verdict,
         findings=tuple([finding.code for finding in record.verdict.findings]),
+        not_applicable=_shared(record.verdict.not_applicable),
+        not_observed=_shared(record.verdict.not_observed),
         passed=None if search is None else passed(record, search),
         throughput=None if verdict == "invalid" else _throughput(record),
         latency=None if log is None else _latencies(log.latency),
@@ -196,6 +200,12 @@ def _busiest_thread_cores(observation: Observation) -> float:
 def _client_excess(verdict: Verdict) -> float | None:
     limits = [each for each in verdict.findings if each.effect is Effect.CLIENT_LIMITED]
     return max((_figure(each.excess or 1.0) for each in limits), default=None)
+
+
+@lru_cache(maxsize=1024)
+def _shared(codes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one object for equal codes, since those of most runs are equal."""
+    return codes
 
 
 @lru_cache(maxsize=1024)

@@ -127,6 +127,8 @@ def _run_summary(result: RunResult) -> RunSummary:
         offered_rate=result.offered_rate,
         verdict=result.verdict,
         findings=result.findings,
+        not_applicable=result.not_applicable,
+        not_observed=result.not_observed,
         throughput=result.throughput,
         p99_us=result.p99_us,
         overlap=result.overlap,

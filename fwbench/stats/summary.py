@@ -116,6 +116,8 @@ class RunSummary:
     offered_rate: float | None
     verdict: str
     findings: tuple[str, ...]
+    not_applicable: tuple[str, ...]
+    not_observed: tuple[str, ...]
     throughput: float | None
     p99_us: float | None
     overlap: ClientOverlap | None

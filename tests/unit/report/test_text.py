@@ -36,7 +36,7 @@ from fwbench.model.record import Record
 from fwbench.model.setting import CpuMode, Limits
 from fwbench.model.suite import StoppingRule
 from fwbench.model.telemetry import LoadThread
-from fwbench.model.verdict import Level, Verdict
+from fwbench.model.verdict import Finding, Level, Verdict
 from fwbench.plan import make_plan
 from fwbench.report.text import render_session
 from fwbench.stats.application import FrameworkPart, parse_framework_share
@@ -450,6 +450,36 @@ def test_a_rig_whose_clients_were_the_limit_is_proposed_more_of_them() -> None:
         " are hosts with the same fwbench_rig. h2load's busiest thread used 95 % of a CPU."
     ) in text
     assert "Add clients" not in page([record(findings=(finding(),))])
+
+
+def verdict(*codes: str, findings: tuple[Finding, ...] = (), **changes: Any) -> Verdict:
+    return Verdict(findings=findings, not_observed=codes, **changes)
+
+
+def test_checks_that_could_not_check_are_listed_with_the_runs_that_are_used() -> None:
+    verdicts = [
+        verdict("steal", "governor", not_applicable=("bursty-rate", "client-skew")),
+        verdict("governor", not_applicable=("bursty-rate", "client-skew", "too-short")),
+        verdict("pressure", "governor", findings=(finding(),), not_applicable=("drift",)),
+    ]
+    records = [record().model_copy(update={"verdict": each}) for each in verdicts]
+    text = words(page(records))
+    assert (
+        "Not observed: steal (the CPU time that the hypervisor withheld, 1 run); governor (the"
+        " CPU's frequency, all runs). Not applicable: bursty-rate, client-skew (all runs);"
+        " too-short (1 run). How to read this" in text
+    )
+
+
+def test_codes_of_another_version_are_listed_too() -> None:
+    foreign = record().model_copy(update={"verdict": verdict("new-check")})
+    assert "Not observed: new-check (unknown, all runs)." in page([foreign])
+
+
+def test_if_every_check_checked_every_run_nothing_is_listed() -> None:
+    text = page([record()])
+    assert "Not observed" not in text
+    assert "Not applicable" not in text
 
 
 def test_a_session_without_findings_says_so() -> None:

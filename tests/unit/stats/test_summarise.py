@@ -23,7 +23,7 @@ from fwbench.model.load import Load, LoadKind, Search
 from fwbench.model.preset import Preset
 from fwbench.model.record import Record
 from fwbench.model.suite import StoppingRule, Suite
-from fwbench.model.verdict import Level
+from fwbench.model.verdict import Level, Verdict
 from fwbench.plan import make_plan
 from fwbench.stats.outcomes import Comparison, Outcome
 from fwbench.stats.ratios import NoComparison, RatioEstimate, Replicate
@@ -539,6 +539,20 @@ def test_whatever_was_executed_gives_a_summary_that_can_be_read_again(
     )
     assert Summary.model_validate_json(result.model_dump_json()) == result
     assert result.executed == len(records)
+
+
+def test_every_run_has_the_codes_of_the_checks_that_could_not_check_it() -> None:
+    verdict = Verdict(not_applicable=("bursty-rate",), not_observed=("steal", "governor"))
+    unchecked = record().model_copy(update={"verdict": verdict})
+    summary = summarise(
+        header(), make_plan(suite(), [rig()]), session_results([unchecked, record(block=2)])
+    )
+    first, second = json.loads(summary.model_dump_json())["runs"]
+    assert (first["not_applicable"], first["not_observed"]) == (
+        ["bursty-rate"],
+        ["steal", "governor"],
+    )
+    assert (second["not_applicable"], second["not_observed"]) == ([], [])
 
 
 def test_the_schema_is_as_documented(golden: Golden) -> None:
