@@ -9,6 +9,7 @@ import click
 from fwbench import __version__
 from fwbench.cli import hosts, runs
 from fwbench.cli.defect import defect_error
+from fwbench.cli.explain import explain
 from fwbench.cli.lab import lab
 from fwbench.errors import FwbenchError
 
@@ -98,6 +99,7 @@ for command in (
     runs.run,
     runs.resume,
     runs.report,
+    explain,
     lab,
 ):
     main.add_command(command)

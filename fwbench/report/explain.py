@@ -1,4 +1,4 @@
-"""Explains checks, as the page `docs/findings.md`."""
+"""Explains checks: as text for a terminal, and as the page `docs/findings.md`."""
 
 import re
 import textwrap
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fwbench.checks.registry import CHECKS, EXPLANATIONS
 from fwbench.checks.support.check import Check
 from fwbench.checks.support.thresholds import Threshold
+from fwbench.report.formatting import WIDTH, wrap
 
 _PAGE_WIDTH = 115
 
@@ -40,6 +41,8 @@ finding of its own: `telemetry-missing` or `not-observed`.
 *The run's files* are in the session's folder, under the run's id. The files of the first client are
 in `client-1`, and so on, in the order of the inventory. With several clients, fwbench checks each
 of them, and the evidence names the client.
+
+`fwbench explain CODE` prints a section of this page.
 """
 
 _PAGE_THRESHOLDS = """\
@@ -51,6 +54,37 @@ the values that it used. The defaults come from measurements.
 | threshold | default | unit and reason | findings |
 |---|---|---|---|
 """
+
+
+def explanation(check: Check) -> str:
+    """Return what a finding means, why it matters and what to do, for a terminal."""
+    paragraphs = [f"{check.code} ({check.level})"]
+    for label, texts in _parts(check):
+        first, *others = texts
+        paragraphs += ["", wrap(f"{label}: {first}" if label != "Meaning" else first)]
+        paragraphs += ["\n" + wrap(text) for text in others]
+    if check.thresholds:
+        paragraphs += ["", "Thresholds, which a suite can set:"]
+        paragraphs += [wrap(_threshold(each), "  ", "    ") for each in check.thresholds]
+    return "\n".join(paragraphs)
+
+
+def checks_list() -> str:
+    """Return a line for each check: code, level and what the finding means."""
+    return "\n".join(
+        textwrap.fill(
+            f"{check.code:<22}  {check.level:<7}  {summary(check)}",
+            WIDTH,
+            subsequent_indent=" " * 33,
+            break_on_hyphens=False,
+        )
+        for check in CHECKS
+    )
+
+
+def summary(check: Check) -> str:
+    """Return the first line of a check's explanation."""
+    return EXPLANATIONS[check.code].partition("\n")[0]
 
 
 def findings_page() -> str:

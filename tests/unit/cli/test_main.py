@@ -405,6 +405,32 @@ def test_a_report_is_printed_and_an_invalid_run_shows_in_the_exit_code(
     assert done.stdout.endswith(f"Session: {session.folder}\n")
 
 
+# Findings
+
+
+def test_a_finding_is_explained() -> None:
+    done = fwbench("explain", "oom-kill")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("oom-kill (invalid)\n\nThe kernel's OOM killer killed")
+    assert "What to do: Raise the memory limit" in done.stdout
+
+
+def test_without_a_code_all_findings_are_listed() -> None:
+    done = fwbench("explain")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "\nsteal                   invalid  The hypervisor withheld CPU time" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [("oom-kil", "did you mean 'oom-kill'?"), ("xyzzy", "`fwbench explain` lists all codes")],
+)
+def test_a_code_that_does_not_exist_is_wrong_usage(code: str, hint: str) -> None:
+    done = fwbench("explain", code)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"no finding has the code '{code}'; {hint}" in done.stderr
+
+
 # Help
 
 

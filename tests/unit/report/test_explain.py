@@ -1,8 +1,44 @@
+import pytest
 from golden import Golden
 
-from fwbench.report.explain import findings_page
+from fwbench.checks.registry import CHECKS, CHECKS_BY_CODE
+from fwbench.checks.support.check import Check
+from fwbench.report.explain import checks_list, explanation, findings_page
+from fwbench.report.formatting import WIDTH
 
 
 def test_the_page_of_findings_is_generated(golden: Golden) -> None:
     """`docs/findings.md` is what the checks say; --rewrite-golden writes it anew."""
     golden.check("../../docs/findings.md", findings_page())
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.code)
+def test_an_explanation_has_everything_about_a_check(check: Check) -> None:
+    text = explanation(check)
+    assert text.startswith(f"{check.code} ({check.level})\n\n")
+    words = " ".join(text.split())
+    assert f"What to do: {check.advice}" in words
+    for threshold in check.thresholds:
+        assert f"`{threshold.name}`, {threshold.default:g} by default" in words
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_an_explanation_keeps_its_paragraphs() -> None:
+    paragraphs = explanation(CHECKS_BY_CODE["drift"]).split("\n\n")
+    assert [text.split()[0] for text in paragraphs] == [
+        "drift",
+        "The",
+        "Evidence:",
+        "Why:",
+        "The",
+        "Needs:",
+        "What",
+        "Thresholds,",
+    ]
+
+
+def test_the_list_has_a_line_for_each_check() -> None:
+    text = checks_list()
+    for check in CHECKS:
+        assert f"\n{check.code} " in f"\n{text}"
+    assert max(map(len, text.splitlines())) <= WIDTH
