@@ -27,6 +27,8 @@ FORKS = 50  # each is a process of its own on the controller
 _ENFORCED_ENVIRONMENT = {
     "ANSIBLE_HOST_KEY_CHECKING": "True",
     "ANSIBLE_SSH_HOST_KEY_CHECKING": "True",
+    # What a host reports as facts must not become variables: these could name files to send there.
+    "ANSIBLE_INJECT_FACT_VARS": "False",
     "ANSIBLE_TRANSPORT": "ssh",
     "ANSIBLE_SSH_EXECUTABLE": "ssh",
     "ANSIBLE_SFTP_EXECUTABLE": "sftp",

@@ -238,6 +238,34 @@ def test_containers_and_images_of_others_stay_whatever_their_name_or_label(
     assert found == ["container of-a-session", "image fwbench/flask:current", "image i2"]
 
 
+@pytest.mark.parametrize(
+    ("has_engine", "data", "command"),
+    [(False, "absent", "rm"), (False, "use", "stop"), (True, "use", "stop")],
+)
+def test_containers_from_before_are_stopped_and_never_removed(
+    monkeypatch: pytest.MonkeyPatch, has_engine: bool, data: str, command: str
+) -> None:
+    held, calls = holdings(), []
+    monkeypatch.setattr(held, "engine", lambda: {"DockerRootDir": "/var/lib/docker"})
+    monkeypatch.setattr(held, "docker", lambda *argv: calls.append(argv) or "c1\n")
+    held.end({"has_engine": has_engine, "folders": {"/var/lib/docker": data}})
+    listed, ended = calls
+    assert ("--all" in listed) == (command == "rm")
+    assert ended[0] == command
+
+
+@pytest.mark.parametrize("has_containerd", [False, True])
+def test_a_namespace_of_containerd_keeps_an_engine_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, has_containerd: bool
+) -> None:
+    held = holdings()
+    monkeypatch.setattr(held, "engine", lambda: None)
+    monkeypatch.setattr(held, "remaining_data", list)
+    monkeypatch.setattr(held, "foreign_namespaces", lambda: ["namespace owner"])
+    found = held.foreign([], {"has_engine": False, "has_containerd": has_containerd})
+    assert found == ([] if has_containerd else ["namespace owner in containerd"])
+
+
 def test_nothing_is_removed_where_fwbench_remembers_nothing(tmp_path: Path) -> None:
     program = ROOT / "roles/docker_engine/files/holdings.py"
     argv = [sys.executable, str(program), "remove", str(tmp_path)]

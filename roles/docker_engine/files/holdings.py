@@ -159,7 +159,9 @@ def foreign(installations: "list[str]", before: "dict[str, Any]") -> "list[str]"
     """
     info = engine()
     if info is None:
-        return [] if before["has_engine"] else remaining_data()
+        if before["has_engine"]:
+            return []
+        return remaining_data() + containerd_objects(before)
     containers = foreign_containers(installations, only_running=before["has_engine"])
     if before["has_engine"]:
         return describe(containers, info["DockerRootDir"])
@@ -171,20 +173,27 @@ def foreign(installations: "list[str]", before: "dict[str, Any]") -> "list[str]"
         *(f"volume {name}" for name in docker("volume", "ls", "--quiet").split()),
         *(f"network {name}" for name in networks),
     ]
-    namespaces = [] if before["has_containerd"] else foreign_namespaces()
-    return describe(objects, info["DockerRootDir"]) + describe(namespaces, "containerd")
+    return describe(objects, info["DockerRootDir"]) + containerd_objects(before)
+
+
+def containerd_objects(before: "dict[str, Any]") -> "list[str]":
+    """Describe what others made in the containerd that fwbench installed."""
+    return [] if before["has_containerd"] else describe(foreign_namespaces(), "containerd")
 
 
 def end(before: "dict[str, Any]") -> "list[str]":
     """Remove all containers of an engine that fwbench installed; stop those of one it started.
 
-    If stopping takes over ten seconds, an init script kills the engine, but not its containers.
+    An engine that fwbench installed may have found data of an earlier one: its containers are
+    stopped too, not removed. If stopping takes over ten seconds, an init script kills the engine,
+    but not its containers.
     """
     if engine() is None:
         return []
-    ids = docker("ps", "--quiet", *([] if before["has_engine"] else ["--all"])).split()
+    keep = before["has_engine"] or before["folders"].get(str(DATA)) == "use"
+    ids = docker("ps", "--quiet", *([] if keep else ["--all"])).split()
     if ids:
-        docker(*(["stop"] if before["has_engine"] else ["rm", "--force", "--volumes"]), *ids)
+        docker(*(["stop"] if keep else ["rm", "--force", "--volumes"]), *ids)
     return ids
 
 
