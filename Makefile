@@ -53,7 +53,7 @@ selfbench: $(VENV)/installed ## measure the overhead of fwbench itself; needs a 
 	$(BIN)/python selfbench/report.py
 	$(BIN)/python selfbench/start_up.py
 
-clean-lab: $(VENV)/installed ## remove all containers, networks, volumes and images of the lab
+clean-lab: $(VENV)/installed ## remove the lab, its images, and the Docker engine if fwbench installed it
 	$(BIN)/fwbench lab down --all
 
 clean: ## remove the virtual environment, build output and caches
