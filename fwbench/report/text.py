@@ -152,8 +152,8 @@ _LOAD_LEGENDS = {
     LoadKind.FIXED_RATE: (
         (
             "p50, p99",
-            "median over the runs; measured from the time at which a request was due, which"
-            " corrects for coordinated omission",
+            "median over the runs; corrected for coordinated omission: requests that were due while"
+            " their connection waited for an answer count too",
         ),
     ),
     LoadKind.SEARCH: (
