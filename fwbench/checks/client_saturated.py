@@ -2,9 +2,9 @@
 
 Evidence: The number of threads, and the highest usage.
 
-Why: A busy thread reads answers late, and their latency is too long. The p99 is affected from
-about 50 % on: a p99 of 5.4 ms is measured as 6.6 ms. Near 100 %, the run measures the load
-generator. Once this finding disappears, the target is the limit.
+Why: A busy thread reads answers late, and their latency is too long. The p99 begins to be too
+long at about 50 %. At 70 %, it is 20 % too long. The mean is right up to 95 %. Near 100 %, the
+run measures the load generator. Once this finding disappears, the target is the limit.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
@@ -52,8 +52,8 @@ CHECK = Check(
     order=810,
     evaluate=_evaluate,
     advice="Raise threads in the load if the client has unused CPUs, or add a client to the rig:"
-    " a host with the same fwbench_rig takes a share of the load. This run measured the"
-    " load generator, not the contender.",
+    " a host with the same fwbench_rig takes a share of the load. In this run, h2load was too"
+    " busy to read answers in time, so latencies are too long.",
     thresholds=(LOAD_THREAD_CORES,),
     needs="the CPU usage of h2load's threads",
     effect=Effect.CLIENT_LIMITED,

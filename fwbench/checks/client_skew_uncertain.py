@@ -1,7 +1,7 @@
-"""Several clients may have begun too far apart, or not: their clocks are too uncertain.
+"""fwbench cannot tell whether the clients began more than 0.05 s apart (`client_skew_s`).
 
-The measured skew and its uncertainty together exceed 0.05 s (`client_skew_s`). If the skew alone
-exceeds it, the finding is `client-skew`.
+Together, the measured skew and its uncertainty exceed that time. If the skew alone exceeds it,
+the finding is `client-skew`.
 
 Evidence: The measured skew and its uncertainty.
 

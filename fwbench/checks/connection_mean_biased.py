@@ -6,8 +6,8 @@ requests.
 Evidence: Both values, and their ratio.
 
 Why: Every connection sends the same number of requests. Fast connections end early, and their
-high rates count as much in the mean as the rates of slow ones. In a repetition of the published
-experiment, the mean was 24 % too high for Flask and 3 % for FastAPI.
+high rates count as much in the mean as the rates of slow ones. In repetitions of the published
+experiment, the mean was 24 to 50 % too high for Flask.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client

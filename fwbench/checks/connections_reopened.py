@@ -2,8 +2,8 @@
 
 It opened more than twice as many, plus ten (`connections_opened`).
 
-Evidence: Both numbers. All connections count that the host opened from shortly before the load
-until its end.
+Evidence: Both numbers. fwbench counts all connections that the host opened from shortly before
+the load until its end.
 
 Why: The server closes connections, by `Connection: close` or after a number of requests. From
 1.64 on, h2load silently opens new ones, so that requests include a handshake that other

@@ -3,7 +3,8 @@
 Evidence: The usage.
 
 Why: The load passed through a program that copies bytes, instead of only through the kernel. This
-costs 10 µs of CPU time per request, and halves the highest throughput.
+costs 10 µs of CPU time per request, and halves the highest throughput. If a container has no IPv6
+address, docker-proxy forwards all its connections over IPv6.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status
@@ -29,8 +30,8 @@ CHECK = Check(
     Level.SUSPECT,
     order=940,
     evaluate=_evaluate,
-    advice="Set networks: [host] in the suite, or load the target from another host instead of"
-    " over loopback. docker-proxy can halve the throughput of a server.",
+    advice="Set networks: [host] in the suite, or an IPv4 address as the target's"
+    " fwbench_load_address. docker-proxy can halve the throughput of a server.",
     thresholds=(DOCKER_PROXY_CORES,),
     needs="the CPU usage of docker-proxy",
 )

@@ -1,14 +1,16 @@
 """The throughput rose or fell by 5 % or more during the window (`drift`).
 
-Checked for loads with a duration of about two seconds or more.
+The trend is significant (`stationarity_p`). Checked for loads with a duration of about two
+seconds or more.
 
-Evidence: By how much, from when to when, and the p-value in a constant window.
+Evidence: By how much, from when to when, and the p-value: the probability of such a trend if the
+throughput were constant.
 
 Why: A throughput that changes has no single value, and a longer run gives a different one.
 
 The size is the Theil-Sen slope (Sen 1968). The test is Mann-Kendall (Kendall 1975), with the
 variance corrected for autocorrelation (Hamed and Rao 1998). In 10 s, it finds a drift of 10 % if
-tenths vary by 2 %, but not if they vary by 10 %.
+the throughput per tenth of a second varies by 2 %, but not if it varies by 10 %.
 """
 
 from fwbench.checks.support import changepoint

@@ -4,7 +4,7 @@ The threshold is `nic_drop_share`.
 
 Evidence: The host and both numbers. `lo`, bridges and containers' devices do not count.
 
-Why: Every network drops a few packets that no process is waiting for. This many are lost load.
+Why: Every network drops a few stray packets. So many mean that the load itself lost packets.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, combine

@@ -1,11 +1,11 @@
 """Processes waited for memory or the disk.
 
-For more than 5 % of the time (`pressure_stall_share`), the contender, or every process on a host
-that was not idle, waited.
+They waited for more than 5 % of the time (`pressure_stall_share`). On a target with cgroup v2,
+these are the contender's processes. On other hosts, only times count in which every process that
+was not idle waited.
 
-Evidence: The host, the resource and the share of the time. The value is that of the container
-with cgroup v2. Otherwise it is the time in which all processes of the host waited. A lab host
-shows the whole machine.
+Evidence: The host, the resource and the share of the time. If the value is not the contender's, a
+lab host shows that of the whole machine.
 
 Why: Serving a small answer needs neither. Waiting for a CPU does not count, since a closed load
 always does.

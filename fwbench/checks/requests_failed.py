@@ -1,5 +1,7 @@
 """Requests failed, got no answer or timed out.
 
+By default, one such request is enough (`failed_requests`).
+
 Evidence: How many requests, and how they failed.
 
 Why: The server did less work than the load asked for. The remaining requests may be fast because

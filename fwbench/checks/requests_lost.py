@@ -34,6 +34,6 @@ CHECK = Check(
     Level.INVALID,
     order=440,
     evaluate=_evaluate,
-    advice="Look for connections that the server, or a device between the hosts, cut.",
+    advice="Find out whether the server, or a device between the hosts, cuts connections.",
     needs="the output of h2load",
 )

@@ -1,5 +1,7 @@
 """The server answered with redirects or errors.
 
+By default, one such response is enough (`failed_requests`).
+
 Evidence: The number of responses by class of status.
 
 Why: h2load's rate and times include them like any other answer, and errors are often faster.

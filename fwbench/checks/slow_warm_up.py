@@ -1,7 +1,7 @@
 """The throughput at the beginning of the window differed from the rest.
 
-It differed by 10 % or more (`slow_start`). Checked for loads with a duration of about two seconds
-or more, like `drift` and `stall`.
+It differed by 10 % or more (`slow_start`), and significantly (`stationarity_p`). Checked for loads
+with a duration of about two seconds or more, like `drift` and `stall`.
 
 Evidence: Until when, by how much, and the `warm_up_s` that would exclude this part.
 
@@ -9,9 +9,9 @@ Why: Connections, caches and workers that are still warming up are part of the m
 
 The test uses completions per tenth of a second, averaged in about thirty batches. It finds the
 likeliest step in the first half (Hinkley 1970), and compares both sides by Student's test,
-corrected for autocorrelation and for the choice of the position. It reports at most one in a
-hundred constant windows. It finds 97 in a hundred starts that are 30 % slower for a fifth of 10
-s, if tenths vary by 5 %.
+corrected for autocorrelation and for the choice of the position. In a hundred windows of constant
+throughput, it reports at most one. If the first 2 s of 10 s are 30 % slower, it finds 97 of 100,
+provided that the throughput per tenth of a second varies by 5 %.
 """
 
 import math

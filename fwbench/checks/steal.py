@@ -6,8 +6,9 @@ applicable.
 
 Evidence: The host and the share. A lab host shows the steal of the whole machine.
 
-Why: Another virtual machine slows the server down. Idle CPUs do not count: waking a sleeping CPU
-also counts as steal, up to a fifth of the time that it is needed, while busy CPUs lose nothing.
+Why: Another virtual machine slows the server down. fwbench ignores idle CPUs. The kernel counts
+the waking of a sleeping CPU as steal too, up to a fifth of the time that the CPU is needed,
+although no busy CPU loses time.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_host

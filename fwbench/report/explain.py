@@ -19,11 +19,11 @@ the evidence, and advice. The most severe finding of a run decides its verdict:
 
 | level | verdict of the run | its numbers |
 |---|---|---|
-| invalid | `invalid` | are kept in the run's files, but never shown, ranked or averaged |
+| invalid | `invalid` | are kept in the run's files, but not used; only evidence quotes them |
 | suspect | `suspect` | are shown and used, with the finding next to them |
 | note | unchanged | are shown and used; the note explains how to read them |
 
-No finding changes a figure. A suite can change most of the limits: see [thresholds](#thresholds).
+No finding changes a figure. If a finding lists [thresholds](#thresholds), a suite can change them.
 
 For each run, each check has one of four results:
 
