@@ -65,7 +65,7 @@ def test_doctor_finds_every_host_well(program: Program, ready: Lab) -> None:
     for host in RELEASES:
         (line,) = [line for line in told.splitlines() if line.startswith(host)]
         assert " ok " in line
-        assert ("engine" if "target" in host else "h2load") in line
+        assert ("Docker" if "target" in host else "h2load") in line
 
 
 def test_a_second_provisioning_changes_nothing(program: Program, ready: Lab) -> None:
