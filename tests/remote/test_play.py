@@ -451,3 +451,26 @@ def test_a_path_with_spaces_and_braces_is_a_file_of_keys(
     path = known_now(sshd, folder)
     assert plays(host(known_hosts=path)).failed == ()
     assert not paths.known_hosts().exists()
+
+
+def test_what_a_host_reports_as_facts_is_no_variable(
+    host: HostOf, plays: Plays, tmp_path: Path
+) -> None:
+    liar = tmp_path / "python"
+    reported = {"changed": False, "ansible_facts": {"fwbench_ca_certs": "a file of yours"}}
+    liar.write_text(f"#!/bin/sh\nprintf %s '{json.dumps(reported)}'\n")
+    liar.chmod(0o755)
+    words = "{{ fwbench_ca_certs | default('none') }}"
+    tasks = [
+        {"name": "Lie", "ansible.builtin.ping": {}},
+        {"name": "Say it", "ansible.builtin.raw": f"echo {words} > {plays.output}"},
+    ]
+    (tmp_path / "lie.yml").write_text(
+        json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}])
+    )
+    honest = host()
+    check_connections([honest])
+    plays(honest, ansible_python_interpreter=str(liar))  # writes the inventory
+    played = run_playbook(str(tmp_path / "lie.yml"), tmp_path / "hosts.json", [honest])
+    assert played.failed == ()
+    assert plays.output.read_text() == "none\n"
