@@ -1,6 +1,6 @@
 """Measure fwbench's own overhead, in a lab that is up and provisioned.
 
-    fwbench lab up && fwbench provision -i "$(fwbench lab inventory)" && make benchmarks
+    fwbench lab up && fwbench provision -i "$(fwbench lab inventory)" && make selfbench
 
 Prints seconds and ratios, one figure per line, with the highest acceptable value. Machines are
 noisy: the ratio is formed within pairs, in alternating order; everything else is a median.
@@ -96,7 +96,7 @@ def main() -> None:
     )
     figure(
         "a run: the application's start, until it is idle",
-        [p.application_s for p in phases if p.application_s is not None],
+        [p.ready_s for p in phases if p.ready_s is not None],
         None,
     )
 
