@@ -1,14 +1,13 @@
-"""Processes outside the benchmark used CPU time during the measurement.
+"""Processes outside the benchmark used more than 0.05 of a CPU (`background_cores`).
 
-They used more than 0.05 of a CPU (`background_cores`), and more than 0.1 s of CPU time in total
-(`background_s`). The contender, the load generator, docker-proxy and fwbench's sampler do not
-count.
+They also used more than 0.1 s of CPU time in total (`background_s`). The contender, the load
+generator, docker-proxy and fwbench's sampler do not count.
 
 Evidence: The host, the CPU usage, and the busiest of these processes. It is not named if it used
 less than half: then several processes, or short-lived ones, used the CPU.
 
-Why: They can take all of this from the CPU that a contender is pinned to. The threshold is
-therefore a share of one CPU, however many the host has. An idle host shows about 0.001.
+Why: They may all run on the one CPU to which a contender is pinned. The threshold is therefore a
+share of one CPU, however many the host has. An idle host shows about 0.001.
 
 fwbench subtracts the CPU time of the benchmark's control groups from the total. Kernel threads do
 not count, since they work mostly for the load. On hosts without these counters, fwbench adds up

@@ -2,7 +2,7 @@
 
 Checked for loads at a fixed rate.
 
-Evidence: How many.
+Evidence: How many requests per second.
 
 Why: h2load wakes a connection at most every 10 ms, and then sends everything that is due in a
 burst.

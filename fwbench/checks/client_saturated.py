@@ -2,9 +2,9 @@
 
 Evidence: The number of threads, and the highest usage.
 
-Why: A busy thread reads answers late, and their latency is too long. The p99 begins to be too
-long at about 50 %. At 70 %, it is 20 % too long. The mean is right up to 95 %. Near 100 %, the
-run measures the load generator. Once this finding disappears, the target is the limit.
+Why: The p99 begins to be too long at about 50 %. At 70 %, it is 20 % too long. The mean is right
+up to 95 %. Near 100 %, the run measures the load generator. Once this finding disappears, the
+target is the limit.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client

@@ -1,6 +1,4 @@
-"""The last of several clients began its load too long after the first.
-
-The time between them exceeds 0.05 s (`client_skew_s`).
+"""The last of several clients began its load over 0.05 s after the first (`client_skew_s`).
 
 Evidence: Both clients, the time between their first logged requests, and its uncertainty. All
 times are converted to the first client's clock.

@@ -5,9 +5,8 @@ the finding is `client-skew`.
 
 Evidence: The measured skew and its uncertainty.
 
-Why: fwbench reads each host's clock three times over SSH, and uses the reading with the shortest
-round trip. Its error is up to half of that round trip. The clients start by these clocks, and
-their logs are aligned by them.
+Why: The clients start by their clocks, and fwbench aligns their logs by these clocks. It reads each
+host's clock three times over SSH, and uses the reading with the shortest round trip.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status

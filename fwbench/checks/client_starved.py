@@ -1,6 +1,6 @@
-"""A thread of the load generator was ready to run, but had no CPU.
+"""A thread of h2load waited for a CPU for more than 10 % of the time (`load_thread_wait_share`).
 
-It waited for more than 10 % of the time (`load_thread_wait_share`).
+It was ready to run during that time.
 
 Evidence: The share of the time for the thread that waited longest.
 
@@ -15,7 +15,7 @@ from fwbench.checks.support.wording import percent, threshold_percent
 from fwbench.model.verdict import Level
 
 LOAD_THREAD_WAIT_SHARE = Threshold(
-    "load_thread_wait_share", 0.1, "share of the time, and so of the answers; 0.01 to 0.08 in a lab"
+    "load_thread_wait_share", 0.1, "share of the time; 0.01 to 0.08 in a lab"
 )
 
 

@@ -1,6 +1,6 @@
 """The hosts' clocks differ by more than 0.1 s (`clock_offset_s`).
 
-This is beyond the uncertainty of the measurement over SSH.
+fwbench measures the offset over SSH, and first subtracts the uncertainty of that measurement.
 
 Evidence: The offset and its uncertainty.
 
@@ -41,8 +41,7 @@ CHECK = Check(
     Level.SUSPECT,
     order=950,
     evaluate=_evaluate,
-    advice="Synchronize the clocks of both hosts with chrony or systemd-timesyncd. fwbench"
-    " aligns the hosts' measurements by their clocks.",
+    advice="Synchronize the clocks of both hosts with chrony or systemd-timesyncd.",
     thresholds=(CLOCK_OFFSET_S,),
     needs="the offset of the hosts' clocks",
 )

@@ -1,6 +1,7 @@
-"""For a second of the load (`completion_gap_s`), or at its end, no request was answered.
+"""No request was answered for a second or more of the load (`completion_gap_s`).
 
-Evidence: Which second, or how long.
+Evidence: In which second of the load, or for how long. If this was at the end, when the last answer
+came.
 
 Why: A closed load waits for the server. A stall of a second delays only one request per
 connection, and no percentile shows it.

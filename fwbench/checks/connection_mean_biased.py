@@ -1,13 +1,13 @@
-"""h2load's mean rate per connection, times the connections, is not the throughput.
+"""Connections × h2load's mean `req/s` of a connection differs from the throughput.
 
-They differ by more than 2 % (`connection_mean_bias`). Checked for loads with a number of
+The difference is more than 2 % (`connection_mean_bias`). Checked for loads with a number of
 requests.
 
 Evidence: Both values, and their ratio.
 
-Why: Every connection sends the same number of requests. Fast connections end early, and their
-high rates count as much in the mean as the rates of slow ones. In repetitions of the published
-experiment, the mean was 24 to 50 % too high for Flask.
+Why: Every connection sends the same number of requests. Fast connections end early, and count as
+much in the mean as slow ones. In repetitions of the published experiment, the mean was 24 to 50 %
+too high for Flask.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
@@ -47,8 +47,8 @@ CHECK = Check(
     Level.NOTE,
     order=480,
     evaluate=_evaluate,
-    advice="Use the throughput instead of h2load's `req/s per connection`. With a number of"
-    " requests, fast connections end early and raise the mean over connections.",
+    advice="Use the throughput instead of h2load's `req/s per connection`. Fast connections end"
+    " early and raise that mean.",
     thresholds=(CONNECTION_MEAN_BIAS,),
     needs="the output of h2load",
 )

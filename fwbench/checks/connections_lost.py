@@ -2,12 +2,12 @@
 
 Checked for closed loads with a duration.
 
-Evidence: Connections × mean rate per connection, divided by the rate of the load. The ratio is
-1.00 in sound runs. If the server is killed at second 2 of 4, it is 2.0. The threshold is 1.02
-(`connection_rate_ratio`).
+Evidence: A ratio: connections × h2load's mean `req/s` of a connection, divided by its `req/s` of
+the load. It is 1.00 in sound runs. If the server is killed at second 2 of 4, it is 2.0. The
+threshold is 1.02 (`connection_rate_ratio`).
 
-Why: h2load does not reopen connections. With a duration, the requests that they could not send do
-not count as failed: one such run reported `63411 req/s, 0 failed`.
+Why: h2load divides the requests of a lost connection by the time until it was lost. One such run
+reported `63411 req/s, 0 failed`.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
@@ -48,8 +48,8 @@ CHECK = Check(
     Level.INVALID,
     order=450,
     evaluate=_evaluate,
-    advice="Look for connections that the server closed during the load. h2load does not reopen"
-    " them, and does not count the requests that they could not send.",
+    advice="Look for connections that broke off during the load. h2load does not reopen them, and"
+    " does not count the requests that they could not send.",
     thresholds=(CONNECTION_RATE_RATIO,),
     needs="the output of h2load",
 )

@@ -1,12 +1,10 @@
-"""The client opened many more connections than the load has.
-
-It opened more than twice as many, plus ten (`connections_opened`).
+"""The client opened more than 2 × the load's connections, plus ten (`connections_opened`).
 
 Evidence: Both numbers. fwbench counts all connections that the host opened from shortly before
 the load until its end.
 
-Why: The server closes connections, by `Connection: close` or after a number of requests. From
-1.64 on, h2load silently opens new ones, so that requests include a handshake that other
+Why: The server ends connections with `Connection: close`, in every answer or after a number of
+requests. From 1.64 on, h2load then silently opens new ones. Their handshakes take time that other
 contenders do not need.
 """
 

@@ -1,6 +1,6 @@
 """The container was not running before or after the load.
 
-Evidence: Before or after the load, and the exit code (137: killed).
+Evidence: Whether this was before or after the load, and the exit code (137: killed).
 
 Why: For part of the load, there was no server.
 """

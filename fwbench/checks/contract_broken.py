@@ -1,6 +1,6 @@
 """An answer differs from `contender.yml` in status, content type or body.
 
-No answer after the load also breaks the contract; no answer before it is `never-ready`.
+No answer after the load is a finding of this kind too. No answer before the load is `never-ready`.
 
 Evidence: The actual and the expected value, and whether this was before or after the load. Long
 bodies are shown from their first difference on.

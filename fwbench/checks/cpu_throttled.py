@@ -4,9 +4,8 @@ Not applicable without a quota.
 
 Evidence: The number of periods, and the time in which its CPUs were stopped.
 
-Why: The container then stops for the rest of the period of 0.1 s. FastAPI's p99 was 68 ms under a
-quota, and 23 ms pinned to one CPU. This is only a note, because a closed load uses up any quota
-that a suite sets.
+Why: The container then stops for the rest of the period of 0.1 s, and its requests wait. This is
+only a note, because a closed load uses up any quota that a suite sets.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status

@@ -3,8 +3,8 @@
 Evidence: The usage.
 
 Why: The load passed through a program that copies bytes, instead of only through the kernel. This
-costs 10 µs of CPU time per request, and halves the highest throughput. If a container has no IPv6
-address, docker-proxy forwards all its connections over IPv6.
+costs 10 µs of CPU time per request. If a connection arrives over IPv6, and the container has no
+IPv6 address, docker-proxy forwards it.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status

@@ -1,12 +1,13 @@
 """The throughput rose or fell by 5 % or more during the window (`drift`).
 
 The trend is significant (`stationarity_p`). Checked for loads with a duration of about two
-seconds or more.
+seconds or more. A beginning that differs (`slow_start`) is left out: it is the finding
+`slow-warm-up`.
 
 Evidence: By how much, from when to when, and the p-value: the probability of such a trend if the
 throughput were constant.
 
-Why: A throughput that changes has no single value, and a longer run gives a different one.
+Why: A throughput that changes has no single value.
 
 The size is the Theil-Sen slope (Sen 1968). The test is Mann-Kendall (Kendall 1975), with the
 variance corrected for autocorrelation (Hamed and Rao 1998). In 10 s, it finds a drift of 10 % if

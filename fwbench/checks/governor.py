@@ -1,6 +1,6 @@
-"""The frequency of the host's fastest CPU varied, and the governor is not `performance`.
+"""The frequency of the host's fastest CPU varied by more than 10 % (`frequency_drop`).
 
-It varied by more than 10 % (`frequency_drop`). Most virtual machines provide neither value.
+The governor is not `performance`. Most virtual machines provide neither frequency nor governor.
 
 Evidence: The lowest and highest frequency during the load, and the governor.
 

@@ -1,6 +1,6 @@
 """fwbench could not parse h2load's output.
 
-No version that fwbench knows prints it.
+The output is unlike that of every version that fwbench knows.
 
 Evidence: What is missing or malformed.
 

@@ -4,8 +4,8 @@ Not applicable without a memory limit.
 
 Evidence: How often (`memory.failcnt`, or `max` in `memory.events`).
 
-Why: Before it kills a process, the kernel reclaims memory. It drops pages that the application
-will read again, and the process that asked for memory waits.
+Why: Before it kills a process, the kernel reclaims memory: it drops pages that the application
+will read again. Meanwhile, the process that asked for memory waits.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status
@@ -32,7 +32,7 @@ CHECK = Check(
     Level.SUSPECT,
     order=850,
     evaluate=_evaluate,
-    advice="Raise the memory limit in the suite. Reclaiming memory takes time, and an OOM kill"
-    " may follow.",
+    advice="Raise the memory limit in the suite. Near the limit, the kernel reclaims memory, which"
+    " takes time, and an OOM kill may follow.",
     needs="how often the container reached its memory limit",
 )

@@ -4,8 +4,7 @@ Processes were missing or still busy starting.
 
 Evidence: The expected number of processes, and how long fwbench waited.
 
-Why: Starting a worker takes hundreds of milliseconds of CPU time. The load may have measured
-that. If the application never becomes idle, read `container.log` to find out what it does.
+Why: Starting a worker takes hundreds of milliseconds of CPU time.
 """
 
 from fwbench.checks.support.answers import answers_before, waited
@@ -33,7 +32,8 @@ CHECK = Check(
     Level.SUSPECT,
     order=130,
     evaluate=_evaluate,
-    advice="Raise start_timeout_s in the suite. The load may have measured workers that were"
-    " still starting.",
+    advice="Raise start_timeout_s in the suite: the load may have measured workers that were"
+    " still starting. If the application never becomes idle, read container.log in the run's files"
+    " to find out what it does.",
     needs="whether the container's processes became idle",
 )

@@ -1,7 +1,8 @@
 """The contender did not answer before the load.
 
-Evidence: How long fwbench waited, and the error that the client got. If the container ends,
-fwbench stops waiting.
+It did not answer within the suite's `start_timeout_s`, or its container ended.
+
+Evidence: How long fwbench waited, and the error that the client got.
 
 Why: A load on a server that is not there measures how fast connections are refused. h2load
 nevertheless exits with status 0.

@@ -1,6 +1,6 @@
-"""Network devices dropped more than 0.1 % of their packets, or received them with errors.
+"""Network devices lost more than 0.1 % of their packets (`nic_drop_share`).
 
-The threshold is `nic_drop_share`.
+They dropped these packets, or counted errors in them.
 
 Evidence: The host and both numbers. `lo`, bridges and containers' devices do not count.
 

@@ -2,8 +2,7 @@
 
 Evidence: What is missing: an answer, the container's state, or the kernel's count of OOM kills.
 
-Why: Failures can go unnoticed. For example, if the kernel does not count OOM kills, every run
-looks sound.
+Why: If the kernel does not count OOM kills, for example, a run with killed workers looks sound.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status

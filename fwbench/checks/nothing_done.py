@@ -1,6 +1,6 @@
 """No request was answered.
 
-Evidence: This fact, or that no load was executed.
+Evidence: That no request was answered, or that no load was executed.
 
 Why: If the port is closed, h2load prints `0 total, 0 failed, 0 errored` and exits with 0. It does
 the same if the server dies during the warm-up.

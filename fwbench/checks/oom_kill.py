@@ -2,11 +2,11 @@
 
 Evidence: The number of kills in total and during the load, the peak memory and the limit.
 
-Why: The published comparison of Flask and FastAPI was measured in this state. Four uvicorn
-workers need about 125 MB and had 100 MB. They were killed and restarted almost a hundred times.
-h2load printed `0 failed`. `docker inspect` reported neither an OOM kill nor a restart, because
-the container's first process survived. Only the counter of the container's cgroup shows the
-kills. Kills before the load count too: the load then measures the surviving workers.
+Why: The published comparison of Flask and FastAPI was measured in this state: workers were killed
+and restarted almost a hundred times. h2load printed `0 failed`. `docker inspect` reported neither
+an OOM kill nor a restart, because the container's first process survived. Only the counter of the
+container's cgroup shows the kills. Kills before the load count too: the load then measures the
+surviving workers.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status

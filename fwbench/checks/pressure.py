@@ -1,14 +1,13 @@
-"""Processes waited for memory or the disk.
+"""Processes waited for memory or the disk for over 5 % of the time (`pressure_stall_share`).
 
-They waited for more than 5 % of the time (`pressure_stall_share`). On a target with cgroup v2,
-these are the contender's processes. On other hosts, only times count in which every process that
-was not idle waited.
+On a target with cgroup v2, this is the time in which some process of the contender waited. On other
+hosts, it is the time in which all processes of the host that were not idle waited.
 
-Evidence: The host, the resource and the share of the time. If the value is not the contender's, a
-lab host shows that of the whole machine.
+Evidence: The host, the resource and the share of the time. A lab host without a value of the
+contender shows that of the whole machine.
 
-Why: Serving a small answer needs neither. Waiting for a CPU does not count, since a closed load
-always does.
+Why: To serve a small answer, a server waits for neither memory nor the disk. Waiting for a CPU
+does not count, because a closed load always makes processes wait for one.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_host

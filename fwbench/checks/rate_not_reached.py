@@ -1,11 +1,11 @@
-"""At a fixed rate, h2load sent fewer requests within the window than it should.
+"""h2load sent fewer than 99 % of the requests of a fixed rate in time (`achieved_rate`).
 
-It sent fewer than 99 % (`achieved_rate`).
+Only requests that were sent within the measured window count.
 
 Evidence: The rate that was sent, and the rate that the load asks for.
 
-Why: The contender or the client could not keep up, so the latencies are not those of this rate.
-In a search, this is a result: the rate was too high.
+Why: The latencies are not those of this rate. In a search, this is a result: the rate was too
+high.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status
@@ -40,8 +40,7 @@ CHECK = Check(
     Level.INVALID,
     order=600,
     evaluate=_evaluate,
-    advice="Lower the rate, or raise connections. The contender or the client could not keep up,"
-    " so the latencies are not those of this rate.",
+    advice="Lower the rate, or raise connections: the contender or the client could not keep up.",
     thresholds=(ACHIEVED_RATE,),
     needs="the log of h2load",
     effect=Effect.OVERLOAD,

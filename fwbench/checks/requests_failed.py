@@ -1,11 +1,11 @@
 """Requests failed, got no answer or timed out.
 
-By default, one such request is enough (`failed_requests`).
+By default, one such request is enough for this finding (`failed_requests`).
 
 Evidence: How many requests, and how they failed.
 
-Why: The server did less work than the load asked for. The remaining requests may be fast because
-of that.
+Why: The server did less work than the load asked for. That may have made the other requests
+faster.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client

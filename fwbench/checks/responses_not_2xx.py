@@ -1,10 +1,10 @@
 """The server answered with redirects or errors.
 
-By default, one such response is enough (`failed_requests`).
+By default, one such response is enough for this finding (`failed_requests`).
 
 Evidence: The number of responses by class of status.
 
-Why: h2load's rate and times include them like any other answer, and errors are often faster.
+Why: h2load's `req/s` and its times include them.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client

@@ -2,9 +2,9 @@
 
 Evidence: The host and both numbers.
 
-Why: A retransmitted segment arrives late, often by 200 ms. This measures the network, not the
-contender. Lower shares do not indicate loss: between containers of one machine, where nothing is
-lost, 0.10 to 0.12 % are retransmitted because acknowledgements arrive late (tail loss probes).
+Why: The latencies then show the network, not the contender. Lower shares do not indicate loss.
+Between containers of one machine nothing is lost, but 0.10 to 0.12 % are retransmitted, because
+acknowledgements arrive late (tail loss probes).
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, combine

@@ -20,5 +20,6 @@ CHECK = Check(
     Level.INVALID,
     order=100,
     evaluate=_evaluate,
-    advice="Fix the error named above. The run's files contain what the run produced until then.",
+    advice="Fix the error that the evidence names. The run's files contain what the run produced"
+    " until then.",
 )

@@ -1,12 +1,12 @@
-"""Several clients loaded at the same time for too short a part of the load.
+"""All clients sent load at the same time for less than 90 % of its duration (`overlap_share`).
 
-All of them loaded for less than 90 % of its duration (`overlap_share`). With a number of
-requests, the duration is the time from the first request to the last answer.
+With a number of requests, the duration is the time from the first request to the last answer.
+Checked if a rig has several clients.
 
 Evidence: Both times.
 
-Why: fwbench uses only the time in which all clients load, from the last start to the first end.
-If one client ends early, little is left, and the target got less than the full load for the rest.
+Why: fwbench uses only the time in which all clients send load, from the last start to the first
+end. If one client ends early, the target gets less than the full load for the rest.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status
@@ -16,7 +16,7 @@ from fwbench.checks.support.wording import threshold_percent
 from fwbench.model.verdict import Level
 
 OVERLAP_SHARE = Threshold(
-    "overlap_share", 0.9, "share of the load's duration in which all clients load"
+    "overlap_share", 0.9, "share of the load's duration in which all clients send load"
 )
 
 

@@ -1,16 +1,16 @@
-"""The throughput at the beginning of the window differed from the rest.
+"""The throughput at the beginning differed from the rest by 10 % or more (`slow_start`).
 
-It differed by 10 % or more (`slow_start`), and significantly (`stationarity_p`). Checked for loads
-with a duration of about two seconds or more, like `drift` and `stall`.
+The difference is significant (`stationarity_p`). Checked for loads with a duration of about two
+seconds or more.
 
 Evidence: Until when, by how much, and the `warm_up_s` that would exclude this part.
 
-Why: Connections, caches and workers that are still warming up are part of the measurement.
+Why: The beginning is part of the measured window, so it changes throughput and latencies.
 
 The test uses completions per tenth of a second, averaged in about thirty batches. It finds the
 likeliest step in the first half (Hinkley 1970), and compares both sides by Student's test,
-corrected for autocorrelation and for the choice of the position. In a hundred windows of constant
-throughput, it reports at most one. If the first 2 s of 10 s are 30 % slower, it finds 97 of 100,
+corrected for autocorrelation and for the choice of the position. If the throughput is constant, it
+reports at most one run in a hundred. If the first 2 s of 10 s are 30 % slower, it finds 97 of 100,
 provided that the throughput per tenth of a second varies by 5 %.
 """
 
@@ -45,8 +45,8 @@ CHECK = Check(
     Level.SUSPECT,
     order=700,
     evaluate=_evaluate,
-    advice="Set warm_up_s in the suite to the value above. Caches, connections and workers were"
-    " still warming up.",
+    advice="Set warm_up_s in the suite to the value that the evidence names. Caches, connections"
+    " and workers were still warming up.",
     thresholds=(SLOW_START, STATIONARITY_P),
     needs="the log of h2load",
 )

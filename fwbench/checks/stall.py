@@ -1,9 +1,10 @@
 """Almost no request was answered for 0.2 s or more (`stall_s`), but less than a second.
 
-The throughput was below 10 % of the typical one (`stall_share`), and the latency of answers does
-not explain this. Checked for loads with a duration of about two seconds or more.
+The throughput was below 10 % of its median (`stall_share`). A pause shorter than twice the median
+latency does not count. Checked for loads with a duration of about two seconds or more. From one
+second on (`completion_gap_s`), the finding is `completion-gap`.
 
-Evidence: How long, and the number of pauses.
+Evidence: How long the longest pause was, and the number of pauses.
 
 Why: As with a gap of a second, a closed load waits, and no percentile shows it. 0.2 s are two
 periods of a CPU quota.
@@ -19,7 +20,7 @@ from fwbench.checks.support.thresholds import COMPLETION_GAP_S, Threshold
 from fwbench.model.verdict import Level
 
 STALL_S = Threshold("stall_s", 0.2, "seconds; two periods of a CPU quota")
-STALL_SHARE = Threshold("stall_share", 0.1, "share of the typical throughput")
+STALL_SHARE = Threshold("stall_share", 0.1, "share of the median throughput")
 
 
 # A pause in which fewer answers were expected may be chance.

@@ -1,14 +1,14 @@
-"""The hypervisor withheld CPU time that the host's busy CPUs needed (steal).
+"""The hypervisor withheld over 1 % of the CPU time that the host's busy CPUs needed (`steal`).
 
-It withheld more than 1 % of that time (`steal`), and more than 0.02 s of one CPU (`steal_s`). A
-CPU is busy if it is needed more than half of the time. If no CPU was busy, the check is not
-applicable.
+It also withheld more than 0.02 s of one CPU (`steal_s`). A CPU is busy if it is needed more than
+half of the time. If no CPU was busy, the check is not applicable.
 
 Evidence: The host and the share. A lab host shows the steal of the whole machine.
 
-Why: Another virtual machine slows the server down. fwbench ignores idle CPUs. The kernel counts
-the waking of a sleeping CPU as steal too, up to a fifth of the time that the CPU is needed,
-although no busy CPU loses time.
+Why: Another virtual machine slows the server down.
+
+Idle CPUs do not count, because the kernel counts the time for waking an idle CPU as steal too. On
+an idle machine, this was up to a fifth of the CPU time needed, while busy CPUs lost nothing.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_host
@@ -45,7 +45,7 @@ CHECK = Check(
     order=840,
     evaluate=_evaluate,
     advice="Repeat the run at another time, or use an instance type with dedicated CPUs."
-    " Burstable and shared instances are throttled in this way.",
+    " Clouds withhold CPU time from burstable and shared instances.",
     thresholds=(STEAL, STEAL_S),
     needs="the CPU time that the hypervisor withheld",
 )

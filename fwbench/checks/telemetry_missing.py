@@ -1,9 +1,10 @@
 """There is no telemetry of a host during the load.
 
+If only a single counter is missing, because the kernel does not have it, this is no finding.
+
 Evidence: The host.
 
-Why: A saturated client, a busy neighbour or an overflowing queue would go unnoticed. If only a
-single counter is missing, because the kernel does not have it, this is no finding.
+Why: A saturated client, a busy neighbour or an overflowing queue would go unnoticed.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status

@@ -14,7 +14,7 @@ from fwbench.checks.support.wording import counted
 from fwbench.model.verdict import Level
 
 TOO_SHORT_S = Threshold(
-    "too_short_s", 1.0, "seconds; CPython's throughput is constant after the first"
+    "too_short_s", 1.0, "seconds; CPython's throughput is constant after the first second"
 )
 
 

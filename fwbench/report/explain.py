@@ -40,7 +40,8 @@ finding of its own: `telemetry-missing` or `not-observed`.
 
 *The run's files* are in the session's folder, under the run's id. The files of the first client are
 in `client-1`, and so on, in the order of the inventory. With several clients, fwbench checks each
-of them, and the evidence names the client.
+of them, and the evidence names the client. *The window* is the measured window. The
+[glossary](glossary.md) defines it and the other terms of this page.
 
 `fwbench explain CODE` prints a section of this page.
 """
