@@ -74,7 +74,7 @@ def main() -> None:
         child(what, Path(log), Path(folder))
         return
     with tempfile.TemporaryDirectory() as place:
-        log, left = Path(place, "h2load.log"), Path(place, "left")
+        log, left = Path(place, "requests.log"), Path(place, "left")
         left.mkdir()
         write_log(log, given.rows, given.per_s)
         plain_s, _, distinct = measured("plain", log, left)

@@ -36,7 +36,8 @@ def _check(folder: Path) -> None:
 def _facts(folder: Path, command: protocol.Facts) -> None:
     from fwbench.agent.facts import host_facts
 
-    write(folder / protocol.FACTS, host_facts(command.load_address))
+    programs = [name for name in command.programs.split(",") if name]
+    write(folder / protocol.FACTS, host_facts(command.load_address, programs))
 
 
 def _acquire(folder: Path, command: protocol.Acquire) -> None:

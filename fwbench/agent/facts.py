@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ RELEVANT_CPU_FLAGS = frozenset(
 _MITIGATION_CHARACTERS = 200
 
 
-def host_facts(load_address: str | None = None) -> dict[str, Any]:
-    """Return this host's facts, with its network path to `load_address` if one is given."""
+def host_facts(load_address: str | None = None, programs: Iterable[str] = ()) -> dict[str, Any]:
+    """Return this host's facts, with the versions of `programs`.
+
+    If `load_address` is given, they contain the network path to it.
+    """
     cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
     system = dict(
         line.split("=", 1)
@@ -47,7 +51,7 @@ def host_facts(load_address: str | None = None) -> dict[str, Any]:
         ),
         "cgroup_version": _cgroup_version(),
         "engine": program_output("docker", "version", "--format", "{{.Server.Version}}"),
-        "h2load": program_output("h2load", "--version"),
+        "versions": program_versions(programs),
         "images": images(),
         "listening_ports": listening_ports(),
         "network_path": None if load_address is None else network_path(load_address),
@@ -111,6 +115,21 @@ def usable_memory_bytes(physical_bytes: int) -> int:
 
 def _cgroup_version() -> int:
     return 2 if (cgroup.CGROUP_ROOT / "cgroup.controllers").exists() else 1
+
+
+def program_versions(programs: Iterable[str]) -> dict[str, str]:
+    """Return what each program prints for `--version`; those that are missing are left out.
+
+    The exit status says nothing: wrk prints its version and exits with 1.
+    """
+    versions = {}
+    for program in programs:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(
+                [program, "--version"], capture_output=True, text=True, timeout=10
+            )
+            versions[program] = done.stdout.strip()
+    return versions
 
 
 def program_output(*argv: str) -> str | None:

@@ -1,5 +1,6 @@
 """Run the load generator in a detached process, and stop it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -34,10 +35,16 @@ def run_load(folder: Path, command: Load) -> None:
     from fwbench.agent.h2load_log import MalformedLogError
     from fwbench.agent.reduce import log_ends, reduce_log
 
+    warm_up_s = _warm_up(folder, command)
     sampler = Sampler()
     if command.start_at_s is not None:
         time.sleep(min(max(0.0, command.start_at_s - time.time()), MAX_START_DELAY_S))
-    result: dict[str, Any] = {"exit_status": None, "timed_out": False, "started_at_s": time.time()}
+    result: dict[str, Any] = {
+        "exit_status": None,
+        "timed_out": False,
+        "started_at_s": time.time(),
+        "warm_up_s": warm_up_s,
+    }
     started_s = time.monotonic()
     with (folder / LOAD_OUTPUT).open("wb") as out, (folder / LOAD_ERRORS).open("wb") as err:
         try:
@@ -70,6 +77,31 @@ def run_load(folder: Path, command: Load) -> None:
         reduce_log(log, folder, command.skip_s, command.window_s)
         log.unlink()
     write(folder / LOAD_EXIT, result)
+
+
+def _warm_up(folder: Path, command: Load) -> float:
+    """Execute the warm-up, if there is one, and return how many seconds it took.
+
+    Its output and its success do not matter: the measured command shows whatever is wrong.
+    """
+    if command.warm_up is None:
+        return 0.0
+    started_s = time.monotonic()
+    with suppress(OSError):
+        process = subprocess.Popen(
+            json.loads(command.warm_up),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        (folder / PID_FILE).write_text(str(process.pid))
+        try:
+            process.wait(command.time_limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return time.monotonic() - started_s
 
 
 def stop_load(folder: Path) -> None:

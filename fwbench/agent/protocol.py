@@ -30,18 +30,22 @@ TELEMETRY_TARGET = "telemetry-target.json"
 # Files in a run's folder on a client
 ANSWER = "answer.json"
 LOAD_EXIT = "load.json"
-LOAD_OUTPUT = "h2load.out"
-LOAD_ERRORS = "h2load.err"
-REQUEST_LOG = "h2load.log"
+LOAD_OUTPUT = "loadgen.out"
+LOAD_ERRORS = "loadgen.err"
+REQUEST_LOG = "requests.log"
 LOG_SUMMARY = "log.json"
 LATENCY_COUNTS = "counts.gz"
 TELEMETRY_CLIENT = "telemetry-client.json"
 
 
 class Facts(NamedTuple):
-    """Write `FACTS`: the host's hardware and software, and its network path to `load_address`."""
+    """Write `FACTS`: the host's hardware and software, and its network path to `load_address`.
+
+    `programs` are names of programs, separated by commas, whose versions are facts too.
+    """
 
     load_address: Optional[str] = None
+    programs: str = ""
 
 
 class Acquire(NamedTuple):
@@ -77,7 +81,8 @@ class Load(NamedTuple):
 
     It starts at `start_at_s`, in epoch seconds of the host's clock, or at once. The measured part
     of the log begins `skip_s` seconds after the first request and lasts `window_s` seconds. With
-    `keep_log` the log is kept for `Reduce`. After the load, `url` is requested once.
+    `keep_log` the log is kept for `Reduce`. After the load, `url` is requested once. `warm_up` is
+    the command that precedes the load, as a JSON list.
     """
 
     url: str
@@ -86,6 +91,7 @@ class Load(NamedTuple):
     window_s: Optional[float] = None
     start_at_s: Optional[float] = None
     keep_log: bool = False
+    warm_up: Optional[str] = None
     argv: Sequence[str] = ()
 
 

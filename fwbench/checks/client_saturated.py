@@ -32,8 +32,9 @@ def _evaluate(context: CheckContext) -> Outcome:
             return Status.PASSED
         saturated = sum(thread.cores > threshold for thread in threads)
         return (
-            f"{counted(saturated, 'thread')} of h2load used up to {percent(busiest)} of a CPU"
-            f" ({threshold_percent(threshold)}), so that h2load reads answers late"
+            f"{counted(saturated, 'thread')} of {client.load.generator} used up to"
+            f" {percent(busiest)} of a CPU ({threshold_percent(threshold)}), so it reads answers"
+            " late"
         )
 
     return on_each_client(context, evaluate)
@@ -52,10 +53,10 @@ CHECK = Check(
     order=810,
     evaluate=_evaluate,
     advice="Raise threads in the load if the client has unused CPUs, or add a client to the rig:"
-    " a host with the same fwbench_rig takes a share of the load. In this run, h2load was too"
-    " busy to read answers in time, so latencies are too long.",
+    " a host with the same fwbench_rig takes a share of the load. In this run, the load"
+    " generator was too busy to read answers in time, so latencies are too long.",
     thresholds=(LOAD_THREAD_CORES,),
-    needs="the CPU usage of h2load's threads",
+    needs="the CPU usage of the load generator's threads",
     effect=Effect.CLIENT_LIMITED,
     excess=_excess,
 )

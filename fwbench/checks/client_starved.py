@@ -30,8 +30,9 @@ def _evaluate(context: CheckContext) -> Outcome:
         if longest <= threshold:
             return Status.PASSED
         return (
-            f"a thread of h2load was ready to run but waited for a CPU for {percent(longest)} of"
-            f" the time ({threshold_percent(threshold)}), and its answers waited with it"
+            f"a thread of {context.load.generator} was ready to run but waited for a CPU"
+            f" for {percent(longest)} of the time ({threshold_percent(threshold)}), and its"
+            " answers waited with it"
         )
 
     return on_each_client(context, evaluate)
@@ -44,5 +45,5 @@ CHECK = Check(
     evaluate=_evaluate,
     advice="Stop other processes on the client, or set threads to at most its number of CPUs.",
     thresholds=(LOAD_THREAD_WAIT_SHARE,),
-    needs="the CPU usage of h2load's threads",
+    needs="the CPU usage of the load generator's threads",
 )

@@ -57,5 +57,6 @@ CHECK = Check(
     " worker, a long garbage collection, a paused virtual machine. If the endpoint really"
     " takes a second, use more connections.",
     thresholds=(COMPLETION_GAP_S,),
-    needs="the log of h2load",
+    needs="the log of the load generator",
+    reads_log=True,
 )

@@ -11,10 +11,10 @@ too high for Flask.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
+from fwbench.checks.support.connection_rate import connection_rate_ratio
 from fwbench.checks.support.context import CheckContext, ClientContext
 from fwbench.checks.support.thresholds import Threshold
 from fwbench.checks.support.wording import counted, threshold_percent
-from fwbench.loadgen.h2load import connection_rate_ratio
 from fwbench.model.verdict import Level
 
 CONNECTION_MEAN_BIAS = Threshold("connection_mean_bias", 0.02, "share of the throughput")
@@ -30,6 +30,8 @@ def _evaluate(context: CheckContext) -> Outcome:
             return Status.NOT_APPLICABLE
         if summary is None:
             return Status.NOT_OBSERVED
+        if summary.rate_per_connection is None:
+            return Status.NOT_APPLICABLE
         ratio = connection_rate_ratio(summary, load.connections)
         if ratio is None or abs(ratio - 1) <= threshold:
             return Status.PASSED
@@ -50,5 +52,5 @@ CHECK = Check(
     advice="Use the throughput instead of h2load's `req/s per connection`. Fast connections end"
     " early and raise that mean.",
     thresholds=(CONNECTION_MEAN_BIAS,),
-    needs="the output of h2load",
+    needs="the output of the load generator",
 )

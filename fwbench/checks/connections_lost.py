@@ -11,9 +11,9 @@ reported `63411 req/s, 0 failed`.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
+from fwbench.checks.support.connection_rate import connection_rate_ratio
 from fwbench.checks.support.context import CheckContext, ClientContext
 from fwbench.checks.support.thresholds import Threshold
-from fwbench.loadgen.h2load import connection_rate_ratio
 from fwbench.model.verdict import Level
 
 CONNECTION_RATE_RATIO = Threshold(
@@ -31,6 +31,8 @@ def _evaluate(context: CheckContext) -> Outcome:
             return Status.NOT_APPLICABLE
         if summary is None:
             return Status.NOT_OBSERVED
+        if summary.rate_per_connection is None:
+            return Status.NOT_APPLICABLE
         ratio = connection_rate_ratio(summary, load.connections)
         if ratio is None or ratio <= threshold:
             return Status.PASSED
@@ -51,5 +53,5 @@ CHECK = Check(
     advice="Look for connections that broke off during the load. h2load does not reopen them, and"
     " does not count the requests that they could not send.",
     thresholds=(CONNECTION_RATE_RATIO,),
-    needs="the output of h2load",
+    needs="the output of the load generator",
 )

@@ -51,5 +51,6 @@ CHECK = Check(
     advice="Look for what changes over time: growing memory, a falling clock rate, another user"
     " of the machine. A longer run would give a different throughput.",
     thresholds=(DRIFT, SLOW_START, STATIONARITY_P),
-    needs="the log of h2load",
+    needs="the log of the load generator",
+    reads_log=True,
 )

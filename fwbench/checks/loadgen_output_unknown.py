@@ -1,4 +1,4 @@
-"""fwbench could not parse h2load's output.
+"""fwbench could not parse the load generator's output.
 
 The output is unlike that of every version that fwbench knows.
 
@@ -22,7 +22,7 @@ def _evaluate(context: CheckContext) -> Outcome:
         if result.summary is not None:
             return Status.PASSED
         reason = result.parse_error or "it printed nothing"
-        return f"h2load's output could not be parsed: {reason}"
+        return f"{client.load.generator}'s output could not be parsed: {reason}"
 
     return on_each_client(context, evaluate)
 
@@ -32,7 +32,7 @@ CHECK = Check(
     Level.INVALID,
     order=320,
     evaluate=_evaluate,
-    advice="Read h2load.out in the run's files. If the output is complete, open an issue with"
-    " the file: this version of h2load prints something that fwbench cannot parse yet.",
-    needs="the output of h2load",
+    advice="Read loadgen.out in the run's files. If the output is complete, open an issue with"
+    " the file: this version prints something that fwbench cannot parse yet.",
+    needs="the output of the load generator",
 )

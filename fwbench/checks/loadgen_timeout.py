@@ -1,4 +1,4 @@
-"""h2load did not end, and fwbench killed it.
+"""The load generator did not end, and fwbench killed it.
 
 Evidence: After how many seconds.
 
@@ -19,7 +19,9 @@ def _evaluate(context: CheckContext) -> Outcome:
             return Status.NOT_OBSERVED
         if not client.result.timed_out:
             return Status.PASSED
-        return "h2load did not end" + ("" if load_s is None else f" within {load_s:.0f} s")
+        return f"{client.load.generator} did not end" + (
+            "" if load_s is None else f" within {load_s:.0f} s"
+        )
 
     return on_each_client(context, evaluate)
 
@@ -31,6 +33,6 @@ CHECK = Check(
     evaluate=_evaluate,
     advice="Find out why the contender left requests unanswered. h2load before 1.64 also never"
     " ends if a server closes its connections.",
-    needs="how h2load ended",
+    needs="how the load generator ended",
     effect=Effect.OVERLOAD,
 )

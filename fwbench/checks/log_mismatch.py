@@ -1,4 +1,4 @@
-"""h2load's log does not have exactly one row per answered request.
+"""The load generator's log does not have exactly one row per answered request.
 
 Evidence: Both numbers, and the number of truncated rows.
 
@@ -17,7 +17,9 @@ def _evaluate(context: CheckContext) -> Outcome:
         if summary is None:
             return Status.NOT_OBSERVED
         if log is None:
-            return "h2load left no log" if summary.requests_done else Status.PASSED
+            return (
+                f"{client.load.generator} left no log" if summary.requests_done else Status.PASSED
+            )
         rows = log.rows + log.rows_outside_window
         if rows == summary.requests_done and not log.truncated_rows:
             return Status.PASSED
@@ -25,7 +27,8 @@ def _evaluate(context: CheckContext) -> Outcome:
             f" and {counted(log.truncated_rows, 'truncated row')}" if log.truncated_rows else ""
         )
         answered = counted(summary.requests_done, "answered request")
-        return f"h2load counts {answered}; its log has {counted(rows, 'row')}{truncated}"
+        logged = f"{counted(rows, 'row')}{truncated}"
+        return f"{client.load.generator} counts {answered}; its log has {logged}"
 
     return on_each_client(context, evaluate)
 
@@ -37,5 +40,6 @@ CHECK = Check(
     evaluate=_evaluate,
     advice="Check that the client's disk is not full, and that nothing else writes to the run's"
     " files.",
-    needs="the output of h2load",
+    needs="the output of the load generator",
+    reads_log=True,
 )

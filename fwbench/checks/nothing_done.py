@@ -30,5 +30,5 @@ CHECK = Check(
     evaluate=_evaluate,
     advice="Check that the client can reach the target's load address and port. A firewall or a"
     " wrong fwbench_load_address has this effect.",
-    needs="the output of h2load",
+    needs="the output of the load generator",
 )

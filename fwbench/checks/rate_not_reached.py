@@ -1,4 +1,4 @@
-"""h2load sent fewer than 99 % of the requests of a fixed rate in time (`achieved_rate`).
+"""The load generator sent fewer than 99 % of a fixed rate's requests in time (`achieved_rate`).
 
 Only requests that were sent within the measured window count.
 
@@ -30,8 +30,9 @@ def _evaluate(context: CheckContext) -> Outcome:
     if achieved >= threshold * load.rate:
         return Status.PASSED
     return (
-        f"h2load sent {achieved:.1f} requests per second, {percent(achieved / load.rate, 1)} of the"
-        f" {load.rate:g} that it should offer ({threshold_percent(threshold)})"
+        f"{load.generator} sent {achieved:.1f} requests per second,"
+        f" {percent(achieved / load.rate, 1)} of the {load.rate:g} that it should offer"
+        f" ({threshold_percent(threshold)})"
     )
 
 
@@ -42,6 +43,7 @@ CHECK = Check(
     evaluate=_evaluate,
     advice="Lower the rate, or raise connections: the contender or the client could not keep up.",
     thresholds=(ACHIEVED_RATE,),
-    needs="the log of h2load",
+    needs="the log of the load generator",
+    reads_log=True,
     effect=Effect.OVERLOAD,
 )

@@ -40,5 +40,5 @@ CHECK = Check(
     advice="Read container.log in the run's files for the time of the load. The contender may"
     " need fewer connections, more workers or more memory.",
     thresholds=(FAILED_REQUESTS,),
-    needs="the output of h2load",
+    needs="the output of the load generator",
 )

@@ -18,6 +18,8 @@ def _evaluate(context: CheckContext) -> Outcome:
         summary, connections = client.summary, client.load.connections
         if summary is None:
             return Status.NOT_OBSERVED
+        if summary.requests_started is None:
+            return Status.NOT_APPLICABLE
         unanswered = summary.requests_started - summary.requests_done
         if unanswered <= connections:
             return Status.PASSED
@@ -35,5 +37,5 @@ CHECK = Check(
     order=440,
     evaluate=_evaluate,
     advice="Find out whether the server, or a device between the hosts, cuts connections.",
-    needs="the output of h2load",
+    needs="the output of the load generator",
 )

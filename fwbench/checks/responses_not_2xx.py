@@ -11,6 +11,7 @@ from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
 from fwbench.checks.support.context import CheckContext, ClientContext
 from fwbench.checks.support.thresholds import FAILED_REQUESTS
 from fwbench.checks.support.wording import counted
+from fwbench.model.figures import LoadSummary
 from fwbench.model.verdict import Level
 
 
@@ -19,11 +20,7 @@ def _evaluate(context: CheckContext) -> Outcome:
         summary = client.summary
         if summary is None:
             return Status.NOT_OBSERVED
-        by_class = {
-            "3xx": summary.status_3xx,
-            "4xx": summary.status_4xx,
-            "5xx": summary.status_5xx,
-        }
+        by_class = _by_class(summary)
         not_2xx = sum(by_class.values())
         if not_2xx <= context.threshold(FAILED_REQUESTS) * summary.requests_done:
             return Status.PASSED
@@ -36,6 +33,13 @@ def _evaluate(context: CheckContext) -> Outcome:
     return on_each_client(context, evaluate)
 
 
+def _by_class(summary: LoadSummary) -> dict[str, int]:
+    """Return the numbers of responses other than 2xx; wrk only counts those above 399."""
+    classes = {"3xx": summary.status_3xx, "4xx": summary.status_4xx, "5xx": summary.status_5xx}
+    known = {name: number for name, number in classes.items() if number is not None}
+    return known or {"4xx or 5xx": summary.requests_done - summary.requests_succeeded}
+
+
 CHECK = Check(
     "responses-not-2xx",
     Level.INVALID,
@@ -44,5 +48,5 @@ CHECK = Check(
     advice="Read container.log in the run's files. h2load counts errors and redirects as"
     " answers, and they are often faster.",
     thresholds=(FAILED_REQUESTS,),
-    needs="the output of h2load",
+    needs="the output of the load generator",
 )

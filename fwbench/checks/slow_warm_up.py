@@ -48,5 +48,6 @@ CHECK = Check(
     advice="Set warm_up_s in the suite to the value that the evidence names. Caches, connections"
     " and workers were still warming up.",
     thresholds=(SLOW_START, STATIONARITY_P),
-    needs="the log of h2load",
+    needs="the log of the load generator",
+    reads_log=True,
 )

@@ -58,5 +58,6 @@ CHECK = Check(
     advice="Look for what paused the server: a garbage collection, an exhausted CPU quota, a"
     " busy host.",
     thresholds=(STALL_S, STALL_SHARE, COMPLETION_GAP_S),
-    needs="the log of h2load",
+    needs="the log of the load generator",
+    reads_log=True,
 )

@@ -45,5 +45,5 @@ CHECK = Check(
     evaluate=_evaluate,
     advice="Set a duration_s of several seconds and a warm_up_s instead of a number of requests.",
     thresholds=(TOO_SHORT_S,),
-    needs="the output of h2load",
+    needs="the output of the load generator",
 )

@@ -17,8 +17,8 @@ from fwbench.collection.files import ANSWER_BEFORE, CLOCKS, exists, read_model_i
 from fwbench.collection.histogram import LatencyCounts
 from fwbench.collection.telemetry import TimeWindow, clock_offset
 from fwbench.errors import ParseError
-from fwbench.loadgen import h2load
 from fwbench.loadgen.merge import merge_summaries
+from fwbench.loadgen.registry import generator_of
 from fwbench.model.base import Frozen
 from fwbench.model.figures import LoadSummary, RequestLogSummary
 from fwbench.model.load import Load
@@ -46,8 +46,8 @@ class RunArtifacts(Frozen):
 def read_artifacts(folder: Path, load: Load) -> RunArtifacts:
     """Return what a run produced; `load` determines which part was measured.
 
-    If h2load's output cannot be parsed, the result has the reason instead of figures. Raise
-    `RunError` if a file of fwbench's agent is malformed.
+    If the load generator's output cannot be parsed, the result has the reason instead of
+    figures. Raise `RunError` if a file of fwbench's agent is malformed.
     """
     container = read_model_if_present(ContainerState, folder / protocol.CONTAINER_AFTER)
     clocks = read_model_if_present(Clocks, folder / CLOCKS)
@@ -64,7 +64,7 @@ def read_artifacts(folder: Path, load: Load) -> RunArtifacts:
     results, logs = zip(*map(_load_result, clients, exits), strict=True)
     several = len(clients) > 1
     return RunArtifacts(
-        load_s=max(load_exit.load_s for load_exit in exits),
+        load_s=max(load_exit.load_s + load_exit.warm_up_s for load_exit in exits),
         load=_merged_result(clients, results, logs, load),
         container_after=container,
         target=_usage(folder / protocol.TELEMETRY_TARGET, measured, target_ahead_s),
@@ -126,13 +126,10 @@ def _measured_window(clients: Sequence[ClientResult], load_exit: LoadExit) -> Ti
     start_s, end_s = load_exit.started_at_s, load_exit.started_at_s + load_exit.load_s
     if load.duration_s is None:
         return TimeWindow(start_s, end_s)
-    skipped_s, duration_s = h2load.measured_window_s(load) or (
-        load.warm_up_s,
-        load.duration_s,
-    )
+    skipped_s = generator_of(load).skipped_s(load)
     if start_s + skipped_s >= end_s:
         return TimeWindow(start_s, end_s)
-    return TimeWindow(start_s + skipped_s, min(end_s, start_s + skipped_s + duration_s))
+    return TimeWindow(start_s + skipped_s, min(end_s, start_s + skipped_s + load.duration_s))
 
 
 def _usage(path: Path, measured: TimeWindow, ahead_s: float) -> HostUsage | None:
@@ -154,9 +151,11 @@ def _load_result(
     parse_error = load_exit.start_error
     if parse_error is None:
         try:
-            summary = h2load.parse_output(read_text(client.folder / protocol.LOAD_OUTPUT))
-            log = request_log.read_log(client.folder)
-            log_summary = request_log.summarise_log(log, client.load.expected_interval_us)
+            generator = generator_of(client.load)
+            summary = generator.parse_output(read_text(client.folder / protocol.LOAD_OUTPUT))
+            if generator.writes_request_log:
+                log = request_log.read_log(client.folder)
+                log_summary = request_log.summarise_log(log, client.load.expected_interval_us)
         except ParseError as error:
             parse_error = str(error)
     result = LoadResult(

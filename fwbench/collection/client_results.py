@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fwbench.agent import protocol
 from fwbench.collection import files
 from fwbench.collection.telemetry import ClockReading
-from fwbench.loadgen import h2load
+from fwbench.loadgen.registry import generator_of
 from fwbench.loadgen.shares import divide_load
 from fwbench.model.base import Frozen
 from fwbench.model.figures import Count
@@ -16,13 +16,17 @@ from fwbench.model.observation import Answer, ClientOverlap
 
 
 class LoadExit(Frozen):
-    """The agent's report on the end of a load, with the first and last time of the log."""
+    """The agent's report on the end of a load, with the first and last time of the log.
+
+    `warm_up_s` is how long a warm-up took that preceded `started_at_s`.
+    """
 
     exit_status: int | None
     timed_out: bool
     start_error: str | None = None
     started_at_s: float
     load_s: float
+    warm_up_s: float = 0.0
     answer_after: Answer
     first_start_us: Count | None = None
     last_end_us: Count | None = None
@@ -128,7 +132,7 @@ def _window(client: ClientResult) -> OverlapWindow | None:
     """Return what a client measured: at a fixed rate the window of starts, else the whole log."""
     if client.began_us is None or client.ended_us is None:
         return None
-    window_s = h2load.measured_window_s(client.load)
+    window_s = generator_of(client.load).measured_window_s(client.load)
     if window_s is None:
         return OverlapWindow(client.began_us, client.ended_us)
     begin_us = client.began_us + round(window_s[0] * 1e6)

@@ -14,6 +14,8 @@ from pydantic_core import ErrorDetails
 from fwbench.config.suite_file import SuiteFile, suite_of
 from fwbench.config.yaml_lines import Document, KeyPath, quoted, read
 from fwbench.errors import SuiteError
+from fwbench.loadgen.generator import UnsuitableLoadError
+from fwbench.loadgen.registry import generator_of
 from fwbench.model.contender import Contender
 from fwbench.model.suite import Suite
 
@@ -69,6 +71,11 @@ def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
         return ("loads", entries[path[1]], *path[2:])
 
     suite = suite_of(_validate(document, SuiteFile, value, path_in_file))
+    for index, load in enumerate(suite.loads):
+        try:
+            generator_of(load).check_load(load)
+        except UnsuitableLoadError as error:
+            raise document.error(path_in_file(("loads", index, error.key)), error.reason) from error
     for index, name in enumerate(suite.contenders):
         if name not in contenders:
             problem = f"no contender is called {name!r}{_suggestion(name, contenders)}"

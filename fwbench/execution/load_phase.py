@@ -3,6 +3,7 @@
 No timed request passes over SSH: load generators run detached on the clients and write files.
 """
 
+import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from fwbench.collection.client_results import Clocks, Command, client_results, o
 from fwbench.collection.telemetry import ClockReading
 from fwbench.errors import HostError
 from fwbench.execution.agent_client import AgentClient, retry_once, run_parallel
-from fwbench.loadgen import h2load
+from fwbench.loadgen.registry import generator_of
 from fwbench.loadgen.shares import divide_load
 from fwbench.model.load import Load
 from fwbench.ssh.remote import Remote
@@ -32,7 +33,7 @@ def time_limit_s(load: Load) -> float:
     At a fixed rate that overloads the server, the load lasts as long as the server needs for all
     requests. It is stopped after `SLOW_SERVER_ALLOWANCE_S`.
     """
-    duration_s = h2load.duration_s(load)
+    duration_s = generator_of(load).duration_s(load)
     if duration_s is None:
         return UNTIMED_LOAD_LIMIT_S
     return duration_s + (LOAD_END_GRACE_S if load.rate is None else SLOW_SERVER_ALLOWANCE_S)
@@ -82,7 +83,7 @@ class _ClientShare:
 
     @property
     def duration_s(self) -> float:
-        return h2load.duration_s(self.load) or 0.0
+        return generator_of(self.load).duration_s(self.load) or 0.0
 
 
 class LoadPhase:
@@ -99,13 +100,13 @@ class LoadPhase:
             artifacts_folder,
         )
         clients = agents.context.clients
-        log = agents.folder / protocol.REQUEST_LOG
+        self.generator = generator_of(load)
         self.shares = tuple(
             _ClientShare(
                 number,
                 client,
                 share,
-                h2load.command_line(share, url, log),
+                self.generator.command_line(share, url, agents.folder),
                 artifacts_folder / files.client_folder(number),
             )
             for number, (client, share) in enumerate(
@@ -159,8 +160,11 @@ class LoadPhase:
         )
 
     def _start_one(self, share: _ClientShare, start_at_s: float | None) -> None:
-        window = h2load.measured_window_s(share.load) if start_at_s is None else None
+        window = self.generator.measured_window_s(share.load) if start_at_s is None else None
         skip_s, window_s = window or (None, None)
+        for name, content in self.generator.files.items():
+            share.client.put(content.encode(), str(self.agents.folder / name))
+        warm_up = self.generator.warm_up_command_line(share.load, self.url)
         command = protocol.Load(
             url=self.url,
             time_limit_s=time_limit_s(share.load),
@@ -168,6 +172,7 @@ class LoadPhase:
             window_s=window_s,
             start_at_s=start_at_s,
             keep_log=start_at_s is not None,
+            warm_up=json.dumps(warm_up) if warm_up else None,
             argv=share.argv,
         )
         self.agents.call(share.client, command)

@@ -20,7 +20,7 @@ from fwbench.execution.agent_client import AgentClient, retry_once, run_parallel
 from fwbench.execution.load_phase import LOAD_END_GRACE_S, LoadPhase, read_clocks, time_limit_s
 from fwbench.execution.rig_context import CancelledError, RigContext
 from fwbench.hosts import lease
-from fwbench.loadgen import h2load
+from fwbench.loadgen.registry import generator_of
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.load import Load
 from fwbench.model.observation import Answer, ClientObservation, ContainerState, Observation, Phases
@@ -181,7 +181,7 @@ class _Execution:
 
     def _acquire_lease(self, host: Remote) -> None:
         """Renew the host's lease for the longest time the run may take; remove leftovers."""
-        load_s = time_limit_s(self.load) + (h2load.duration_s(self.load) or 0.0)
+        load_s = time_limit_s(self.load) + (generator_of(self.load).duration_s(self.load) or 0.0)
         lease_s = 2 * self.start_timeout_s + load_s + LEASE_MARGIN_S
         lease.acquire(host, self.context.folder, self.agents.folder.name, lease_s)
 

@@ -11,8 +11,6 @@ from fwbench.errors import FwbenchError, SessionError
 from fwbench.hosts import changes, lease, preflight
 from fwbench.model.host import Client, Host, Rig
 from fwbench.model.record import HostFacts, SessionHeader
-from fwbench.model.setting import CpuMode
-from fwbench.model.suite import Suite
 from fwbench.ssh.remote import SshRemote
 
 Connect = Callable[[Host], SshRemote]
@@ -82,7 +80,7 @@ class HostConnector:
             [rig for rig in rigs if rig.name not in rig_errors],
             tuple(facts.values()),
             self.header.contenders,
-            _max_pinned_cpus(self.header.suite),
+            self.header.suite,
         )
         return ConnectedHosts(remotes, facts, result.images, {**rig_errors, **result.errors})
 
@@ -100,7 +98,8 @@ class HostConnector:
         takeover_from = None if origin is None else lease.session_folder(origin)
         lease.enter(remote, folder, takeover_from=takeover_from)
         address = self.addresses[rig.name] if isinstance(host, Client) else None
-        facts = preflight.read_facts(remote, host, folder, load_address=address)
+        loadgens = self.header.suite.loadgens if isinstance(host, Client) else ()
+        facts = preflight.read_facts(remote, host, folder, address, loadgens)
         if host_changes := changes.host_changes(self.header, facts):
             raise SessionError("; ".join(host_changes))
         return facts
@@ -111,9 +110,3 @@ def merge_errors(errors: Iterable[FwbenchError]) -> FwbenchError:
     first, *others = errors
     messages = dict.fromkeys(map(str, (first, *others)))
     return type(first)("; ".join(messages))
-
-
-def _max_pinned_cpus(suite: Suite) -> int:
-    """Return the largest number of CPUs to which the suite pins a container."""
-    pinned = [limits for limits in suite.limits if limits.cpu_mode is CpuMode.PINNED]
-    return max((int(limits.cpus or 0) for limits in pinned), default=0)

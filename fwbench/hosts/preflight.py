@@ -4,7 +4,7 @@ import ipaddress
 import json
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -12,10 +12,12 @@ from pydantic import ValidationError
 
 from fwbench.agent.protocol import FACTS, Facts, command_line
 from fwbench.errors import HostError, InventoryError, NotReadyError, ParseError
-from fwbench.loadgen.h2load import parse_version
+from fwbench.loadgen.registry import LOADGENS
 from fwbench.model.contender import Contender
 from fwbench.model.host import Host, Rig, Target
 from fwbench.model.record import HostFacts
+from fwbench.model.setting import CpuMode
+from fwbench.model.suite import Suite
 from fwbench.ssh.remote import Remote
 
 PROVISION_ADVICE = "run `fwbench provision` with this inventory"
@@ -42,15 +44,20 @@ def load_address(target: Target) -> str:
 
 
 def read_facts(
-    remote: Remote, host: Host, folder: PurePosixPath, load_address: str | None = None
+    remote: Remote,
+    host: Host,
+    folder: PurePosixPath,
+    load_address: str | None = None,
+    loadgens: Iterable[str] = LOADGENS,
 ) -> HostFacts:
     """Return the facts of a host, from the agent in its `folder`.
 
-    `load_address` is the address that a client will load. For instance type and region, the
+    `load_address` is the address that a client will load. `loadgens` are the load generators whose
+    versions are facts. For instance type and region, the
     inventory precedes what the host reports. Raise `HostError` if the facts are not valid.
     """
     needs_root = isinstance(host, Target)  # the Docker engine answers root alone
-    argv = command_line(Facts(load_address), folder)
+    argv = command_line(Facts(load_address, ",".join(loadgens)), folder)
     remote.check(argv, timeout_s=60, sudo=needs_root, within=folder)
     with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
         saved = Path(private) / FACTS
@@ -59,8 +66,11 @@ def read_facts(
             if saved.stat().st_size > FACTS_LIMIT_BYTES:
                 raise ValueError(f"more than {FACTS_LIMIT_BYTES} bytes")
             facts = {**json.loads(saved.read_text()), **_inventory_facts(host)}
-            if facts.get("h2load") is not None:
-                facts["h2load"] = parse_version(str(facts["h2load"]))
+            facts["versions"] = {
+                name: LOADGENS[name].parse_version(str(printed))
+                for name, printed in dict(facts.get("versions", {})).items()
+                if name in LOADGENS
+            }
             return HostFacts.model_validate_json(json.dumps(facts))
         except ValidationError as error:
             first = error.errors()[0]
@@ -90,13 +100,13 @@ def check_rigs(
     rigs: Sequence[Rig],
     facts: Sequence[HostFacts],
     contenders: Sequence[Contender],
-    pinned_cpus: int,
+    suite: Suite,
 ) -> PreflightResult:
     """Return which rigs have what the session needs; `facts` must contain all their hosts.
 
-    A rig gets an error if a host lacks something, a port is in use, the target has fewer than
-    `pinned_cpus` CPUs, or its image of a contender differs from that of the first usable target of
-    the same architecture.
+    A rig gets an error if a host lacks something, a port is in use, the target has fewer CPUs than
+    the suite pins a container to, or its image of a contender differs from that of the first usable
+    target of the same architecture.
     """
     facts_by_host = {fact.host: fact for fact in facts}
     images: dict[tuple[str, str], str] = {}
@@ -106,8 +116,8 @@ def check_rigs(
         target = facts_by_host[rig.target.name]
         try:
             for client in rig.clients:
-                _check_client(facts_by_host[client.name])
-            own_images = _images(target, contenders, pinned_cpus)
+                _check_client(facts_by_host[client.name], suite)
+            own_images = _images(target, contenders, _max_pinned_cpus(suite))
             reference = references.get(target.architecture, (target.host, own_images))
             _check_same_images(target, own_images, *reference)
         except NotReadyError as error:
@@ -118,9 +128,18 @@ def check_rigs(
     return PreflightResult(images=images, errors=errors)
 
 
-def _check_client(client: HostFacts) -> None:
-    if client.h2load is None:
-        raise NotReadyError(f"{client.host}: there is no h2load; {PROVISION_ADVICE}")
+def _check_client(client: HostFacts, suite: Suite) -> None:
+    for name in suite.loadgens:
+        if name not in client.versions:
+            raise NotReadyError(
+                f"{client.host}: there is no {name}; run `fwbench provision` with --loadgen {name}"
+            )
+
+
+def _max_pinned_cpus(suite: Suite) -> int:
+    """Return the largest number of CPUs to which the suite pins a container."""
+    pinned = (limits.cpus for limits in suite.limits if limits.cpu_mode is CpuMode.PINNED)
+    return max((int(cpus or 0) for cpus in pinned), default=0)
 
 
 def _images(target: HostFacts, contenders: Sequence[Contender], pinned_cpus: int) -> dict[str, str]:

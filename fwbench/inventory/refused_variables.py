@@ -86,7 +86,13 @@ SHELL_VARIABLES = (
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.+/~-]+")
 
 # Roles and Ansible itself evaluate these: a template there can start programs on this machine.
-_TEMPLATED_PREFIXES = ("ansible_", "contender_images_", "docker_engine_", "fwbench_", "h2load_")
+_TEMPLATED_PREFIXES = (
+    "ansible_",
+    "contender_images_",
+    "docker_engine_",
+    "fwbench_",
+    "load_generators_",
+)
 _ENVIRONMENT_LOOKUP = re.compile(
     r"""\{\{\s*lookup\(\s*(['"])(?:ansible\.builtin\.)?env\1\s*,\s*(['"])\w+\2\s*\)\s*\}\}"""
 )

@@ -10,62 +10,85 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple, TypeVar
 
+from fwbench.agent.protocol import REQUEST_LOG
 from fwbench.errors import ParseError
+from fwbench.loadgen.generator import LoadGenerator, excerpt
 from fwbench.model.figures import LoadSummary, SummaryStatistics
 from fwbench.model.load import Load
 
 T = TypeVar("T")
 
 
-def command_line(load: Load, url: str, log: PurePath) -> list[str]:
-    """Return the command that puts `load` on `url` over HTTP/1.1 and logs every answer to `log`.
-
-    Give each run a new path: h2load appends to an existing log.
-    """
-    # A load at a fixed rate gets a number of requests instead of a duration, for two reasons. Only
-    # then does h2load count lost requests. And only then can it open connections one after the
-    # other (`-r`); otherwise all connections would send at the same moments. The warm-up is then
-    # cut from the log.
-    command = ["h2load", "--h1"]
-    if load.rate is not None:
-        command += _fixed_rate(load, load.rate)
-    elif load.duration_s is None:
-        command.append(f"-n{load.requests}")
-    else:
-        command.append(f"-D{load.duration_s}")
-        if load.warm_up_s:
-            command.append(f"--warm-up-time={load.warm_up_s}")
-    command.append(f"-c{load.connections}")
-    if load.threads > 1:
-        command.append(f"-t{load.threads}")
-    return [*command, f"--log-file={log}", url]
+_VERSION = re.compile(r"h2load nghttp2/([0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.]+)?)")
 
 
-def measured_window_s(load: Load) -> tuple[float, float] | None:
-    """Return the begin (from the first request) and length of the measured window, in seconds.
+class H2load(LoadGenerator):
+    """h2load of nghttp2: closed loads and fixed rates, with a log of all requests."""
 
-    Returns None if the whole log is measured: h2load logs the warm-up at fixed rates only.
-    """
-    if load.rate is None or load.duration_s is None:
-        return None
-    opening_s = _opening_period_ms(load, load.rate) * load.connections / load.threads / 1e3
-    return max(float(load.warm_up_s), opening_s), float(load.duration_s)
+    name = "h2load"
+    description = "closed loads, fixed rates and searches, with a log of all requests"
+    writes_request_log = True
+    corrects_latencies = False
+    latency_begins = "when the request is handed to the connection"
 
+    def command_line(self, load: Load, url: str, folder: PurePath) -> list[str]:
+        # A load at a fixed rate gets a number of requests instead of a duration, for two reasons.
+        # Only then does h2load count lost requests. And only then can it open connections one after
+        # the other (`-r`); otherwise all connections would send at the same moments. The warm-up is
+        # then cut from the log.
+        command = ["h2load", "--h1"]
+        if load.rate is not None:
+            command += self._fixed_rate(load, load.rate)
+        elif load.duration_s is None:
+            command.append(f"-n{load.requests}")
+        else:
+            command.append(f"-D{load.duration_s}")
+            if load.warm_up_s:
+                command.append(f"--warm-up-time={load.warm_up_s}")
+        command.append(f"-c{load.connections}")
+        if load.threads > 1:
+            command.append(f"-t{load.threads}")
+        # h2load appends to an existing log; each run has a folder of its own.
+        return [*command, f"--log-file={folder / REQUEST_LOG}", url]
 
-def duration_s(load: Load) -> float | None:
-    """Return how long a load lasts if the server keeps up; None if the server determines that."""
-    window = measured_window_s(load)
-    return load.nominal_duration_s if window is None else sum(window)
+    def duration_s(self, load: Load) -> float | None:
+        window = self.measured_window_s(load)
+        return load.nominal_duration_s if window is None else sum(window)
 
+    def measured_window_s(self, load: Load) -> tuple[float, float] | None:
+        # h2load logs the warm-up at fixed rates only.
+        if load.rate is None or load.duration_s is None:
+            return None
+        opening_s = _opening_period_ms(load, load.rate) * load.connections / load.threads / 1e3
+        return max(float(load.warm_up_s), opening_s), float(load.duration_s)
 
-def _fixed_rate(load: Load, rate: float) -> list[str]:
-    per_connection = rate / load.connections
-    return [
-        f"-n{load.connections * (math.ceil(per_connection * (duration_s(load) or 0)) + 1)}",
-        f"--rps={per_connection:.9g}",
-        f"-r{load.threads}",
-        f"--rate-period={_opening_period_ms(load, rate)}ms",
-    ]
+    def skipped_s(self, load: Load) -> float:
+        window = self.measured_window_s(load)
+        return float(load.warm_up_s) if window is None else window[0]
+
+    def _fixed_rate(self, load: Load, rate: float) -> list[str]:
+        per_connection = rate / load.connections
+        requests = math.ceil(per_connection * (self.duration_s(load) or 0)) + 1
+        return [
+            f"-n{load.connections * requests}",
+            f"--rps={per_connection:.9g}",
+            f"-r{load.threads}",
+            f"--rate-period={_opening_period_ms(load, rate)}ms",
+        ]
+
+    def parse_version(self, printed: str) -> str:
+        if (match := _VERSION.fullmatch(printed.strip())) is None:
+            raise ParseError(f"`h2load --version` printed no version: {excerpt(printed)}")
+        return match[1]
+
+    def parse_output(self, stdout: str) -> LoadSummary:
+        """Parse h2load's standard output, in the form before 1.69 or since.
+
+        Times have the printed resolution: whole microseconds below a millisecond, two decimals of a
+        millisecond or second above. Raises `ParseError` for a line that is missing, duplicate or
+        malformed.
+        """
+        return _parse_output(stdout)
 
 
 def _opening_period_ms(load: Load, rate: float) -> int:
@@ -76,31 +99,6 @@ def _opening_period_ms(load: Load, rate: float) -> int:
     connection in each.
     """
     return max(1, math.ceil(load.threads / rate * 1e3))
-
-
-_VERSION = re.compile(r"h2load nghttp2/([0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.]+)?)")
-
-
-def parse_version(stdout: str) -> str:
-    """Parse the output of `h2load --version`; return the version, for example `1.52.0`.
-
-    Raises `ParseError` if the output contains no version.
-    """
-    if (match := _VERSION.fullmatch(stdout.strip())) is None:
-        raise ParseError(f"`h2load --version` printed no version: {_excerpt(stdout)}")
-    return match[1]
-
-
-def connection_rate_ratio(summary: LoadSummary, connections: int) -> float | None:
-    """Return connections times their mean rate, divided by the total rate; None if that is 0.
-
-    The ratio is about 1 in a sound run of a fixed duration. It is higher if connections were lost,
-    even during the warm-up. With a number of requests it exceeds 1 in sound runs too, because quick
-    connections finish first.
-    """
-    if summary.rate_per_s == 0:
-        return None
-    return connections * summary.rate_per_connection.mean / summary.rate_per_s
 
 
 # h2load's output ----------------------------------------------------------------------------------
@@ -151,13 +149,7 @@ _TABLES = (
 )
 
 
-def parse_output(stdout: str) -> LoadSummary:
-    """Parse h2load's standard output, in the form before 1.69 or since.
-
-    Times have the printed resolution: whole microseconds below a millisecond, two decimals of a
-    millisecond or second above. Raises `ParseError` for a line that is missing, duplicate or
-    malformed.
-    """
+def _parse_output(stdout: str) -> LoadSummary:
     lines = stdout.split("\n")
     finished = _line(lines, "finished in", _FINISHED)
     requests = _line(lines, "requests:", _REQUESTS)
@@ -191,7 +183,7 @@ def parse_output(stdout: str) -> LoadSummary:
 def _line(lines: Sequence[str], beginning: str, form: re.Pattern[str]) -> Mapping[str, str]:
     line = _only_one([line for line in lines if line.startswith(beginning)], f"'{beginning}' line")
     if (match := form.fullmatch(line)) is None:
-        raise ParseError(f"h2load printed a malformed '{beginning}' line: {_excerpt(line)}")
+        raise ParseError(f"h2load printed a malformed '{beginning}' line: {excerpt(line)}")
     return match.groupdict()
 
 
@@ -216,7 +208,7 @@ def _statistics(
     )
     cells = row.partition(":")[2].split()
     if len(cells) != len(columns) + 1 or not cells[-1].endswith("%"):
-        raise ParseError(f"h2load printed a malformed '{name}' row: {_excerpt(row)}")
+        raise ParseError(f"h2load printed a malformed '{name}' row: {excerpt(row)}")
     *values, within_sd = cells
     return SummaryStatistics(
         within_sd_percent=_parse_decimal(within_sd.removesuffix("%")),
@@ -236,7 +228,7 @@ def _only_one(matches: Sequence[T], description: str) -> T:
 
 def _parse_us(text: str) -> float:
     if (match := _DURATION.fullmatch(text)) is None:
-        raise ParseError(f"h2load printed no time but {_excerpt(text)}")
+        raise ParseError(f"h2load printed no time but {excerpt(text)}")
     microseconds, whole, hundredths, unit = match.groups()
     if microseconds is not None:
         return float(microseconds)
@@ -245,9 +237,8 @@ def _parse_us(text: str) -> float:
 
 def _parse_decimal(text: str) -> float:
     if re.fullmatch(_DECIMAL, text) is None:
-        raise ParseError(f"h2load printed no number with two decimals but {_excerpt(text)}")
+        raise ParseError(f"h2load printed no number with two decimals but {excerpt(text)}")
     return float(text)
 
 
-def _excerpt(text: str) -> str:
-    return repr(text if len(text) <= 200 else f"{text[:200]}…")
+GENERATOR = H2load()

@@ -1,7 +1,7 @@
 """Merge the summaries of several clients' load generators."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fwbench.model.figures import LoadSummary, SummaryStatistics
 
@@ -46,15 +46,24 @@ def merge_summaries(summaries: Sequence[LoadSummary], connections: Sequence[int]
         rate_per_connection=_merge_statistics(
             [each.rate_per_connection for each in summaries], connections
         ),
-        **{name: sum(getattr(each, name) for each in summaries) for name in _ADDED_FIELDS},
+        **{name: _sum(getattr(each, name) for each in summaries) for name in _ADDED_FIELDS},
     )
 
 
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
 def _merge_statistics(
-    statistics: Sequence[SummaryStatistics], counts: Sequence[int]
+    statistics: Sequence[SummaryStatistics | None], counts: Sequence[int]
 ) -> SummaryStatistics:
     """Merge statistics, each over the given number of values; those over no values are ignored."""
-    known = [(spread, number) for spread, number in zip(statistics, counts, strict=True) if number]
+    known = [
+        (spread, number)
+        for spread, number in zip(statistics, counts, strict=True)
+        if number and spread
+    ]
     if not known:
         return SummaryStatistics(min=0, max=0, mean=0, sd=0, within_sd_percent=None)
     total = sum(number for _, number in known)

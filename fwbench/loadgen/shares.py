@@ -1,6 +1,7 @@
 """Divide one load among several clients."""
 
 from fwbench.errors import SuiteError
+from fwbench.loadgen.registry import generator_of
 from fwbench.model.load import Load
 
 
@@ -9,12 +10,17 @@ def divide_load(load: Load, clients: int) -> tuple[Load, ...]:
 
     The clients' connections differ by at most one. Rate and requests are divided in proportion to
     the connections, so that every connection has the same work. Raises `SuiteError` if there are
-    more clients than connections.
+    more clients than connections, or several clients of a load generator without a log.
     """
     if load.connections < clients:
         raise SuiteError(
             f"a load of {load.connections} connections cannot be divided among {clients} clients; "
             "give the load at least one connection for each client, or the rig fewer clients"
+        )
+    if clients > 1 and not generator_of(load).writes_request_log:
+        raise SuiteError(
+            f"{load.generator} writes no log of its requests, so fwbench cannot tell when {clients}"
+            " clients all loaded; use h2load, or rigs with one client"
         )
     base, spare = divmod(load.connections, clients)
     shares, before = [], 0

@@ -28,43 +28,6 @@ class SummaryStatistics(Frozen):
     p99: Amount | None = None
 
 
-class LoadSummary(Frozen):
-    """The figures that a load generator printed for a run, before any check.
-
-    `elapsed_s` is from the first thread's start to the last thread's end, warm-up included.
-    `header_bytes` and `data_bytes` include the warm-up, in every version recorded; all other
-    figures, such as `total_bytes`, exclude it. `rate_per_s`, the request times and the rates per
-    connection count answers of every status. A failed request got an answer other than 2xx or 3xx;
-    a request that failed and errored got no answer. After a warm-up, lost requests do not show as
-    started but not done, because requests under way at its end count as done without a start.
-    """
-
-    elapsed_s: Amount
-    rate_per_s: Amount
-
-    requests_total: Count
-    requests_started: Count
-    requests_done: Count
-    requests_succeeded: Count
-    requests_failed: Count
-    requests_errored: Count
-    requests_timed_out: Count
-
-    status_2xx: Count
-    status_3xx: Count
-    status_4xx: Count
-    status_5xx: Count
-
-    total_bytes: Count
-    header_bytes: Count
-    data_bytes: Count
-
-    request_time_us: SummaryStatistics
-    connect_time_us: SummaryStatistics
-    first_byte_time_us: SummaryStatistics
-    rate_per_connection: SummaryStatistics
-
-
 class Percentiles(Frozen):
     """Latencies of answers of every status, by nearest rank, exact to the microsecond.
 
@@ -79,6 +42,47 @@ class Percentiles(Frozen):
     p999_us: Count | None
     max_us: Count | None
     mean_us: Amount | None
+
+
+class LoadSummary(Frozen):
+    """The figures that a load generator printed for a run, before any check.
+
+    A figure is None if the load generator does not print it. `latency` has the percentiles of a
+    load generator without a log. What follows is true of h2load.
+
+    `elapsed_s` is from the first thread's start to the last thread's end, warm-up included.
+    `header_bytes` and `data_bytes` include the warm-up, in every version recorded; all other
+    figures, such as `total_bytes`, exclude it. `rate_per_s`, the request times and the rates per
+    connection count answers of every status. A failed request got an answer other than 2xx or 3xx;
+    a request that failed and errored got no answer. After a warm-up, lost requests do not show as
+    started but not done, because requests under way at its end count as done without a start.
+    """
+
+    elapsed_s: Amount
+    rate_per_s: Amount
+
+    requests_total: Count
+    requests_started: Count | None = None
+    requests_done: Count
+    requests_succeeded: Count
+    requests_failed: Count
+    requests_errored: Count
+    requests_timed_out: Count
+
+    status_2xx: Count | None = None
+    status_3xx: Count | None = None
+    status_4xx: Count | None = None
+    status_5xx: Count | None = None
+
+    total_bytes: Count
+    header_bytes: Count | None = None
+    data_bytes: Count | None = None
+
+    request_time_us: SummaryStatistics
+    connect_time_us: SummaryStatistics | None = None
+    first_byte_time_us: SummaryStatistics | None = None
+    rate_per_connection: SummaryStatistics | None = None
+    latency: Percentiles | None = None
 
 
 class SecondCounts(Frozen):

@@ -60,7 +60,7 @@ def host_fingerprint(facts: HostFacts, contenders: Collection[str]) -> Fingerpri
         "kernel": facts.kernel,
         "cgroup version": str(facts.cgroup_version),
         "engine": facts.engine,
-        "h2load": facts.h2load,
+        **facts.versions,
         "network path": facts.network_path,
     }
     parts: dict[str, tuple[str, ...]] = {

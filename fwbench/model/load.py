@@ -42,10 +42,11 @@ class Load(Frozen):
     `rate` (requests per second over all connections), requests are sent when they are due, or once
     their connection is free. A `search` tries several rates.
 
-    `threads` are those of the load generator. Exactly one of `requests` and `duration_s` is set.
-    `warm_up_s` precedes `duration_s` and is not measured.
+    `threads` are those of the load generator, `generator`. Exactly one of `requests` and
+    `duration_s` is set. `warm_up_s` precedes `duration_s` and is not measured.
     """
 
+    generator: str = "h2load"
     connections: int = Field(ge=1, le=1_000_000)
     threads: int = Field(default=1, ge=1, le=1024)
     requests: int | None = Field(default=None, ge=1)
@@ -116,6 +117,8 @@ class Load(Frozen):
             parts.append(f"{self.duration_s} s after {self.warm_up_s} s of warm-up")
         else:
             parts.append(f"{self.duration_s} s")
+        if self.generator != "h2load":
+            parts.append(f"by {self.generator}")
         return ", ".join(parts)
 
     @property

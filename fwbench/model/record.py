@@ -42,7 +42,9 @@ class HostFacts(Frozen):
     memory_bytes: int = Field(ge=0, lt=2**63)
     cgroup_version: int
     engine: str | None = None
-    h2load: str | None = None
+    versions: dict[str, str] = Field(
+        default_factory=dict, description="versions of the load generators, by name"
+    )
     images: tuple[ImageFacts, ...] = ()
     listening_ports: tuple[int, ...] = Field(default=(), description="TCP ports in use")
     network_path: str | None = Field(

@@ -90,6 +90,11 @@ class Suite(Frozen):
         return contenders * steps * prod(map(len, other_axes)) * self.blocks
 
     @property
+    def loadgens(self) -> tuple[str, ...]:
+        """Return the names of the load generators, each once."""
+        return tuple(dict.fromkeys(load.generator for load in self.loads))
+
+    @property
     def makes_claims(self) -> bool:
         """Return whether comparisons with the baseline lead to claims."""
         return self.baseline is not None and self.preset is not Preset.SMOKE

@@ -34,8 +34,7 @@ def _description(facts: HostFacts) -> str:
         parts.insert(0, f"{facts.instance_type}{region}")
     if facts.engine is not None:
         parts.append(f"Docker {facts.engine}")
-    if facts.h2load is not None:
-        parts.append(f"h2load {facts.h2load.removeprefix('h2load nghttp2/')}")
+    parts += [f"{name} {version}" for name, version in facts.versions.items()]
     return ", ".join(parts)
 
 

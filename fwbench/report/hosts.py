@@ -29,7 +29,8 @@ def host_check_table(hosts: Sequence[HostCheck]) -> str:
                 f"Docker {facts.engine}, {images}" if facts.engine else "not provisioned yet"
             )
         else:
-            installed = f"h2load {facts.h2load}" if facts.h2load else "not provisioned yet"
+            loadgens = [f"{name} {version}" for name, version in facts.versions.items()]
+            installed = ", ".join(loadgens) or "not provisioned yet"
         rows.append([host.host.name, host.rig, role, "ok", facts.system, size, installed])
     return _table(rows, ["host", "rig", "role", "SSH, sudo", "system", "size", "installed"])
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fwbench.errors import SessionError
+from fwbench.loadgen.registry import generator_of
 from fwbench.model.figures import Percentiles, SummaryStatistics
 from fwbench.model.load import Load
-from fwbench.model.observation import ClientOverlap, Observation
+from fwbench.model.observation import ClientOverlap, LoadResult, Observation
 from fwbench.model.record import Record
 from fwbench.model.run import Trial
 from fwbench.model.verdict import Effect, Verdict
@@ -119,10 +120,10 @@ def _result(record: Record) -> RunResult:
         not_observed=_shared(record.verdict.not_observed),
         passed=None if search is None else passed(record, search),
         throughput=None if verdict == "invalid" else _throughput(record),
-        latency=None if log is None else _latencies(log.latency),
+        latency=_latencies(_percentiles(load)),
         corrected_latency=None if log is None else _latencies(log.corrected_latency),
-        request_time_us=None if summary is None else _checked(summary.request_time_us),
-        rate_per_connection=None if summary is None else _checked(summary.rate_per_connection),
+        request_time_us=_checked(summary.request_time_us) if summary else None,
+        rate_per_connection=_checked(summary.rate_per_connection) if summary else None,
         overlap=observation.overlap,
         busiest_thread_cores=_busiest_thread_cores(observation),
         client_excess=_client_excess(record.verdict),
@@ -146,8 +147,9 @@ def _throughput(record: Record) -> float | None:
     """Return the successful (2xx) responses per second of the load window.
 
     With a number of requests: those that succeeded, over the time that they took. With a duration:
-    the log's 2xx rows, over the nominal duration; a row is the only proof of a single answer. With
-    several clients: the log's rows over the time in which all of them loaded. This is neither
+    the log's 2xx rows, over the nominal duration; a row is the only proof of a single answer. From
+    a load generator without a log: the requests that succeeded, over the time that it measured.
+    With several clients: the log's rows over the time in which all of them loaded. This is neither
     h2load's headline, which counts answers of every status, nor its `req/s` row, a mean over
     connections that leaves out for how long each of them lived.
     """
@@ -157,9 +159,18 @@ def _throughput(record: Record) -> float | None:
         return None
     several = observation.overlap is not None
     window_s = observation.overlap_s if several else record.run.trial.load.duration_s
-    if several or window_s is not None:
+    if several or (window_s is not None and generator_of(record.run.trial.load).writes_request_log):
         return _per_s(loaded.log.successful_rows, window_s) if loaded.log else None
     return _per_s(loaded.summary.requests_succeeded, loaded.summary.elapsed_s)
+
+
+def _percentiles(load: LoadResult | None) -> Percentiles | None:
+    """Return the percentiles of the log, or those that a load generator without a log prints."""
+    if load is None:
+        return None
+    if load.log is not None:
+        return load.log.latency
+    return None if load.summary is None else load.summary.latency
 
 
 def _per_s(count: int, seconds: float | None) -> float | None:
@@ -173,7 +184,9 @@ def _latencies(percentiles: Percentiles | None) -> Latencies | None:
     return tuple([None if value is None else _figure(value) for value in values])
 
 
-def _checked(statistics: SummaryStatistics) -> SummaryStatistics:
+def _checked(statistics: SummaryStatistics | None) -> SummaryStatistics | None:
+    if statistics is None:
+        return None
     for _, value in statistics:
         if value is not None:
             _figure(value)

@@ -109,7 +109,7 @@ def test_the_record_says_what_everything_was_made_of(smoke: SessionStore) -> Non
                 assert "debian 13" in image.base or "python:3.13-slim" in image.base
                 assert any(line.startswith("gunicorn==") for line in image.packages)
         else:
-            assert facts.h2load
+            assert facts.versions["h2load"]
 
 
 def test_every_figure_can_be_checked_from_the_folder(smoke: SessionStore) -> None:

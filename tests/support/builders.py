@@ -8,7 +8,7 @@ from repository import FIXTURES
 
 from fwbench.agent.reduce import reduce_log
 from fwbench.checks.registry import CHECKS_BY_CODE
-from fwbench.loadgen.h2load import parse_output
+from fwbench.loadgen.h2load import GENERATOR as H2LOAD
 from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender, Contract
 from fwbench.model.figures import LoadSummary, Percentiles, RequestLogSummary, SecondCounts
@@ -78,7 +78,7 @@ def changed(model: Model, changes: dict[str, Any]) -> Model:
 
 def figures(case: str = "ok-duration", version: str = "1.52", **changes: Any) -> LoadSummary:
     text = (SAMPLES / version / f"{case}.out").read_text()
-    return changed(parse_output(text), changes)
+    return changed(H2LOAD.parse_output(text), changes)
 
 
 def figures_at(per_s: float) -> LoadSummary:
@@ -146,7 +146,7 @@ def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> RequestLogSummar
 def reduced(text: str | bytes, **window: float) -> dict[str, bytes]:
     """Return the files to which the agent reduces a log, by name."""
     with TemporaryDirectory() as place:
-        log_file, folder = Path(place) / "h2load.log", Path(place) / "reduced"
+        log_file, folder = Path(place) / "requests.log", Path(place) / "reduced"
         folder.mkdir()
         log_file.write_bytes(text.encode() if isinstance(text, str) else text)
         reduce_log(log_file, folder, **window)
@@ -367,7 +367,7 @@ def target_facts(host: str = "one-target", **changes: Any) -> HostFacts:
 
 
 def client_facts(host: str = "one-client", **changes: Any) -> HostFacts:
-    unlike_a_target = {"engine": None, "images": (), "h2load": "h2load nghttp2/1.64.0"}
+    unlike_a_target = {"engine": None, "images": (), "versions": {"h2load": "1.64.0"}}
     return target_facts(host, **(unlike_a_target | changes))
 
 

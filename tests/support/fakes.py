@@ -59,7 +59,7 @@ def log_of(began_us: int, rows: int = 1000) -> str:
 def reduced_files(log: str, window: Window | None = None, ahead_us: int = 0) -> Mapping[str, bytes]:
     """Return the files to which the agent reduces a log, by name."""
     with TemporaryDirectory() as place:
-        file, folder = Path(place) / "h2load.log", Path(place) / "reduced"
+        file, folder = Path(place) / "requests.log", Path(place) / "reduced"
         folder.mkdir()
         file.write_text(log)
         if window is None:
@@ -72,7 +72,7 @@ def reduced_files(log: str, window: Window | None = None, ahead_us: int = 0) -> 
 @cache
 def ends_of_log(log: str) -> tuple[int | None, int | None]:
     with TemporaryDirectory() as place:
-        file = Path(place) / "h2load.log"
+        file = Path(place) / "requests.log"
         file.write_text(log)
         return log_ends(file)
 

@@ -30,7 +30,7 @@ from fwbench.execution.session import Session, SessionOptions
 from fwbench.hosts import preflight
 from fwbench.hosts.doctor import HostCheck
 from fwbench.inventory.rigs import parse_rigs
-from fwbench.loadgen import h2load
+from fwbench.loadgen.registry import generator_of
 from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender
 from fwbench.model.host import Rig, Target
@@ -136,7 +136,8 @@ def words_of(asked: Suite, contender: Contender = FLASK) -> Iterator[list[str]]:
             for contract in contender.endpoints.values():
                 at = endpoint_url(address, contender, contract)
                 yield run_argv("fwbench-s-r1", contender, "sha256:0", setting, address, "s", (0, 1))
-                yield h2load.command_line(setting.load, at, PurePosixPath("/var/tmp/x/h2load.log"))
+                generator = generator_of(setting.load)
+                yield generator.command_line(setting.load, at, PurePosixPath("/var/tmp/x"))
 
 
 # A suite

@@ -6,6 +6,7 @@ from enum import Enum
 
 from fwbench.checks.support.context import CheckContext, ClientContext
 from fwbench.checks.support.thresholds import Threshold
+from fwbench.loadgen.registry import generator_of
 from fwbench.model.telemetry import HostUsage
 from fwbench.model.verdict import Effect, Finding, Level
 
@@ -27,8 +28,10 @@ class Check:
     """One possible finding. The docstring of its module explains it to users.
 
     Findings of a run are in the order of `order`; checks of one subject have the same hundreds.
-    `needs` says in words what is missing when the check returns `NOT_OBSERVED`. `excess` returns
-    how many times its threshold the measured value is, for checks whose effect needs the number.
+    `needs` says in words what is missing when the check returns `NOT_OBSERVED`. `reads_log` says
+    that the check reads the log of requests, which some load generators do not write. `excess`
+    returns how many times its threshold the measured value is, for checks whose effect needs the
+    number.
     """
 
     code: str
@@ -38,11 +41,14 @@ class Check:
     advice: str
     thresholds: tuple[Threshold, ...] = ()
     needs: str = ""
+    reads_log: bool = False
     effect: Effect | None = None
     excess: Callable[[CheckContext], float] | None = None
 
     def finding(self, context: CheckContext) -> Finding | Status:
         """Return the finding if the check fires, else its status."""
+        if self.reads_log and not generator_of(context.load).writes_request_log:
+            return Status.NOT_APPLICABLE
         outcome = self.evaluate(context)
         if isinstance(outcome, Status):
             return outcome

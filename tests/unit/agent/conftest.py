@@ -149,7 +149,7 @@ def h2load(tmp_path: Path) -> H2load:
         program = tmp_path / "h2load"
         program.write_text(f"#!/bin/sh\n{body}\n")
         program.chmod(0o755)
-        return [str(program), f"--log-file={folder or tmp_path}/h2load.log"]
+        return [str(program), f"--log-file={folder or tmp_path}/requests.log"]
 
     return make
 

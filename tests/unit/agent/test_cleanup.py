@@ -123,7 +123,7 @@ def test_a_session_renews_its_own_lease(host: Host) -> None:
 
 def test_a_stale_lease_is_released_and_what_it_kept_goes(host: Host, sleeper: Sleeper) -> None:
     dead, mine = host.dead("dead"), host.folder("a")
-    job = sleeper(f"--log-file={dead}/r1-0001-flask/h2load.log")
+    job = sleeper(f"--log-file={dead}/r1-0001-flask/requests.log")
     assert host.begin(mine) == 0
     await_end(job)
     assert not dead.exists()

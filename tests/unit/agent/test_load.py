@@ -26,19 +26,20 @@ def test_a_load_leaves_its_output_its_log_and_how_it_ended(
     folder: Path, h2load: H2load, contender: str
 ) -> None:
     run_load(folder, f"{contender}/echo", 10, h2load(WRITES_ALL, folder))
-    assert (folder / "h2load.out").read_text() == "figures\n"
-    assert (folder / "h2load.err").read_text() == "warning\n"
+    assert (folder / "loadgen.out").read_text() == "figures\n"
+    assert (folder / "loadgen.err").read_text() == "warning\n"
     assert gzip.decompress((folder / "counts.gz").read_bytes()) == (
         b"fwbench-counts 1\n0\t200\t5\t1\n"
     )
     assert json.loads((folder / "log.json").read_text())["rows"] == 1
-    assert not (folder / "h2load.log").exists()
+    assert not (folder / "requests.log").exists()
     ended = json.loads((folder / "load.json").read_text())
     assert ended.pop("load_s") > 0
     assert ended.pop("started_at_s") > 0
     assert ended == {
         "exit_status": 3,
         "timed_out": False,
+        "warm_up_s": 0,
         "answer_after": {
             "status": 200,
             "content_type": "text/html; charset=utf-8",
@@ -114,8 +115,27 @@ def test_a_log_that_is_kept_is_not_reduced_but_for_its_ends(folder: Path, h2load
     run_load(folder, refused_url(), 10, h2load(rows, folder), keep_log=True)
     ended = json.loads((folder / "load.json").read_text())
     assert (ended["first_start_us"], ended["last_end_us"]) == (700, 1100)
-    assert (folder / "h2load.log").exists()
+    assert (folder / "requests.log").exists()
     assert not (folder / "counts.gz").exists()
+
+
+def test_a_warm_up_precedes_the_load_and_is_not_part_of_it(folder: Path, h2load: H2load) -> None:
+    warm_up = ["sh", "-c", f"sleep 0.2; date +%s.%N >{folder}/warm; exit 1"]
+    run_load(folder, refused_url(), 10, h2load("exit 0", folder), warm_up=json.dumps(warm_up))
+    ended = json.loads((folder / "load.json").read_text())
+    assert ended["warm_up_s"] >= 0.2
+    assert ended["started_at_s"] > float((folder / "warm").read_text())
+    assert ended["exit_status"] == 0
+
+
+def test_a_warm_up_that_hangs_is_stopped(folder: Path, h2load: H2load) -> None:
+    run_load(folder, refused_url(), 0.2, h2load("exit 0", folder), warm_up='["sleep", "60"]')
+    assert json.loads((folder / "load.json").read_text())["warm_up_s"] < 10
+
+
+def test_a_warm_up_that_cannot_start_does_not_hide_the_load(folder: Path, h2load: H2load) -> None:
+    run_load(folder, refused_url(), 10, h2load("exit 0", folder), warm_up='["/nowhere/wrk"]')
+    assert json.loads((folder / "load.json").read_text())["exit_status"] == 0
 
 
 @pytest.mark.parametrize("log", ["", "nonsense\\n"])
@@ -157,7 +177,7 @@ def test_the_last_file_to_come_is_the_one_that_is_waited_for(
 
     monkeypatch.setattr(load, "write", look)
     run_load(folder, refused_url(), 10, h2load(WRITES_ALL, folder))
-    assert {"h2load.out", "h2load.err", "counts.gz", "log.json"} <= set(there)
+    assert {"loadgen.out", "loadgen.err", "counts.gz", "log.json"} <= set(there)
 
 
 def test_the_load_that_is_started_over_ssh_goes_on_without_it(
@@ -186,8 +206,8 @@ def test_files_of_a_load_are_their_owners_alone(agent: Agent, folder: Path, h2lo
         [
             "load.pid",
             "load.json",
-            "h2load.out",
-            "h2load.err",
+            "loadgen.out",
+            "loadgen.err",
             "counts.gz",
             "log.json",
             "telemetry-client.json",
@@ -197,7 +217,7 @@ def test_files_of_a_load_are_their_owners_alone(agent: Agent, folder: Path, h2lo
 
 
 def test_a_load_that_still_runs_is_stopped(folder: Path, sleeper: Sleeper) -> None:
-    pid = sleeper(f"--log-file={folder}/h2load.log")
+    pid = sleeper(f"--log-file={folder}/requests.log")
     (folder / "load.pid").write_text(str(pid))
     load.stop_load(folder)
     await_end(pid)
@@ -206,7 +226,7 @@ def test_a_load_that_still_runs_is_stopped(folder: Path, sleeper: Sleeper) -> No
 def test_a_process_that_got_the_pid_since_is_left_alone(
     folder: Path, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pid = sleeper("--log-file=/elsewhere/h2load.log")
+    pid = sleeper("--log-file=/elsewhere/requests.log")
     (folder / "load.pid").write_text(str(pid))
     killed: list[int] = []
     monkeypatch.setattr(os, "killpg", lambda pid, _: killed.append(pid))

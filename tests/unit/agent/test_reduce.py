@@ -166,7 +166,7 @@ def test_a_log_of_days_is_refused_instead_of_filling_memory(window: dict[str, fl
 
 
 def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = tmp_path / "h2load.log"
+    log = tmp_path / "requests.log"
     log.write_text(written([(0, 200, 3)]))
 
     def full(_: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     reduce.reduce_log(log, tmp_path)
     told = json.loads((tmp_path / "log.json").read_text())
     assert told == {"error": "h2load's log could not be reduced: No space left on device"}
-    assert {path.name for path in tmp_path.iterdir()} == {"h2load.log", "log.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"requests.log", "log.json"}
 
 
 def test_an_unanswered_stream_of_http_2_is_a_status_of_its_own() -> None:
@@ -306,7 +306,7 @@ def test_memory_is_of_a_few_seconds_not_of_the_run(tmp_path: Path) -> None:
 def test_a_window_counts_starts_or_whole_rows(
     tmp_path: Path, window: rows_of_log.Window, counted: list[int]
 ) -> None:
-    log = tmp_path / "h2load.log"
+    log = tmp_path / "requests.log"
     log.write_text(written([(start, 200, 3) for start in (9, 10, 19, 20)]))
     reduce.reduce_window(log, tmp_path, window)
     told = json.loads((tmp_path / "log.json").read_text())
@@ -316,7 +316,7 @@ def test_a_window_counts_starts_or_whole_rows(
 
 def test_a_clock_that_is_ahead_is_put_back(tmp_path: Path) -> None:
     """What lies in one second by one clock lies in two by the other."""
-    log = tmp_path / "h2load.log"
+    log = tmp_path / "requests.log"
     log.write_text(written([(0, 200, 3), (10, 200, 3)]))
     second = START_US // 10**6
     ahead_us = START_US % 10**6 + 5
@@ -336,7 +336,7 @@ def test_pauses_of_a_tenth_of_a_second_are_told_one_by_one() -> None:
 
 
 def test_the_ends_of_a_log_are_not_those_of_its_rows(tmp_path: Path) -> None:
-    log = tmp_path / "h2load.log"
+    log = tmp_path / "requests.log"
     log.write_text(written([(500, 200, 9_000), (0, 200, 3), (800, 200, 3)]))
     assert reduce.log_ends(log) == (START_US, START_US + 9_500)
     log.write_text("")

@@ -191,7 +191,11 @@ CASES = {
     "requests-failed": Case(loaded(summary=figures(requests_failed=1)), not_observed=UNPARSED),
     "responses-not-2xx": Case(loaded(summary=figures(status_5xx=1)), not_observed=UNPARSED),
     "log-mismatch": Case(UNLOGGED, not_observed=UNPARSED),
-    "requests-lost": Case(loaded(summary=figures(requests_started=99_999)), not_observed=UNPARSED),
+    "requests-lost": Case(
+        loaded(summary=figures(requests_started=99_999)),
+        not_applicable=loaded(summary=figures(requests_started=None)),
+        not_observed=UNPARSED,
+    ),
     "connections-lost": Case(
         loaded(summary=FAST_CONNECTIONS),
         not_applicable=loaded(PACED, summary=FAST_CONNECTIONS),

@@ -314,7 +314,7 @@ def part(folder: Path, number: int, log: str, window: Window, ahead_us: int = 0)
     """What a client leaves that logged so, of which a window of the first one's clock counts."""
     mine = folder / files.client_folder(number)
     mine.mkdir()
-    place = folder / "h2load.log"
+    place = folder / "requests.log"
     place.write_text(log)
     reduce_window(place, mine, window, ahead_us)
     first_us, last_us = log_ends(place)

@@ -145,8 +145,8 @@ def test_a_good_run_takes_its_steps_in_order(tmp_path: Path) -> None:
         "client load",
         "client exists load.json",
         "client get load.json",
-        "client get h2load.out",
-        "client get h2load.err",
+        "client get loadgen.out",
+        "client get loadgen.err",
         "client exists counts.gz",
         "client get counts.gz",
         "client exists log.json",
@@ -635,7 +635,7 @@ class Huge(bytes):
     ("name", "mib"),
     [
         *[("answer.json", 16), ("container-before.json", 16), ("load.json", 16)],
-        *[("h2load.out", 16), ("h2load.err", 16), ("log.json", 16), ("container.log", 16)],
+        *[("loadgen.out", 16), ("loadgen.err", 16), ("log.json", 16), ("container.log", 16)],
         *[("counts.gz", 256), ("telemetry-client.json", 64), ("telemetry-target.json", 64)],
     ],
 )

@@ -39,7 +39,7 @@ IMAGES = [
 ]
 FACTS: Mapping[str, Any] = header().facts[0].model_dump(mode="json", exclude={"host"}) | {
     "images": IMAGES,
-    "h2load": "h2load nghttp2/1.64.0",
+    "versions": {"h2load": "h2load nghttp2/1.64.0"},
 }
 PATIENCE_S = 5
 LEFT_TOO_EARLY_S = 0.1  # as long as this, hosts are given a chance to be left while they are in use
@@ -338,7 +338,7 @@ def test_a_host_that_does_not_answer_ends_the_session_and_the_others_are_left_cl
 
 
 def test_a_host_that_is_not_ready_leaves_no_session(tmp_path: Path) -> None:
-    world = World(tmp_path, facts=FACTS | {"h2load": None})
+    world = World(tmp_path, facts=FACTS | {"versions": {}})
     with pytest.raises(NotReadyError, match="one-client: there is no h2load"):
         world.run()
     assert list(tmp_path.iterdir()) == []

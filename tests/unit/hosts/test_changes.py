@@ -112,7 +112,7 @@ def test_a_host_that_is_what_it_was_has_not_changed(begun: SessionHeader) -> Non
     [
         ({"kernel": "6.1.0"}, "one-target: kernel was 6.12.57, now it is 6.1.0"),
         ({"cpus": 4}, "one-target: CPUs was 2, now it is 4"),
-        ({"h2load": "1.69.0"}, "one-target: h2load was none, now it is 1.69.0"),
+        ({"versions": {"h2load": "1.69.0"}}, "one-target: h2load was none, now it is 1.69.0"),
     ],
 )
 def test_a_host_that_changed_is_told_with_before_and_after(

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
-from builders import FASTAPI, FLASK, header, rig
+from builders import FASTAPI, FLASK, header, rig, suite
 from fakes import FakeHost
 
 from fwbench.errors import HostError, InventoryError, NotReadyError
@@ -40,7 +40,7 @@ def check(
     rigs: Sequence[Rig] = (rig(),),
     contenders: Sequence[Contender] = (FLASK, FASTAPI),
 ) -> preflight.PreflightResult:
-    return preflight.check_rigs(rigs, facts, contenders, pinned_cpus=1)
+    return preflight.check_rigs(rigs, facts, contenders, suite())
 
 
 def trouble(*facts: HostFacts) -> NotReadyError:
@@ -68,8 +68,8 @@ def test_images_that_are_not_asked_for_are_left_out() -> None:
     ("facts", "sentence"),
     [
         (
-            (target(), client(h2load=None)),
-            "one-client: there is no h2load; run `fwbench provision` with this inventory",
+            (target(), client(versions={})),
+            "one-client: there is no h2load; run `fwbench provision` with --loadgen h2load",
         ),
         (
             (target(engine=None), client()),
@@ -118,7 +118,7 @@ def test_other_images_on_hosts_of_one_architecture_are_refused() -> None:
 
 
 def test_what_is_not_ready_is_no_measure_for_the_others() -> None:
-    facts = target("a", images=OTHER), client("a", h2load=None), target("b"), client("b")
+    facts = target("a", images=OTHER), client("a", versions={}), target("b"), client("b")
     readiness = check(*facts, rigs=(rig("a"), rig("b")))
     assert set(readiness.errors) == {"a"}
     assert readiness.images["b-target", "flask"] == "sha256:0123456789abcdef"
@@ -179,7 +179,8 @@ def test_facts_are_what_the_agent_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "facts", [{}, [], None, {"cpus": "many"}, {"surprise": 1}, {"h2load": "garbage\n"}]
+    "facts",
+    [{}, [], None, {"cpus": "many"}, {"surprise": 1}, {"versions": {"h2load": "garbage\n"}}],
 )
 def test_facts_that_make_no_sense_are_an_error_in_one_sentence(facts: object) -> None:
     with pytest.raises(HostError, match="one-target: its facts are not valid") as refused:
@@ -188,8 +189,9 @@ def test_facts_that_make_no_sense_are_an_error_in_one_sentence(facts: object) ->
 
 
 def test_the_version_of_h2load_is_told_without_its_name() -> None:
-    said = target(h2load="h2load nghttp2/1.64.0").model_dump(mode="json", exclude={"host"})
-    assert found(rig().target, said).h2load == "1.64.0"
+    versions = {"h2load": "h2load nghttp2/1.64.0"}
+    said = target(versions=versions).model_dump(mode="json", exclude={"host"})
+    assert found(rig().target, said).versions == {"h2load": "1.64.0"}
 
 
 def test_what_the_inventory_says_of_a_machine_goes_before_what_it_says_itself() -> None:
@@ -217,13 +219,14 @@ def test_facts_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         found(rig().target, {"system": "x" * 100})
 
 
-def test_a_client_is_asked_for_its_way_to_the_address_that_it_loads() -> None:
+def test_a_client_is_asked_for_its_route_and_the_versions_of_its_load_generators() -> None:
     remote = FakeHost("one-client")
     remote.folders.add(str(FOLDER))
     remote.files[str(FOLDER / "agent.pyz")] = b"the agent"
-    remote.facts = client().model_dump(mode="json", exclude={"host"})
-    preflight.read_facts(remote, rig().clients[0], FOLDER, "192.0.2.9")
-    assert f"python3 -I {FOLDER}/agent.pyz facts --load-address=192.0.2.9 {FOLDER}" in remote.asked
+    remote.facts = client(versions={}).model_dump(mode="json", exclude={"host"})
+    preflight.read_facts(remote, rig().clients[0], FOLDER, "192.0.2.9", ["wrk", "h2load"])
+    asked = "facts --load-address=192.0.2.9 --programs=wrk,h2load"
+    assert f"python3 -I {FOLDER}/agent.pyz {asked} {FOLDER}" in remote.asked
 
 
 @pytest.mark.parametrize(("number", "as_root"), [(0, True), (1, False)])

@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from repository import FIXTURES
 
+from fwbench.checks.support.connection_rate import connection_rate_ratio
 from fwbench.errors import ParseError
-from fwbench.loadgen import h2load
+from fwbench.loadgen.h2load import GENERATOR as h2load  # noqa: N811 - it reads as the tool
 from fwbench.model.figures import LoadSummary, SummaryStatistics
 from fwbench.model.load import Load
 
@@ -17,7 +18,7 @@ RECORDED = FIXTURES / "h2load"
 VERSIONS = ["1.40", "1.43", "1.52", "1.59", "1.64", "1.68", "1.69", "1.70"]
 BEFORE_1_69 = VERSIONS[:6]
 SINCE_1_69 = VERSIONS[6:]
-LOG = PurePosixPath("LOG")
+RUN = PurePosixPath("/r")
 URL = "http://127.0.0.1:8001/"
 
 
@@ -41,30 +42,39 @@ def named(path: Path) -> str:
 
 
 def test_the_published_experiment_is_run_with_the_published_command() -> None:
-    assert h2load.command_line(Load(connections=40, requests=1000), URL, LOG) == (
-        ["h2load", "--h1", "-n1000", "-c40", "--log-file=LOG", URL]
+    assert h2load.command_line(Load(connections=40, requests=1000), URL, RUN) == (
+        ["h2load", "--h1", "-n1000", "-c40", "--log-file=/r/requests.log", URL]
     )
 
 
 def test_a_duration_takes_the_place_of_the_number_and_threads_follow_the_connections() -> None:
     load = Load(connections=40, threads=2, warm_up_s=2, duration_s=8)
-    assert h2load.command_line(load, URL, LOG) == (
-        ["h2load", "--h1", "-D8", "--warm-up-time=2", "-c40", "-t2", "--log-file=LOG", URL]
+    assert h2load.command_line(load, URL, RUN) == (
+        [
+            "h2load",
+            "--h1",
+            "-D8",
+            "--warm-up-time=2",
+            "-c40",
+            "-t2",
+            "--log-file=/r/requests.log",
+            URL,
+        ]
     )
 
 
 def test_no_warm_up_is_not_mentioned() -> None:
-    assert h2load.command_line(Load(connections=4, duration_s=8), URL, LOG) == (
-        ["h2load", "--h1", "-D8", "-c4", "--log-file=LOG", URL]
+    assert h2load.command_line(Load(connections=4, duration_s=8), URL, RUN) == (
+        ["h2load", "--h1", "-D8", "-c4", "--log-file=/r/requests.log", URL]
     )
 
 
 def test_a_fixed_rate_is_a_number_of_requests_over_connections_opened_one_by_one() -> None:
     load = Load(connections=40, rate=500, warm_up_s=2, duration_s=5)
     # An interval of 80 ms between two requests of a connection: one is opened every 2 ms.
-    assert h2load.command_line(load, URL, LOG) == [
+    assert h2load.command_line(load, URL, RUN) == [
         *("h2load", "--h1", "-n3560", "--rps=12.5", "-r1", "--rate-period=2ms"),
-        *("-c40", "--log-file=LOG", URL),
+        *("-c40", "--log-file=/r/requests.log", URL),
     ]
     assert h2load.measured_window_s(load) == (2, 5)
     assert h2load.duration_s(load) == 7
@@ -96,7 +106,7 @@ def test_every_connection_sends_from_before_the_window_to_its_end(
     )
     options = dict(
         re.findall(r"--?([a-z-]+?)=?([0-9.e+-]+)(?:ms)?$", word)[0]
-        for word in h2load.command_line(load, URL, LOG)[2:-2]
+        for word in h2load.command_line(load, URL, RUN)[2:-2]
     )
     window = h2load.measured_window_s(load)
     assert window is not None
@@ -240,7 +250,7 @@ def test_a_server_killed_within_a_duration_fails_nothing_in_h2loads_words(versio
 def test_a_server_killed_within_the_warm_up_leaves_a_run_of_nothing(version: str) -> None:
     figures = h2load.parse_output(recorded(version, "killed-warm-up.out"))
     assert figures.requests_total == figures.requests_failed == figures.requests_done == 0
-    assert h2load.connection_rate_ratio(figures, 10) is None
+    assert connection_rate_ratio(figures, 10) is None
     assert meta(RECORDED / version / "killed-warm-up.out")["exit"] == "0"
 
 
@@ -255,8 +265,8 @@ def test_the_warm_up_is_left_out_of_all_bytes_but_not_of_their_parts(version: st
 def test_lost_connections_show_in_the_rates_per_connection(version: str) -> None:
     sound = h2load.parse_output(recorded(version, "ok-duration.out"))
     killed = h2load.parse_output(recorded(version, "killed-duration.out"))
-    assert h2load.connection_rate_ratio(sound, 10) == pytest.approx(1, abs=0.01)
-    assert (h2load.connection_rate_ratio(killed, 10) or 0) > 2
+    assert connection_rate_ratio(sound, 10) == pytest.approx(1, abs=0.01)
+    assert (connection_rate_ratio(killed, 10) or 0) > 2
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fwbench.errors import SuiteError
-from fwbench.loadgen.h2load import command_line
+from fwbench.loadgen.h2load import GENERATOR
 from fwbench.loadgen.shares import divide_load
 from fwbench.model.load import Load
 
@@ -61,6 +63,9 @@ def test_the_share_of_an_only_client_is_the_load() -> None:
 
 def test_h2load_is_told_the_same_rate_for_each_connection() -> None:
     load = Load(connections=5, rate=1000, duration_s=10)
-    told = [command_line(share, "http://192.0.2.1/", "log") for share in divide_load(load, 2)]  # type: ignore[arg-type]
+    folder = PurePosixPath("/r")
+    told = [
+        GENERATOR.command_line(share, "http://192.0.2.1/", folder) for share in divide_load(load, 2)
+    ]  # type: ignore[arg-type]
     assert ["-c3" in told[0], "-c2" in told[1]] == [True, True]
     assert all("--rps=200" in command for command in told)

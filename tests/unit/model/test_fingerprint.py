@@ -48,7 +48,7 @@ def differing(before: HostFacts, now: HostFacts) -> list[str]:
         ({"cgroup_version": 1}, "cgroup version"),
         ({"engine": "27.0"}, "engine"),
         ({"engine": None}, "engine"),
-        ({"h2load": "h2load nghttp2/1.69.0"}, "h2load"),
+        ({"versions": {"h2load": "1.69.0"}}, "h2load"),
         ({"instance_type": "c7i.large"}, "instance type"),
         ({"memory_bytes": 16 * 2**30}, "memory"),
         ({"network_path": "loopback"}, "network path"),
@@ -176,8 +176,8 @@ def test_the_order_of_clients_does_not_matter_and_their_number_does() -> None:
 
 
 def test_a_client_tells_as_much_as_a_target() -> None:
-    known = facts(target_facts("a-target"), client_facts("a-client", h2load="h2load nghttp2/1.64"))
-    other = facts(target_facts("a-target"), client_facts("a-client", h2load="h2load nghttp2/1.69"))
+    known = facts(target_facts("a-target"), client_facts("a-client", versions={"h2load": "1.64"}))
+    other = facts(target_facts("a-target"), client_facts("a-client", versions={"h2load": "1.69"}))
     found = rig_differences(
         rig_fingerprint(rig("a"), known, SUITE), rig_fingerprint(rig("a"), other, SUITE)
     )
