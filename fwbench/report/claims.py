@@ -43,7 +43,7 @@ def _outcome(comparison: ContenderComparison) -> str:
     if isinstance(result, NoComparison):
         return f"no ratio: {result.reason}{_details(_exclusions(comparison))}"
     details = [_replicates(result), *_exclusions(comparison)]
-    text = f"{_ratio(result)} {METRIC_NAME[comparison.metric]}"
+    text = f"{format_ratio(result)} {METRIC_NAME[comparison.metric]}"
     if isinstance(result, Comparison):
         text += f": {_word(result)}"
         if result.outcome is Outcome.INCONCLUSIVE:
@@ -73,7 +73,8 @@ def _word(comparison: Comparison) -> str:
     return str(comparison.outcome)
 
 
-def _ratio(estimate: RatioEstimate) -> str:
+def format_ratio(estimate: RatioEstimate) -> str:
+    """Return `1.522 × [1.360, 1.703]`: the ratio with its 95 % interval."""
     low, high = _digits(estimate.interval.low), _digits(estimate.interval.high)
     return f"{_digits(estimate.ratio)} × [{low}, {high}]"
 
@@ -100,8 +101,8 @@ def _noise_floor(comparison: ContenderComparison) -> str:
         return f"{_pair(comparison)} (A/A control): no ratio: {result.reason}{exclusions}"
     details = _details([_replicates(result), *_exclusions(comparison)])
     text = (
-        f"{_pair(comparison)} (A/A control): {_ratio(result)} {METRIC_NAME[comparison.metric]}:"
-        f" noise floor{details}"
+        f"{_pair(comparison)} (A/A control): {format_ratio(result)}"
+        f" {METRIC_NAME[comparison.metric]}: noise floor{details}"
     )
     if not result.interval.low <= 1 <= result.interval.high:
         text += "; its interval excludes 1, so do not trust small differences in this session"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from fwbench.loadgen.registry import generator_of
 from fwbench.model.load import LoadKind
 from fwbench.report.formatting import NO_VALUE, format_duration, format_rounded
 from fwbench.stats.estimate import Estimate, Interval
@@ -20,8 +21,9 @@ def trial_table(group: ComparisonGroup, *, quarantined: bool) -> str:
     `quarantined`: runs that were not executed yet never will be. The results of different kinds of
     load never share a column.
     """
+    mark = "**" if correcting_generators([group]) else "*"
     head, alignment = {
-        LoadKind.CLOSED: (["throughput per s", "cv", "p50 *", "p99 *"], "lrrr"),
+        LoadKind.CLOSED: (["throughput per s", "cv", f"p50 {mark}", f"p99 {mark}"], "lrrr"),
         LoadKind.FIXED_RATE: (["answers per s", "p50", "p99", "p99.9", "max"], "lrlrr"),
         LoadKind.SEARCH: (["highest rate per s"], "l"),
     }[group.load_kind]
@@ -35,6 +37,13 @@ def trial_table(group: ComparisonGroup, *, quarantined: bool) -> str:
         for trial in group.trials
     ]
     return format_table(rows, ["contender", "runs used", *head, "verdict"], f"lr{alignment}l")
+
+
+def correcting_generators(groups: Sequence[ComparisonGroup]) -> list[str]:
+    """Return the load generators of closed loads that correct their latencies themselves."""
+    loads = [group.setting.load for group in groups if group.load_kind is LoadKind.CLOSED]
+    found = [load.generator for load in loads if generator_of(load).corrects_latencies]
+    return list(dict.fromkeys(found))
 
 
 def _results(kind: LoadKind, trial: TrialSummary) -> list[str]:

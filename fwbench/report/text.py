@@ -6,7 +6,7 @@ from statistics import median
 from fwbench.model.contender import Contender
 from fwbench.model.load import LoadKind
 from fwbench.model.record import SessionHeader
-from fwbench.report import claims, events, facts, findings, sizes, tables
+from fwbench.report import claims, events, facts, findings, generators, sizes, tables
 from fwbench.report.formatting import counted, wrap
 from fwbench.report.h2load_table import h2load_table
 from fwbench.stats.application import FrameworkPart
@@ -28,6 +28,7 @@ def render_session(
     sections = [_headline(summary), facts.host_lines(header)]
     for group in summary.groups:
         sections.extend(_group(header, summary, group, by_rig, framework_share))
+    sections.extend(generators.generator_lines(summary))
     sections.extend(sizes.size_lines(summary))
     sections.extend(events.event_lines(summary))
     sections.extend(findings.finding_lines(summary))
@@ -68,7 +69,8 @@ def _group(
     title = wrap(_title(summary, group))
     yield "\n".join([title, "-" * max(map(len, title.splitlines()))])
     if group.rig is not None:
-        if group.setting.load.requests is not None:
+        load = group.setting.load
+        if load.requests is not None and load.generator == "h2load":
             own = by_rig[group.rig]
             yield h2load_table({trial.label: own.get(trial.trial, ()) for trial in group.trials})
         yield tables.trial_table(group, quarantined=events.is_quarantined(summary, group.rig))
@@ -184,6 +186,12 @@ def _legend_entries(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "suspect", "there is a reason to doubt the run; its numbers are used"
     for kind in dict.fromkeys(group.load_kind for group in summary.groups):
         yield from _LOAD_LEGENDS[kind]
+    if correcting := tables.correcting_generators(summary.groups):
+        yield (
+            "p50, p99 **",
+            f"corrected by {' and '.join(correcting)} for coordinated omission, even though the"
+            " load is closed; do not compare them with those of another load generator",
+        )
     if any(group.setting.load.requests is not None for group in summary.groups):
         yield "± sd", "share of the values within one standard deviation (sd) of the mean"
     yield "[a, b]", "95 % interval: about one in twenty such intervals misses the true value"

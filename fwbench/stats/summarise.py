@@ -8,6 +8,7 @@ from fwbench.model.record import SessionHeader
 from fwbench.model.run import Plan, Trial
 from fwbench.model.suite import Suite
 from fwbench.stats.findings import saturated_clients
+from fwbench.stats.generator_agreement import generator_agreements
 from fwbench.stats.groups import comparison_groups
 from fwbench.stats.hardware_groups import HardwareGroup, hardware_groups
 from fwbench.stats.ratios import NoComparison
@@ -38,6 +39,7 @@ def summarise(
         hardware_groups=groups,
         groups=tuple(_comparison_groups(header, plan, groups, by_rig)),
         size_tables=size_tables(suite, groups, by_rig),
+        generator_agreements=generator_agreements(suite, plan.trials, list(by_rig), by_rig),
         findings=results.findings,
         saturated_clients=saturated_clients(header.rigs, results.runs),
         events=tuple(events),

@@ -14,6 +14,7 @@ from fwbench.model.setting import Setting
 from fwbench.model.suite import Suite
 from fwbench.stats.estimate import Estimate, Interval
 from fwbench.stats.findings import FindingSummary, SaturatedClients
+from fwbench.stats.generator_agreement import GeneratorAgreement
 from fwbench.stats.hardware_groups import HardwareGroup
 from fwbench.stats.outcomes import Comparison
 from fwbench.stats.ratios import NoComparison, RatioEstimate
@@ -153,6 +154,7 @@ class Summary(Frozen):
     hardware_groups: tuple[HardwareGroup, ...]
     groups: tuple[ComparisonGroup, ...]
     size_tables: tuple[SizeTable, ...]
+    generator_agreements: tuple[GeneratorAgreement, ...]
     findings: tuple[FindingSummary, ...]
     saturated_clients: tuple[SaturatedClients, ...]
     events: tuple[Event, ...]
