@@ -28,6 +28,7 @@ lint: $(VENV)/developer ## ruff, yamllint, ansible-lint at its production profil
 types: $(VENV)/developer ## mypy --strict
 	$(BIN)/mypy
 	$(BIN)/mypy roles/*/filter_plugins
+	$(BIN)/mypy selfbench/*.py
 
 layers: $(VENV)/developer ## check that packages import only packages of lower layers
 	$(BIN)/lint-imports

@@ -89,7 +89,8 @@ def main() -> None:
     arguments.add_argument("inventory", type=Path)
     arguments.add_argument("--pairs", type=int, default=2)
     given = arguments.parse_args()
-    ratios, shares = [], []
+    ratios: list[float] = []
+    shares: list[float] = []
     with tempfile.TemporaryDirectory() as place:
         suite = Path(place) / "rigs.yml"
         suite.write_text(SUITE)

@@ -9,6 +9,7 @@ from fwbench.agent.archive import build_archive
 from fwbench.agent.protocol import AGENT
 from fwbench.errors import FwbenchError, HostError, InventoryError
 from fwbench.hosts import preflight
+from fwbench.loadgen.registry import LOADGENS
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host, Rig, Target
 from fwbench.model.record import HostFacts
@@ -65,6 +66,6 @@ def _read_facts(remote: Remote, host: Host, load_address: str | None) -> HostFac
     remote.check(["mkdir", "-m", "700", str(folder)])
     try:
         remote.put(build_archive(), str(folder / AGENT))
-        return preflight.read_facts(remote, host, folder, load_address)
+        return preflight.read_facts(remote, host, folder, load_address, LOADGENS)
     finally:
         remote.check(["rm", "-rf", str(folder)])

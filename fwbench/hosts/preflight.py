@@ -48,7 +48,7 @@ def read_facts(
     host: Host,
     folder: PurePosixPath,
     load_address: str | None = None,
-    loadgens: Iterable[str] = LOADGENS,
+    loadgens: Iterable[str] = (),
 ) -> HostFacts:
     """Return the facts of a host, from the agent in its `folder`.
 

@@ -26,7 +26,8 @@ class LoadGenerator(ABC):
     coordinated omission. `latency_begins` says when the time of a request begins. `files` are those
     that it reads: fwbench writes them to the run's folder on the client.
 
-    The package that contains it is in `vars/` of the role `load_generators`, by family of systems.
+    The module of a load generator has an object of its class, `GENERATOR`. The name of the package
+    that contains the tool is in `defaults/main.yml` of the role `load_generators`.
     """
 
     name: str
@@ -72,6 +73,13 @@ class LoadGenerator(ABC):
     @abstractmethod
     def parse_output(self, stdout: str) -> LoadSummary:
         """Parse the tool's standard output; raise `ParseError` if it is malformed."""
+
+
+def is_known(answers: int, percentile: str) -> bool:
+    """Return whether at least ten of so many answers lie beyond a percentile, such as `p99_9`."""
+    whole, _, tenths = percentile.removeprefix("p").partition("_")
+    beyond_per_mille = 1000 - 10 * int(whole) - int(tenths or 0)
+    return answers * beyond_per_mille >= 10 * 1000
 
 
 def excerpt(text: str) -> str:

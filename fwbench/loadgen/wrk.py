@@ -12,7 +12,7 @@ from pathlib import PurePath
 from pydantic import ValidationError
 
 from fwbench.errors import ParseError
-from fwbench.loadgen.generator import LoadGenerator, UnsuitableLoadError, excerpt
+from fwbench.loadgen.generator import LoadGenerator, UnsuitableLoadError, excerpt, is_known
 from fwbench.model.base import Frozen
 from fwbench.model.figures import Amount, Count, LoadSummary, Percentiles, SummaryStatistics
 from fwbench.model.load import Load
@@ -22,7 +22,7 @@ from fwbench.model.load import Load
 TIMEOUT_S = 8
 SCRIPT = "wrk.lua"
 _MARK = "fwbench-wrk "
-_PERCENTILES = {"p50": 50, "p75": 75, "p90": 90, "p95": 95, "p99": 99, "p999": 99.9}
+_PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99_9")
 _FIELDS = {
     "duration_us": "summary.duration",
     "requests": "summary.requests",
@@ -36,7 +36,10 @@ _FIELDS = {
     "max_us": "latency.max",
     "mean_us": "latency.mean",
     "sd_us": "latency.stdev",
-} | {f"{name}_us": f"latency:percentile({value})" for name, value in _PERCENTILES.items()}
+} | {
+    f"{name.replace('_', '')}_us": f"latency:percentile({name[1:].replace('_', '.')})"
+    for name in _PERCENTILES
+}
 
 
 def _script() -> str:
@@ -171,11 +174,10 @@ def _summary(result: _Result) -> LoadSummary:
 def _percentiles(result: _Result) -> Percentiles:
     """Return the percentiles beyond which there are at least ten answers."""
     timed = max(0, result.requests - result.errors_timeout)
+    fields = {name: f"{name.replace('_', '')}_us" for name in _PERCENTILES}
     known = {
-        f"{name}_us": round(getattr(result, f"{name}_us"))
-        if timed * (100 - value) / 100 >= 10
-        else None
-        for name, value in _PERCENTILES.items()
+        field: round(getattr(result, field)) if is_known(timed, name) else None
+        for name, field in fields.items()
     }
     any_known = timed > 0
     return Percentiles(

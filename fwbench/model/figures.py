@@ -48,7 +48,10 @@ class LoadSummary(Frozen):
     """The figures that a load generator printed for a run, before any check.
 
     A figure is None if the load generator does not print it. `latency` has the percentiles of a
-    load generator without a log. What follows is true of h2load.
+    load generator without a log. `requests_done` were answered, with any status;
+    `requests_succeeded` are the answers that the load generator counts as successes;
+    `requests_failed` are all others, and the requests without an answer. `requests_errored` had a
+    broken connection, `requests_timed_out` no answer in time. What follows is true of h2load.
 
     `elapsed_s` is from the first thread's start to the last thread's end, warm-up included.
     `header_bytes` and `data_bytes` include the warm-up, in every version recorded; all other
@@ -78,7 +81,7 @@ class LoadSummary(Frozen):
     header_bytes: Count | None = None
     data_bytes: Count | None = None
 
-    request_time_us: SummaryStatistics
+    request_time_us: SummaryStatistics | None = None
     connect_time_us: SummaryStatistics | None = None
     first_byte_time_us: SummaryStatistics | None = None
     rate_per_connection: SummaryStatistics | None = None

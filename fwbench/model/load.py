@@ -70,7 +70,7 @@ class Load(Frozen):
             )
         if self.warm_up_s and self.duration_s is None:
             raise ValueError(
-                "warm_up_s needs duration_s: h2load has no warm-up with a number of requests"
+                "warm_up_s needs duration_s: a load of a number of requests has no warm-up"
             )
         if self.rate is not None and self.search is not None:
             raise ValueError("set either rate or search")

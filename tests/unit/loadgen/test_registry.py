@@ -15,7 +15,7 @@ def test_a_load_names_its_generator() -> None:
 
 
 def test_an_unknown_generator_is_an_error_that_lists_all() -> None:
-    with pytest.raises(UnsuitableLoadError, match="'ab'; fwbench has h2load, wrk"):
+    with pytest.raises(UnsuitableLoadError, match=f"'ab'; fwbench has {', '.join(LOADGENS)}"):
         generator_of(Load(generator="ab", connections=1, requests=1))
 
 

@@ -98,6 +98,7 @@ def test_without_a_latency_there_is_none(case: str, done: int, timed_out: int) -
     assert (figures.requests_done, figures.requests_timed_out) == (done, timed_out)
     assert figures.latency is not None
     assert set(figures.latency.model_dump().values()) == {None}
+    assert figures.request_time_us is not None
     assert figures.request_time_us.min == 0
 
 
@@ -106,6 +107,10 @@ def test_a_percentile_has_at_least_ten_answers_beyond_it() -> None:
     latency = GENERATOR.parse_output(few).latency
     assert latency is not None
     assert (latency.p95_us, latency.p99_us, latency.p999_us) == (741, None, None)
+    exactly_ten = recorded("ok").replace('"requests": 110461.000', '"requests": 10000.000')
+    latency = GENERATOR.parse_output(exactly_ten).latency
+    assert latency is not None
+    assert latency.p999_us == 4308
 
 
 def test_the_version_is_in_the_first_line() -> None:

@@ -49,7 +49,7 @@ def test_how_long_a_number_of_requests_lasts_is_up_to_the_server() -> None:
         ({"connections": 1, "threads": 2, "requests": 9}, "2 threads cannot share 1 connection"),
         (
             {"connections": 4, "requests": 8, "warm_up_s": 1},
-            "warm_up_s needs duration_s: h2load has no warm-up with a number of requests",
+            "warm_up_s needs duration_s: a load of a number of requests has no warm-up",
         ),
     ],
 )
