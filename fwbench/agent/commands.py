@@ -53,6 +53,15 @@ def _acquire(folder: Path, command: protocol.Acquire) -> None:
         run_watchdog(folder)
 
 
+def _check_unused(folder: Path, _: protocol.CheckUnused) -> None:
+    from fwbench.agent.lease import live_lease
+
+    holder = live_lease()
+    if holder is not None:
+        write(folder / protocol.HOLDER, holder)
+        raise SystemExit(protocol.HELD_BY_ANOTHER_SESSION)
+
+
 def _release(folder: Path, _: protocol.Release) -> None:
     from fwbench.agent import state
     from fwbench.agent.cleanup import remove_session
@@ -117,6 +126,7 @@ def _finish(folder: Path, command: protocol.Finish) -> None:
 _COMMANDS: "dict[type, Callable[[Path, Any], None]]" = {
     protocol.Facts: _facts,
     protocol.Acquire: _acquire,
+    protocol.CheckUnused: _check_unused,
     protocol.Release: _release,
     protocol.Cleanup: _cleanup,
     protocol.Probe: _probe,

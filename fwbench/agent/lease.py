@@ -66,6 +66,12 @@ def session_folders() -> list[Path]:
     return [Path((read_lease(each) or {}).get("folder", each)) for each in state_folders]
 
 
+def live_lease() -> dict[str, Any] | None:
+    """Return the lease of the session that has this host, or None if no session has it."""
+    live = [folder for folder in session_folders() if remaining_s(folder) > 0]
+    return read_lease(live[0]) if live else None
+
+
 def session_id(folder: Path) -> str:
     """Return the id of the session to which a folder belongs."""
     return folder.name[len(SESSION_PREFIX) :]

@@ -59,6 +59,10 @@ class Acquire(NamedTuple):
     run: Optional[str] = None
 
 
+class CheckUnused(NamedTuple):
+    """If a session has the host, write `HOLDER` and exit with `HELD_BY_ANOTHER_SESSION`."""
+
+
 class Release(NamedTuple):
     """Remove the session from the host, with its processes, containers, folder and lease."""
 
@@ -136,6 +140,7 @@ COMMANDS = {
     for each in (
         Facts,
         Acquire,
+        CheckUnused,
         Release,
         Cleanup,
         Probe,
@@ -148,7 +153,19 @@ COMMANDS = {
 }
 _NAMES = {each: name for name, each in COMMANDS.items()}
 
-Command = Union[Facts, Acquire, Release, Cleanup, Probe, Load, Reduce, StopLoad, WaitIdle, Finish]
+Command = Union[
+    Facts,
+    Acquire,
+    CheckUnused,
+    Release,
+    Cleanup,
+    Probe,
+    Load,
+    Reduce,
+    StopLoad,
+    WaitIdle,
+    Finish,
+]
 
 
 def command_line(command: Command, folder: object) -> list[str]:

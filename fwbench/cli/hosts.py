@@ -81,7 +81,7 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
 
     What was on a host before fwbench stays. So does a Docker engine that fwbench installed if it
     holds containers, images, volumes or networks that fwbench did not make: the command lists them
-    and exits with code 12.
+    and exits with code 12. If a session uses a host, nothing is changed on any host.
 
     \b
     Examples:
@@ -90,7 +90,14 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
       fwbench teardown -i hosts.yml --purge-engine
     """
     variables = {"docker_engine_purge": purge_engine}
-    _run_playbook("teardown.yml", inventory, keep_going, check=check, variables=variables)
+    _run_playbook(
+        "teardown.yml",
+        inventory,
+        keep_going,
+        check=check,
+        variables=variables,
+        refuse_used=True,
+    )
 
 
 @click.command()
@@ -121,14 +128,22 @@ def _run_playbook(
     *,
     check: bool = False,
     variables: Mapping[str, object] | None = None,
+    refuse_used: bool = False,
 ) -> None:
     from fwbench.cli.progress import PlaybookProgress
-    from fwbench.provisioning.provision import check_connections, provisioning_error, run_playbook
+    from fwbench.hosts.lease import check_unused
+    from fwbench.provisioning.provision import (
+        check_connections,
+        log_in,
+        provisioning_error,
+        run_playbook,
+    )
     from fwbench.report import hosts as tables
 
     rigs = load_rigs(inventory)
     hosts = [host for rig in rigs for host in rig.hosts]
-    excluded = check_connections(hosts, keep_going=keep_going)
+    check_host = check_unused if refuse_used else log_in
+    excluded = check_connections(hosts, keep_going=keep_going, check=check_host)
     names = ", ".join(host.name for host in hosts if host.name not in excluded)
     with PlaybookProgress(f"{name.removesuffix('.yml')} of {names or 'no host'}") as progress:
         result = run_playbook(

@@ -7,6 +7,7 @@ session is refused. After that, the session counts as dead, and any session may 
 import os
 import socket
 import tempfile
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,7 @@ from fwbench.agent.protocol import (
     HOLDER,
     SESSION_PREFIX,
     Acquire,
+    CheckUnused,
     Release,
     command_line,
 )
@@ -96,13 +98,29 @@ def acquire(remote: Remote, folder: PurePosixPath, run: str | None, duration_s: 
     """
     argv = command_line(Acquire(owner(), duration_s, run), folder)
     result = remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
-    if result.exit_status == HELD_BY_ANOTHER_SESSION:
-        raise NotReadyError(
-            f"{remote.name}: is in use by {_read_holder(remote, folder).description};"
-            " wait for its end, or remove that session with `fwbench clean --force`"
-        )
+    _raise_if_held(remote, folder, result)
     if result.exit_status:
         raise HostError(f"{remote.name}: the agent cannot prepare it: {_stderr_end(result)}")
+
+
+def check_unused(remote: Remote) -> None:
+    """Raise `NotReadyError` if a session has the host.
+
+    A host without Python has none, since the agent needs it.
+    """
+    remote.check(["true"])  # `execute` would take a host that refuses the login for one without
+    if remote.execute(["python3", "-c", "pass"]).exit_status:
+        return
+    folder = session_folder(f"check-{uuid.uuid4().hex}")
+    make_session_folder(remote, folder)
+    try:
+        argv = command_line(CheckUnused(), folder)
+        result = remote.execute(argv, timeout_s=AGENT_TIMEOUT_S, sudo=True, within=folder)
+        _raise_if_held(remote, folder, result)
+        if result.exit_status:
+            raise HostError(f"{remote.name}: the agent cannot read leases: {_stderr_end(result)}")
+    finally:
+        remote.check(["rm", "-rf", str(folder)])
 
 
 def release(remote: Remote, folder: PurePosixPath) -> None:
@@ -125,6 +143,14 @@ def session_folder_exists(remote: Remote, folder: PurePosixPath) -> bool:
 
 def _stderr_end(completed: Completed) -> str:
     return completed.stderr.strip()[-300:] or "no output"
+
+
+def _raise_if_held(remote: Remote, folder: PurePosixPath, result: Completed) -> None:
+    if result.exit_status == HELD_BY_ANOTHER_SESSION:
+        raise NotReadyError(
+            f"{remote.name}: is in use by {_read_holder(remote, folder).description};"
+            " wait for its end, or remove that session with `fwbench clean --force`"
+        )
 
 
 def _read_holder(remote: Remote, folder: PurePosixPath) -> Lease:

@@ -10,33 +10,45 @@ from fwbench.errors import (
     FwbenchError,
     HostError,
     HostKeyError,
+    NotReadyError,
     ProvisionError,
     RigError,
 )
 from fwbench.model.host import Host, Rig
 from fwbench.provisioning.playbook import HostResult, PlayResult, play
-from fwbench.ssh.remote import SshRemote
+from fwbench.ssh.remote import Remote, SshRemote
 from fwbench.ssh.ssh_config import proxy_jump, ssh_config
 
 
-def check_connections(hosts: Sequence[Host], *, keep_going: bool = False) -> Mapping[str, str]:
-    """Log in to all hosts in parallel, and return the error messages by host.
+def log_in(remote: Remote) -> None:
+    """Log in to a host. Raise `HostError` if that fails."""
+    remote.check(["true"])
 
-    This records the keys of new hosts, so that Ansible can check them. Raise `HostError` with all
-    messages if there are any, unless `keep_going` is set.
+
+def check_connections(
+    hosts: Sequence[Host], *, keep_going: bool = False, check: Callable[[Remote], None] = log_in
+) -> Mapping[str, str]:
+    """Log in to all hosts in parallel for a check, and return the error messages by host.
+
+    This records the keys of new hosts, so that Ansible can check them. Unless `keep_going` is set,
+    raise an error with all messages if there are any: `NotReadyError` if each host answered and is
+    not ready, otherwise `HostError`.
     """
     with ThreadPoolExecutor(min(50, len(hosts))) as threads:
-        errors = [error for error in threads.map(_connection_error, hosts) if error is not None]
+        found = threads.map(lambda host: _host_error(host, check), hosts)
+        errors = [error for error in found if error is not None]
     if errors and not keep_going:
-        raise HostError("; ".join(str(error) for _, error in errors))
+        not_ready = all(isinstance(error, NotReadyError) for _, error in errors)
+        family = NotReadyError if not_ready else HostError
+        raise family("; ".join(str(error) for _, error in errors))
     return {host: str(error) for host, error in errors}
 
 
-def _connection_error(host: Host) -> tuple[str, HostError] | None:
+def _host_error(host: Host, check: Callable[[Remote], None]) -> tuple[str, FwbenchError] | None:
     try:
         with SshRemote(host) as remote:
-            remote.check(["true"])
-    except HostError as error:
+            check(remote)
+    except (HostError, NotReadyError) as error:
         return host.name, error
     return None
 
@@ -86,7 +98,7 @@ def _with_host_key_errors(results: Sequence[HostResult], hosts: Sequence[Host]) 
     unreachable = {result.host for result in results if result.unreachable}
     retried = [host for host in hosts if host.name in unreachable]
     with ThreadPoolExecutor(min(50, len(retried) or 1)) as threads:
-        errors = dict(filter(None, threads.map(_connection_error, retried)))
+        errors = dict(filter(None, threads.map(lambda host: _host_error(host, log_in), retried)))
     updates = {
         name: {"error": str(error), "key_refused": True}
         for name, error in errors.items()

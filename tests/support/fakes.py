@@ -30,6 +30,7 @@ from fwbench.agent.protocol import (
     TELEMETRY_CLIENT,
     TELEMETRY_TARGET,
     Acquire,
+    CheckUnused,
     Facts,
     Finish,
     Load,
@@ -125,6 +126,7 @@ class FakeHost:
 
         self.answers: list[Answer] = []  # the last one stays; none: as builders' contract says
         self.engine_says = ""  # a refusal to start
+        self.has_python = True
         self.held_by: dict[str, Any] | None = None  # the lease of another session
         self.load_takes_s: float | None = 0.0  # None: never ends
         self.load_ends: dict[str, Any] = {"exit_status": 0, "timed_out": False}
@@ -221,6 +223,8 @@ class FakeHost:
         match argv:
             case ["true"]:
                 return 0, ""
+            case ["python3", "-c", "pass"]:
+                return (0, "") if self.has_python else (127, "python3: not found")
             case ["mkdir", "-m", "700", folder]:
                 if folder in self.folders:
                     return 1, "File exists"
@@ -265,6 +269,11 @@ class FakeHost:
                 self.containers.clear()
                 if request.run is not None:
                     self.folders.add(str(folder / request.run))
+            case CheckUnused():
+                assert sudo, "leases are root's"
+                if self.held_by is not None:
+                    self._write_json(folder / HOLDER, self.held_by)
+                    return HELD_BY_ANOTHER_SESSION, ""
             case Release():
                 assert sudo, "what was left may be root's"
                 self.containers.clear()

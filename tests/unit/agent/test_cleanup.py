@@ -114,6 +114,20 @@ def test_two_sessions_cannot_have_one_host(host: Host) -> None:
     assert first.exists()
 
 
+def test_a_host_says_whether_a_session_has_it_and_changes_nothing(host: Host) -> None:
+    asking, dead = host.folder("check"), host.dead("dead")
+    assert host.ask("check-unused", str(asking)).returncode == 0
+    assert dead.exists()
+    living = host.folder("a")
+    assert host.begin(living, owner="somebody on a laptop") == 0
+    assert host.ask("check-unused", str(asking)).returncode == HELD_BY_ANOTHER
+    held_by = json.loads((asking / "held-by.json").read_text())
+    assert (held_by["session"], held_by["owner"]) == ("a", "somebody on a laptop")
+    assert lease.read_lease(asking) is None
+    assert host.leave(living) == 0
+    assert host.ask("check-unused", str(asking)).returncode == 0
+
+
 def test_a_session_renews_its_own_lease(host: Host) -> None:
     mine = host.folder("a")
     assert host.begin(mine, for_s=5) == 0

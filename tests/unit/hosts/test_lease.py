@@ -40,6 +40,35 @@ def test_a_host_that_is_held_names_the_holder() -> None:
         lease.enter(host, FOLDER)
 
 
+def test_a_host_that_is_not_held_is_unused_and_nothing_is_left_there() -> None:
+    host = FakeHost("one-client")
+    lease.check_unused(host)
+    assert host.is_clean
+    assert any("check-unused" in asked for asked in host.asked)
+
+
+def test_a_host_that_is_held_is_not_unused_and_nothing_is_left_there() -> None:
+    host = FakeHost("one-client")
+    host.held_by = {"session": "other", "owner": "somebody on a laptop"}
+    with pytest.raises(NotReadyError) as refused:
+        lease.check_unused(host)
+    assert str(refused.value) == (
+        "one-client: is in use by session other of somebody on a laptop;"
+        " wait for its end, or remove that session with `fwbench clean --force`"
+    )
+    assert host.is_clean
+
+
+def test_a_host_without_python_is_unused() -> None:
+    host = FakeHost("one-client")
+    host.has_python = False
+    host.held_by = {"session": "other"}
+    lease.check_unused(host)
+    host.lost = True
+    with pytest.raises(HostError):
+        lease.check_unused(host)
+
+
 def test_a_session_has_its_folder_until_it_is_gone() -> None:
     host = FakeHost("one-client")
     lease.enter(host, FOLDER)

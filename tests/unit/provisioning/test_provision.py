@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from fwbench.cli import hosts as commands
 from fwbench.cli.main import main
-from fwbench.errors import HostError, LostError
+from fwbench.errors import HostError, LostError, NotReadyError
+from fwbench.hosts import lease
 from fwbench.model.host import Client, Host, Rig, Target
 from fwbench.provisioning import provision
 from fwbench.provisioning.playbook import HostResult, PlayResult
@@ -32,6 +33,7 @@ class World:
 
     def __init__(self) -> None:
         self.unreachable: dict[str, HostError] = {}
+        self.used: dict[str, NotReadyError] = {}
         self.failing: dict[str, str] = {}
         self.kept: dict[str, tuple[str, ...]] = {}
         self.played: list[list[str]] = []
@@ -72,12 +74,18 @@ class World:
             if error := self._world.unreachable.get(self._host.name):
                 raise error
 
+        def check_unused(self) -> None:
+            self.check(["true"])
+            if error := self._world.used.get(self._host.name):
+                raise error
+
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World()
     monkeypatch.setattr(provision, "SshRemote", made.remote)
     monkeypatch.setattr(provision, "play", made.play)
+    monkeypatch.setattr(lease, "check_unused", lambda remote: remote.check_unused())
     monkeypatch.setattr(commands, "load_rigs", lambda _: RIGS)
     before = signal.getsignal(signal.SIGTERM)
     yield made
@@ -142,6 +150,39 @@ def test_a_host_that_cannot_be_reached_ends_it_before_anything_is_changed(world:
         assert done.exit_code == 5
         assert done.stderr == f"fwbench: {gone('target-2')}\n"
     assert world.played == []
+
+
+USED = "client-2: is in use by session s of somebody"
+
+
+def test_a_teardown_refuses_a_host_that_a_session_uses_before_anything_is_changed(
+    world: World,
+) -> None:
+    world.used = {"client-2": NotReadyError(USED)}
+    for words in ((), ("--check",), ("--purge-engine",)):
+        done = fwbench("teardown", *words)
+        assert done.exit_code == 7
+        assert complaint(done) == f"fwbench: {USED}"
+    assert world.played == []
+    world.unreachable = {"target-3": gone("target-3")}
+    done = fwbench("teardown")
+    assert done.exit_code == 5
+    assert USED in complaint(done)
+    assert "target-3: " in complaint(done)
+
+
+def test_a_teardown_with_keep_going_leaves_a_used_host_alone(world: World) -> None:
+    world.used = {"client-2": NotReadyError(USED)}
+    done = fwbench("teardown", "-k")
+    assert world.played == [[host.name for host in HOSTS if host.name != "client-2"]]
+    assert done.exit_code == 11
+    assert USED in complaint(done)
+
+
+@pytest.mark.parametrize("command", ["provision", "verify"])
+def test_other_playbooks_do_not_ask_whether_a_host_is_used(world: World, command: str) -> None:
+    world.used = {"client-2": NotReadyError(USED)}
+    assert fwbench(command).exit_code == 0
 
 
 def test_with_keep_going_it_is_left_out_and_shown(world: World) -> None:
