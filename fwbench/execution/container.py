@@ -10,9 +10,10 @@ from fwbench.model.setting import CpuMode, Network, Setting
 from fwbench.ssh.remote import Remote
 
 ENGINE_TIMEOUT_S = 60
-# A contender may log and fork without end: neither its log nor its processes may fill the host.
+# A contender may log, fork and write without end: nothing of this may fill the host.
 LOG_OPTIONS = ("max-size=4m", "max-file=2")
 MAX_PROCESSES = 16_384
+TMP_SIZE = "256m"
 
 
 def endpoint_url(address: str, contender: Contender, contract: Contract) -> str:
@@ -44,7 +45,8 @@ def run_argv(
         argv += [f"--publish={host}:{contender.port}:{contender.port}"]
     argv += ["--log-driver=local", *(f"--log-opt={option}" for option in LOG_OPTIONS)]
     argv.append(f"--pids-limit={MAX_PROCESSES}")
-    argv += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp"]
+    argv += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"]
+    argv.append(f"--tmpfs=/tmp:size={TMP_SIZE}")
     argv.append(f"--env=FWBENCH_WORKERS={setting.concurrency.workers or contender.workers}")
     argv.append(f"--env=FWBENCH_THREADS={setting.concurrency.threads or contender.threads}")
     limits = setting.limits
@@ -54,7 +56,9 @@ def run_argv(
     elif limits.cpus is not None:
         argv.append(f"--cpus={limits.cpus:g}")
     if limits.memory is not None:
-        argv.append(f"--memory={limits.memory}")
+        # Equal to the memory: no swap. By default, Docker allows as much swap as memory. Where the
+        # kernel cannot limit swap, Docker only warns.
+        argv += [f"--memory={limits.memory}", f"--memory-swap={limits.memory}"]
     return [*argv, image]
 
 

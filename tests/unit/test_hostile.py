@@ -508,11 +508,12 @@ def test_a_number_that_could_not_be_kept_is_refused(kind: type[Frozen], number: 
         files.read_model(kind, lying, Path("x.json"))
 
 
-def test_the_log_and_the_processes_of_a_container_are_bounded() -> None:
+def test_the_log_the_processes_and_the_tmp_of_a_container_are_bounded() -> None:
     words = next(words_of(suite()))
     assert {"--log-driver=local", "--log-opt=max-size=4m", "--log-opt=max-file=2"} <= set(words)
     (limit,) = (word.partition("=")[2] for word in words if word.startswith("--pids-limit"))
     assert 1024 <= int(limit) <= 16_384
+    assert [word for word in words if word.startswith("--tmpfs")] == ["--tmpfs=/tmp:size=256m"]
 
 
 # What people see

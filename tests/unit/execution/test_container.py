@@ -41,11 +41,12 @@ def test_the_command_for_the_published_limits() -> None:
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
         "--read-only",
-        "--tmpfs=/tmp",
+        "--tmpfs=/tmp:size=256m",
         "--env=FWBENCH_WORKERS=4",
         "--env=FWBENCH_THREADS=32",
         "--cpus=1",
         "--memory=512m",
+        "--memory-swap=512m",
         IMAGE,
     ]
 
