@@ -64,8 +64,9 @@ def test_settings_and_packages_of_the_owner_stay_and_nothing_else(
     assert "target-2" not in torn_down
     before, after = set(owned.before["target-2"]), set(states(owned.lab)["target-2"])
     settings = {"/etc/docker", "/etc/docker/daemon.json", "/etc/default/docker"}
-    packages = {"docker-cli ii ", "tool-of-mine ii "}
-    assert (after - before, before - after) == (settings | packages, set())
+    packages = {"tini ii ", "tool-of-mine ii "}
+    rules = {each for each in after if each.startswith("iptables ")}
+    assert (after - before - rules, before - after) == (settings | packages, set())
     read = {
         "target-2": "/etc/docker/daemon.json /etc/default/docker",
         "target-4": "/opt/containerd/bin/mine /etc/containerd/config.toml",
@@ -104,6 +105,20 @@ def test_firewall_and_forwarding_are_what_they_were(
     assert states(owned.lab)["target-4"] == before
 
 
+def test_rules_that_the_owner_made_for_the_engine_stay(owned: OwnedHosts, torn_down: str) -> None:
+    """On one host they are older than the engine, on the other younger."""
+    assert "target-2" not in torn_down
+    older = ["iptables -N DOCKER-USER", "iptables -A DOCKER-USER -s 192.0.2.1/32 -j DROP"]
+    about_bridge = "iptables -A INPUT -i docker0 -j ACCEPT"
+    rules = [line for line in states(owned.lab)["target-4"] if line.startswith("iptables ")]
+    assert {*older, about_bridge} <= set(rules)
+    assert "iptables -N DOCKER-USER" in owned.provisioned["target-2"]
+    after = [line for line in states(owned.lab)["target-2"] if line.startswith("iptables ")]
+    before = [line for line in owned.before["target-2"] if line.startswith("iptables ")]
+    younger = [older[0], about_bridge, "iptables -A DOCKER-USER -s 192.0.2.2/32 -j DROP"]
+    assert sorted(after) == sorted(before + younger)
+
+
 def test_no_package_is_removed_for_one_that_fwbench_needs(
     owned: OwnedHosts, torn_down: str
 ) -> None:
@@ -113,3 +128,27 @@ def test_no_package_is_removed_for_one_that_fwbench_needs(
     assert "containerd.io" in trouble
     assert "target-5" not in torn_down
     assert states(owned.lab)["target-5"] == owned.before["target-5"]
+
+
+# What was there of an installation that had been interrupted.
+BEGUN = {"media-types ii ", "/var/lib/fwbench", "/var/lib/fwbench/packages"}
+
+
+def test_what_an_interrupted_installation_of_python_began_is_removed_too(
+    owned: OwnedHosts, torn_down: str
+) -> None:
+    assert owned.trouble["client-1"] is None
+    assert {"python3 ii ", "media-types ii "} <= set(owned.provisioned["client-1"])
+    assert "client-1" not in torn_down
+    before, after = set(owned.before["client-1"]), set(states(owned.lab)["client-1"])
+    assert (after - before, before - after) == (set(), BEGUN)
+
+
+def test_no_package_is_removed_for_python(owned: OwnedHosts, torn_down: str) -> None:
+    trouble = owned.trouble["client-2"] or ""
+    assert "client-2 could not install python3" in trouble
+    assert "apt would remove its packages python-of-mine" in trouble
+    assert owned.provisioned["client-2"] == owned.before["client-2"]
+    assert "client-2" not in torn_down
+    before, after = set(owned.before["client-2"]), set(states(owned.lab)["client-2"])
+    assert (after - before, before - after) == (set(), BEGUN)

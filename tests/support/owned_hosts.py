@@ -39,7 +39,32 @@ CONTAINERD = """
     done
     ctr --namespace owner content ls -q | grep $mine
 """
+NO_PYTHON = f"""
+    apt-get purge -qq --yes --auto-remove 'python3*' 'libpython3*' media-types
+    {INSTALL} media-types
+    mkdir -p /var/lib/fwbench/packages; echo media-types >/var/lib/fwbench/packages/python
+"""
 AWAIT = "for n in $(seq 60); do docker version >/dev/null 2>&1 && break; sleep 0.5; done"
+
+
+def rules_for_an_engine(tool: str, source: str) -> str:
+    """Return commands that add rules of an owner, in Docker's chain for these and about docker0."""
+    return (
+        f"{tool} -N DOCKER-USER 2>/dev/null || true; {tool} -I DOCKER-USER -s {source} -j DROP;"
+        f" {tool} -A INPUT -i docker0 -j ACCEPT"
+    )
+
+
+def package(name: str, relation: str) -> str:
+    """Return commands that install an empty package of the owner's."""
+    fields = [f"Package: {name}", "Version: 1", "Architecture: all", relation]
+    fields += ["Maintainer: Owner <owner@example.org>", "Description: of the owner"]
+    control = " ".join(map(shlex.quote, fields))
+    return (
+        f"mkdir -p /tmp/p/DEBIAN; printf '%s\\n' {control} >/tmp/p/DEBIAN/control;"
+        " dpkg-deb --build /tmp/p /tmp/p.deb; dpkg --install /tmp/p.deb"
+    )
+
 
 # What the owner of each host did before fwbench came.
 PASTS = {
@@ -49,9 +74,10 @@ PASTS = {
         {IMAGE}; docker run --name fwbench-old fwbench/mine:1 /bin/sleep 0
         docker volume create fwbench-data; service docker stop; update-rc.d docker disable
     """,
-    # containerd alone, which works for somebody, and no settings of any engine.
+    # containerd alone, which works for somebody, and no settings of any engine. Its iptables stays
+    # when that of the engine goes, so its rules can be listed.
     "target-2": f"""
-        {INSTALL} containerd; rm -r /etc/docker; {CONTAINERD}
+        {INSTALL} containerd iptables; rm -r /etc/docker; {CONTAINERD}
     """,
     # An engine and a containerd that were removed, and the data of both kept.
     "target-3": f"""
@@ -60,46 +86,44 @@ PASTS = {
         service docker stop; {CONTAINERD}
         pkill -x containerd; apt-get remove -qq --yes docker.io containerd
     """,
-    # A firewall that lets through what no rule is about, and a host that forwards nothing. Its
-    # settings have the engine make rules for IPv6 too, where the kernel can. Those of containerd
-    # are where its package would have them, which never was there.
+    # A firewall that lets through what no rule is about, with rules for an engine that it will
+    # have, and a host that forwards nothing. Its settings have the engine make rules for IPv6 too,
+    # where the kernel can. Those of containerd are where its package would have them, which never
+    # was there.
     "target-4": f"""
         mkdir /etc/containerd; echo precious=1 >/etc/containerd/config.toml
         {INSTALL} iptables; sysctl -qw net.ipv4.ip_forward=0
         iptables -P FORWARD ACCEPT; iptables -N DOCKER-OF-MINE
-        iptables -A FORWARD -j DOCKER-OF-MINE
+        iptables -A FORWARD -j DOCKER-OF-MINE; {rules_for_an_engine("iptables", "192.0.2.1/32")}
         if ip6tables -P FORWARD ACCEPT; then
             ip6tables -N DOCKER-OF-MINE; ip6tables -A FORWARD -j DOCKER-OF-MINE
+            {rules_for_an_engine("ip6tables", "2001:db8::1/128")}
             sed -i '1a "ipv6": true, "fixed-cidr-v6": "2001:db8:1::/64",' /etc/docker/daemon.json
             sed -i '1a "experimental": true, "ip6tables": true,' /etc/docker/daemon.json
         fi
     """,
     # A package of the owner's that does not go together with those of the engine.
-    "target-5": """
-        mkdir -p /tmp/p/DEBIAN; cd /tmp/p/DEBIAN; echo 'Package: containerd.io' >control
-        echo 'Version: 1' >>control; echo 'Architecture: all' >>control
-        echo 'Maintainer: Owner <owner@example.org>' >>control
-        echo 'Conflicts: containerd' >>control; echo 'Description: of the owner' >>control
-        dpkg-deb --build /tmp/p /tmp/p.deb; dpkg --install /tmp/p.deb
-    """,
+    "target-5": package("containerd.io", "Conflicts: containerd"),
     # An engine that runs, with a container that works.
     "target-6": f"""
         {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT}
         {IMAGE}; docker run --detach --name web fwbench/mine:1 /bin/sleep 36000
     """,
+    # No Python, and an installation of it by fwbench that was interrupted.
+    "client-1": NO_PYTHON,
+    # The same, and since then a package of the owner's that does not go together with Python.
+    "client-2": f"{NO_PYTHON} {package('python-of-mine', 'Conflicts: python3-minimal')}",
 }
 
 # What the owner does once fwbench has been there.
 SINCE = {
-    # Settings for the engine, and a package that needs one of those that fwbench installed.
-    "target-2": """
-        mkdir -p /etc/docker /tmp/p/DEBIAN; echo '{"debug": true}' >/etc/docker/daemon.json
+    # Settings for the engine, rules for its containers, and a package that needs one of two that
+    # fwbench installed.
+    "target-2": f"""
+        {rules_for_an_engine("iptables", "192.0.2.2/32")}
+        mkdir -p /etc/docker; echo '{{"debug": true}}' >/etc/docker/daemon.json
         echo '# mine' >>/etc/default/docker
-        cd /tmp/p/DEBIAN; echo 'Package: tool-of-mine' >control; echo 'Version: 1' >>control
-        echo 'Architecture: all' >>control; echo 'Depends: docker-cli' >>control
-        echo 'Maintainer: Owner <owner@example.org>' >>control
-        echo 'Description: of the owner' >>control
-        dpkg-deb --build /tmp/p /tmp/p.deb; dpkg --install /tmp/p.deb
+        {package("tool-of-mine", "Depends: docker-cli | tini")}
     """,
     # A program where containerd looks for those that it can use.
     "target-4": "echo precious >/opt/containerd/bin/mine",
@@ -126,7 +150,7 @@ def as_root(lab: Lab, host: str, command: str) -> str:
 
 
 def states(lab: Lab) -> dict[str, list[str]]:
-    return {host: as_root(lab, host, STATE).splitlines() for host in lab.targets}
+    return {host: as_root(lab, host, STATE).splitlines() for host in PASTS}
 
 
 def have_done(lab: Lab, done: Mapping[str, str]) -> None:
@@ -156,17 +180,21 @@ class OwnedHosts:
         have_done(lab, SINCE)
 
     def _have_engines(self, place: Path) -> Mapping[str, str | None]:
-        roles = [{"ansible.builtin.include_role": {"name": name}} for name in ROLES]
-        whole = {"hosts": "targets", "become": True, "gather_facts": False, "tasks": roles}
+        host, engine = ({"ansible.builtin.include_role": {"name": name}} for name in ROLES)
+        whole = {
+            "hosts": "all",
+            "strategy": "ansible.builtin.free",
+            "become": True,
+            "gather_facts": False,
+            "tasks": [host, {**engine, "when": "'targets' in group_names"}],
+        }
         (place / "engines.yml").write_text(yaml.safe_dump([whole]))
-        targets = [
-            rig.target
-            for rig in parse_rigs(list_inventory(self.lab.inventory), str(self.lab.inventory))
-        ]
+        rigs = parse_rigs(list_inventory(self.lab.inventory), str(self.lab.inventory))
+        hosts = [host for rig in rigs for host in rig.hosts if host.name in PASTS]
         played = play(
             str(place / "engines.yml"),
             self.lab.inventory,
-            self.lab.targets,
-            ssh_config=ssh_config(targets),
+            [host.name for host in hosts],
+            ssh_config=ssh_config(hosts),
         )
         return {host.host: host.error for host in played.hosts}

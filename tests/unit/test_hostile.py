@@ -377,7 +377,9 @@ def test_what_a_host_says_of_itself_steers_no_terminal() -> None:
 OWN_WORDS = {
     "docker_engine_state_dir",
     "fwbench_host_kept_records | join(' ')",
+    "fwbench_host_record_new",
     "fwbench_host_state_dir",
+    "fwbench_host_update_lists",
     "contender_images_confined",
     "contender_images_debian_base",
     "contender_images_list_build_records",
@@ -387,6 +389,9 @@ OWN_WORDS = {
 
 def shell_lines() -> Iterator[tuple[str, str]]:
     """Every text that a role or a playbook gives to a shell, and where it is."""
+    variables = yaml.safe_load((ROOT / "roles/fwbench_host/vars/main.yml").read_text())
+    for name in ("fwbench_host_record_new", "fwbench_host_update_lists"):
+        yield name, variables[name]
     files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]
     for file in sorted(files):
         for task in within(yaml.safe_load(file.read_text())):

@@ -1,14 +1,14 @@
 """Record a host's state before fwbench installs or starts a Docker engine, and restore it later.
 
     before.py record FILE     record the state, unless FILE exists
-    before.py restore FILE    restore services, folders, and what the engine set in the kernel
+    before.py restore FILE    restore services, folders, and AppArmor profiles
 
-The role fwbench_host removes packages. Standard library alone, since it runs on hosts.
+`network.py` does the same for the network; the role fwbench_host removes packages. Standard
+library alone, since it runs on hosts.
 """
 
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -30,15 +30,6 @@ DEFAULTS = Path("/etc/default/docker")  # the role may write to it
 PATHS = (*DOCKER_PATHS, *CONTAINERD_PATHS, KEY, DEFAULTS)
 IGNORED_ENTRIES = {"lost+found"}  # exists where a disk is mounted
 UNITS = ("docker.socket", "docker.service", "containerd.service")
-SETTINGS = (
-    "net/ipv4/ip_forward",
-    "net/ipv6/conf/all/forwarding",
-    "net/bridge/bridge-nf-call-iptables",
-    "net/bridge/bridge-nf-call-ip6tables",
-)
-# Docker's own chains: other chains whose names begin with DOCKER may belong to the host's owner.
-CHAIN = "DOCKER(?:-USER|-FORWARD|-BRIDGE|-CT|-INTERNAL|-ISOLATION-STAGE-[12])?"
-BRIDGE = Path("/sys/class/net/docker0")
 PROFILE = "docker-default"
 PROFILES = Path("/sys/kernel/security/apparmor/profiles")
 NAMESPACE = "moby"  # Docker's namespace in containerd
@@ -65,10 +56,6 @@ def host_state() -> dict[str, Any]:
         "folders": {str(path): path_state(path) for path in PATHS},
         "data_mode": DATA.stat().st_mode & 0o7777 if DATA.exists() else None,
         "units": {unit: unit_state(unit) for unit in UNITS},
-        "policies": {tool: forward_policy(tool) for tool in ("iptables", "ip6tables")},
-        "settings": {name: setting(name) for name in SETTINGS},
-        "has_chains": bool(rules("iptables", "nat") & {"chain DOCKER"}),
-        "has_bridge": BRIDGE.exists(),
         "has_profile": has_profile(),
         "namespaces": namespaces(),
     }
@@ -103,31 +90,6 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def forward_policy(tool: str) -> str | None:
-    """Return the policy of the FORWARD chain, or None if it cannot be read."""
-    match = re.search(r"^-P FORWARD (\w+)$", output(tool, "-S", "FORWARD"), re.MULTILINE)
-    return match[1] if match else None
-
-
-def setting(name: str) -> str | None:
-    """Return a kernel setting, or None if the kernel does not have it."""
-    try:
-        return Path("/proc/sys", name).read_text().strip()
-    except OSError:
-        return None
-
-
-def rules(tool: str, table: str) -> set[str]:
-    """Return Docker's rules in a table, as arguments that add them, and its chains."""
-    docker_rules = set()
-    for line in output(f"{tool}-save", "-t", table).splitlines():
-        if re.match(rf":{CHAIN} ", line):
-            docker_rules.add(f"chain {line[1:].split()[0]}")
-        elif line.startswith("-A ") and re.search(rf"( {CHAIN}( |$)|docker0)", line):
-            docker_rules.add(line)
-    return docker_rules
-
-
 def has_profile() -> bool:
     """Return whether the kernel has Docker's AppArmor profile."""
     try:
@@ -156,7 +118,6 @@ def restore(before: dict[str, Any]) -> None:
     if before["has_containerd"] and NAMESPACE not in before["namespaces"]:
         # containerd refuses to remove a namespace that others use.
         output("ctr", "namespaces", "remove", NAMESPACE)
-    restore_network(before)
     if not before["has_profile"] and has_profile():
         # The kernel refuses while a process is confined by the profile.
         with suppress(OSError):
@@ -188,36 +149,6 @@ def disable(unit: str, before: dict[str, bool]) -> None:
         check("systemctl", "disable", unit)
     else:
         check("update-rc.d", unit.partition(".")[0], "disable")
-
-
-def restore_network(before: dict[str, Any]) -> None:
-    """Remove the engine's rules, chains and bridge; restore policies and kernel settings."""
-    if not before["has_chains"]:
-        for tool in ("iptables", "ip6tables"):
-            for table in ("filter", "nat", "raw", "mangle"):
-                remove_rules(tool, table)
-    for tool, policy in before["policies"].items():
-        if policy is not None and forward_policy(tool) not in (None, policy):
-            check(tool, "-P", "FORWARD", policy)
-    if not before["has_bridge"] and BRIDGE.exists():
-        check("ip", "link", "delete", BRIDGE.name)
-    for name, value in before["settings"].items():
-        # None: the setting did not exist, since its kernel module was not loaded. 0 disables it.
-        recorded = value or "0"
-        if setting(name) not in (None, recorded):
-            Path("/proc/sys", name).write_text(recorded)
-
-
-def remove_rules(tool: str, table: str) -> None:
-    """Remove Docker's rules from a table, and then its chains."""
-    docker_rules = rules(tool, table)
-    chains = [rule.split()[1] for rule in docker_rules if rule.startswith("chain ")]
-    for rule in docker_rules:
-        if rule.startswith("-A "):
-            check(tool, "-t", table, "-D", *shlex.split(rule)[1:])
-    for action in ("-F", "-X"):
-        for chain in chains:
-            check(tool, "-t", table, action, chain)
 
 
 def remove_folders(before: dict[str, Any]) -> None:
