@@ -1,12 +1,18 @@
 """The paths of fwbench's own files, in a checkout and in a wheel, and of its state."""
 
+import fcntl
 import getpass
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fwbench.errors import FwbenchError
 
 _PACKAGE = Path(__file__).parent
+TEMPORARY_PREFIX = "fwbench-"
+LOCK = "fwbench.lock"  # in a temporary folder, and locked while its process lives
 
 
 def data_folder() -> Path:
@@ -40,3 +46,18 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError) as error:  # for instance in a container with an unknown user id
         raise FwbenchError("your user id has no name: set USER to a name") from error
+
+
+@contextmanager
+def temporary_folder(kind: str = "", parent: Path | None = None) -> Iterator[Path]:
+    """Yield a new folder with mode 0700 below TMPDIR or `parent`, and remove it on exit.
+
+    If the process is killed, its lock ends, and `fwbench clean` removes the folder.
+    """
+    prefix = f"{TEMPORARY_PREFIX}{kind}"
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder,
+        Path(folder, LOCK).open("w") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(folder)

@@ -14,12 +14,13 @@ from typing import Any
 from fwbench.agent import lease, state
 from fwbench.agent.files import give_to_folder_owner, trusted_users
 from fwbench.agent.protocol import SESSION_LABEL, SESSION_PREFIX
-from fwbench.agent.removal import remove_folders, remove_one_by_one
+from fwbench.agent.removal import remove_folders, remove_one_by_one, unused_folders
 
 ENGINE_TIMEOUT_S = 60
 KILL_TIMEOUT_S = 5.0
 REMOVAL_TIMEOUT_S = 60.0
 ABANDONED_REMOVAL_TIMEOUT_S = 5.0  # so that other users' folders cannot delay a new session
+PROVISIONING_AFTER_S = 86_400.0  # an upload of images may take hours
 ABANDONED_AFTER_S = 600.0  # a new session makes its folder before it has a lease
 
 
@@ -83,7 +84,7 @@ def remove_dead_sessions(own_folder: Path, *, force: bool) -> dict[str, Any]:
 
     `own_folder` belongs to the caller and stays. Containers without a session are removed unless a
     live session has the host. Folders without a session are only counted in the result: any user
-    can choose their names.
+    can choose their names. Also removes what an interrupted provisioning left.
     """
     removed, live = [], []
     min_age_s = 0 if force else ABANDONED_AFTER_S
@@ -96,6 +97,9 @@ def remove_dead_sessions(own_folder: Path, *, force: bool) -> dict[str, Any]:
         abandoned, unremovable = remove_abandoned_folders(
             own_folder.parent, REMOVAL_TIMEOUT_S, excluded=own_folder, min_age_s=min_age_s
         )
+        provisioning = unused_folders(
+            state.PROVISIONING_FOLDERS, 0 if force else PROVISIONING_AFTER_S
+        )
         orphans = [] if live else container_ids(None)
         remove_containers(orphans)
     return {
@@ -103,6 +107,7 @@ def remove_dead_sessions(own_folder: Path, *, force: bool) -> dict[str, Any]:
         "live_sessions": live,
         "orphan_containers": len(orphans),
         "abandoned_folders": abandoned,
+        "provisioning_folders": remove_one_by_one(provisioning, REMOVAL_TIMEOUT_S),
         "unremovable": unremovable,
     }
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from fwbench.agent.files import check_private
 
 ROOT_FOLDER = Path("/run/fwbench")
+# Only root can make anything in it: the folders in which provisioning builds and ships images.
+PROVISIONING_FOLDERS = Path("/var/lib/fwbench/tmp")
 WATCHDOG = "watchdog.pid"
 SAMPLER = "sampler.pid"
 

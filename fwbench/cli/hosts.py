@@ -106,17 +106,19 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
 def clean(inventory: Path, force: bool) -> None:
     """Remove what interrupted sessions left.
 
-    Removes containers, processes and folders from the hosts. A session whose lease has not expired
-    may still be running: it is listed and left alone. What provisioning installed stays.
+    Removes containers, processes and folders from the hosts, and your temporary folders on this
+    machine. A session whose lease has not expired may still be running: it is listed and left
+    alone. What provisioning installed stays.
 
     \b
     Example: fwbench clean -i hosts.yml
     """
     from fwbench.hosts.cleanup import clean_hosts
+    from fwbench.hosts.controller import remove_stale_folders
     from fwbench.report import cleanup
 
     hosts = clean_hosts(load_rigs(inventory), force=force)
-    click.echo(cleanup.cleanup_table(hosts))
+    click.echo(cleanup.cleanup_table(hosts, remove_stale_folders()))
     if errors := [host.error for host in hosts if host.error]:
         raise HostError("; ".join(errors))
 

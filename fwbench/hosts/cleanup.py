@@ -1,13 +1,12 @@
 """Remove what interrupted sessions left on the hosts of an inventory."""
 
-import tempfile
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from fwbench import paths
 from fwbench.agent.protocol import CLEANUP, Cleanup, command_line
 from fwbench.errors import FwbenchError, HostError
 from fwbench.hosts import lease
@@ -32,13 +31,14 @@ class AgentCleanup(Frozen):
     """The agent's answer about the cleanup of its host.
 
     Orphan containers and abandoned folders belong to no session; they were removed, except for
-    `unremovable` folders.
+    `unremovable` folders. So were `provisioning_folders`, which an interrupted provisioning left.
     """
 
     removed: tuple[RemovedSession, ...]
     live_sessions: tuple[Lease, ...]
     orphan_containers: int = Field(ge=0)
     abandoned_folders: int = Field(ge=0)
+    provisioning_folders: int = Field(ge=0)
     unremovable: int = Field(ge=0)
 
 
@@ -71,8 +71,8 @@ def _run_cleanup(remote: Remote, *, force: bool) -> AgentCleanup:
     try:
         argv = command_line(Cleanup(force), folder)
         remote.check(argv, timeout_s=TIMEOUT_S, sudo=True, within=folder)
-        with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
-            to = Path(private) / CLEANUP
+        with paths.temporary_folder() as private:
+            to = private / CLEANUP
             remote.get(str(folder / CLEANUP), to)
             try:
                 return AgentCleanup.model_validate_json(to.read_bytes())

@@ -3,12 +3,9 @@
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
 
-from fwbench.agent.archive import build_archive
-from fwbench.agent.protocol import AGENT
 from fwbench.errors import FwbenchError, HostError, InventoryError
-from fwbench.hosts import preflight
+from fwbench.hosts import lease, preflight
 from fwbench.loadgen.registry import LOADGENS
 from fwbench.model.base import Frozen
 from fwbench.model.host import Host, Rig, Target
@@ -62,10 +59,9 @@ def _read_facts(remote: Remote, host: Host, load_address: str | None) -> HostFac
     remote.check(["true"], sudo=True)
     if remote.execute(["python3", "-c", "pass"]).exit_status:
         raise HostError(f"{host.name}: there is no python3; run `fwbench provision`, or install it")
-    folder = PurePosixPath("/var/tmp") / f"fwbench-doctor-{uuid.uuid4().hex}"  # noqa: S108 - made with 0700
-    remote.check(["mkdir", "-m", "700", str(folder)])
+    folder = lease.session_folder(f"doctor-{uuid.uuid4().hex}")
+    lease.make_session_folder(remote, folder)
     try:
-        remote.put(build_archive(), str(folder / AGENT))
         return preflight.read_facts(remote, host, folder, load_address, LOADGENS)
     finally:
         remote.check(["rm", "-rf", str(folder)])

@@ -6,10 +6,9 @@ session is refused. After that, the session counts as dead, and any session may 
 
 import os
 import socket
-import tempfile
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -154,8 +153,8 @@ def _raise_if_held(remote: Remote, folder: PurePosixPath, result: Completed) -> 
 
 
 def _read_holder(remote: Remote, folder: PurePosixPath) -> Lease:
-    with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
-        to = Path(private) / HOLDER
+    with paths.temporary_folder() as private:
+        to = private / HOLDER
         try:
             remote.get(str(folder / HOLDER), to)
             return Lease.model_validate_json(to.read_bytes())

@@ -3,13 +3,13 @@
 import ipaddress
 import json
 import socket
-import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from fwbench import paths
 from fwbench.agent.protocol import FACTS, Facts, command_line
 from fwbench.errors import HostError, InventoryError, NotReadyError, ParseError
 from fwbench.loadgen.registry import LOADGENS
@@ -59,8 +59,8 @@ def read_facts(
     needs_root = isinstance(host, Target)  # the Docker engine answers root alone
     argv = command_line(Facts(load_address, ",".join(loadgens)), folder)
     remote.check(argv, timeout_s=60, sudo=needs_root, within=folder)
-    with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
-        saved = Path(private) / FACTS
+    with paths.temporary_folder() as private:
+        saved = private / FACTS
         remote.get(str(folder / FACTS), saved)
         try:
             if saved.stat().st_size > FACTS_LIMIT_BYTES:

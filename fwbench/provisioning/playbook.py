@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -122,11 +121,10 @@ def play(
     hosts = tuple(expected)
     events = EventCollector(on_task)
     with (
-        tempfile.TemporaryDirectory(prefix="fwbench-") as private,
+        paths.temporary_folder() as folder,
         openssh.control_sockets() as sockets,
         _deferred_sigint() as cancelled,
     ):
-        folder = Path(private)
         runner = _run_ansible(
             name,
             event_handler=events.handle,
@@ -136,7 +134,7 @@ def play(
             forks=min(FORKS, len(hosts)),
             extravars={**(variables or {}), **_ssh_variables(sockets, jumps or {})},
             cmdline="--check" if check else None,
-            private_data_dir=private,
+            private_data_dir=str(folder),
             envvars=_play_environment(folder, ssh_config or openssh.configuration()),
         )
         stats = {} if runner.status == "canceled" else runner.stats or {}

@@ -8,9 +8,14 @@ from fwbench.hosts.cleanup import CleanupResult
 from fwbench.report.formatting import counted, one_line
 
 
-def cleanup_table(hosts: Sequence[CleanupResult]) -> str:
-    """Return a row for each thing that `fwbench clean` found on a host, at least one for each."""
+def cleanup_table(hosts: Sequence[CleanupResult], controller_folders: int) -> str:
+    """Return a row for each thing that `fwbench clean` found on a host, at least one for each.
+
+    `controller_folders` is the number of folders that it removed from the controller.
+    """
     rows = [[host.host, row] for host in hosts for row in _rows(host)]
+    if controller_folders:
+        rows.append(["controller", f"{counted(controller_folders, 'temporary folder')}: removed"])
     return tabulate(rows, headers=["host", "left by interrupted sessions"], disable_numparse=True)
 
 
@@ -27,6 +32,8 @@ def _rows(host: CleanupResult) -> Iterator[str]:
         yield f"{counted(result.orphan_containers, 'container')} without a session: removed"
     if result.abandoned_folders:
         yield f"{counted(result.abandoned_folders, 'folder')} without a session: removed"
+    if result.provisioning_folders:
+        yield f"{counted(result.provisioning_folders, 'folder')} of a provisioning: removed"
     if result.unremovable:
         yield (
             f"{counted(result.unremovable, 'folder')} without a session: could not be removed, see"
@@ -39,6 +46,7 @@ def _rows(host: CleanupResult) -> Iterator[str]:
             result.removed,
             result.orphan_containers,
             result.abandoned_folders,
+            result.provisioning_folders,
             result.unremovable,
             result.live_sessions,
         )

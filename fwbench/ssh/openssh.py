@@ -2,10 +2,11 @@
 
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from fwbench import paths
 
 # If an option is repeated, ssh uses the first one. These come first in the file for `ssh -F`, which
 # jump hosts use as well, and first on the command line, which ssh reads before that file.
@@ -23,7 +24,7 @@ _SINCE_8_5 = "KnownHostsCommand none"
 _BLOCK_KEYWORDS = ("host ", "match ")
 _CLOSE_TIMEOUT_S = 5
 # Independent of TMPDIR, since the path of a socket has at most 104 characters.
-_SOCKETS_PARENT = Path("/tmp")  # noqa: S108 - a folder of mode 0700 is made there
+SOCKETS_PARENT = Path("/tmp")  # noqa: S108 - a folder of mode 0700 is made there
 
 
 def configuration(
@@ -86,12 +87,13 @@ def arguments(config: str, path: Path) -> str:
 @contextmanager
 def control_sockets() -> Iterator[Path]:
     """Yield a private folder for the sockets of ssh's master processes; end these on exit."""
-    with tempfile.TemporaryDirectory(prefix="fwbench-ssh-", dir=_SOCKETS_PARENT) as folder:
+    with paths.temporary_folder("ssh-", SOCKETS_PARENT) as folder:
         try:
-            yield Path(folder)
+            yield folder
         finally:
-            for socket in Path(folder).iterdir():
-                _end_master(socket)
+            for file in folder.iterdir():
+                if file.is_socket():
+                    _end_master(file)
 
 
 def _end_master(socket: Path) -> None:

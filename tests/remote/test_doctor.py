@@ -50,8 +50,8 @@ def test_hosts_tell_what_they_are_and_nothing_stays_on_them(
     assert found["t"].facts.network_path is None
     assert found["c"].facts is not None
     assert found["c"].facts.network_path == "this host itself"
-    assert "/var/tmp/fwbench-doctor-" in (tmp_path / "sudo.log").read_text()
-    assert {p for p in LEFT_BEHIND.glob("fwbench-doctor-*") if p not in before} == set()
+    assert "/var/tmp/fwbench-session-doctor-" in (tmp_path / "sudo.log").read_text()
+    assert {p for p in LEFT_BEHIND.glob("fwbench-session-doctor-*") if p not in before} == set()
 
 
 def test_a_host_in_trouble_does_not_hide_the_others(rig: Callable[..., Rig]) -> None:

@@ -62,6 +62,7 @@ WRITTEN = (
     "{{ contender_images_installations }}",
     "{{ contender_images_records_dir",
     "{{ contender_images_target_dir.path }}",
+    "{{ contender_images_tmp_dir }}",
     "{{ docker_engine_state_dir }}",
     "{{ fwbench_host_state_dir }}",
 )

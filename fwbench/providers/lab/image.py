@@ -4,10 +4,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from fwbench import paths
 from fwbench.errors import LabError
 from fwbench.providers.lab import docker
 
@@ -67,7 +67,7 @@ def _bootstrap(suite: str, tag: str) -> None:
         )
     if shutil.which("mmdebstrap") is None:
         _run(["apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap"])
-    with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
+    with paths.temporary_folder() as private:
         archive = f"{private}/base.tar"
         _run(["mmdebstrap", "--mode=root", "--variant=minbase", suite, archive])
         docker.docker("import", archive, tag)

@@ -44,6 +44,7 @@ from fwbench.agent import state
 from fwbench.agent.commands import main
 
 state.state_folder = lambda: Path(os.environ["PLACE_OF_STATE"])
+state.PROVISIONING_FOLDERS = Path(os.environ["PLACE_OF_STATE"]).with_name("tmp-of-provisioning")
 main(sys.argv[1:])
 """
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -256,6 +257,59 @@ def test_cleaning_by_force_takes_living_sessions_too(host: Host) -> None:
     assert told["live_sessions"] == []
     await_end(warden)
     assert not living.exists()
+
+
+@pytest.fixture
+def provisioning(tmp_path: Path) -> Path:
+    """Where provisioning has its temporary folders: two that are old, and one that is not."""
+    parent = tmp_path / "tmp-of-provisioning"
+    for name in ("fwbench-build-old", "fwbench-images-old", "fwbench-build-young"):
+        (parent / name).mkdir(parents=True)
+        (parent / name / "pip.conf").touch()
+    long_ago = time.time() - 2 * cleanup.PROVISIONING_AFTER_S
+    for path in (*parent.glob("*old/*"), *parent.glob("*old")):
+        os.utime(path, (long_ago, long_ago))
+    parent.chmod(0o711)
+    return parent
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_a_killed_provisioning_left_goes_after_a_day_or_by_force(
+    host: Host, provisioning: Path
+) -> None:
+    assert host.begin(host.folder("a")) == 0
+    assert len(names(provisioning)) == 3
+    assert host.clean()["provisioning_folders"] == 2
+    assert names(provisioning) == ["fwbench-build-young"]
+    shutil.rmtree(host.place / "fwbench-session-clean-1")
+    assert host.clean("--force")["provisioning_folders"] == 1
+    assert names(provisioning) == []
+
+
+def test_a_folder_of_a_provisioning_that_goes_on_stays_even_by_force(
+    host: Host, provisioning: Path, sleeper: Sleeper
+) -> None:
+    sleeper(f"{provisioning}/fwbench-build-old/flask")
+    with (provisioning / "fwbench-images-old" / "pip.conf").open():
+        argv = ["sleep", "60"]
+        with subprocess.Popen(argv, cwd=provisioning / "fwbench-build-young") as working:
+            assert host.clean("--force")["provisioning_folders"] == 0
+            working.kill()
+    assert len(names(provisioning)) == 3
+
+
+def test_where_another_user_could_make_folders_none_goes(host: Host, provisioning: Path) -> None:
+    provisioning.chmod(0o777)
+    assert host.clean("--force")["provisioning_folders"] == 0
+    if os.geteuid() == 0:
+        provisioning.chmod(0o711)
+        os.chown(provisioning, 65534, 65534)
+        shutil.rmtree(host.place / "fwbench-session-clean-1")
+        assert host.clean("--force")["provisioning_folders"] == 0
+    assert len(names(provisioning)) == 3
 
 
 def test_a_container_of_a_session_whose_folder_is_gone_goes_too(host: Host, tmp_path: Path) -> None:
