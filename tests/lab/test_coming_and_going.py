@@ -1,9 +1,12 @@
 """Hosts before provisioning, and after everything was taken away again."""
 
 import shlex
+import subprocess
 from pathlib import Path
+from tempfile import gettempdir
 from urllib.parse import urlsplit
 
+import yaml
 from lab_program import Lab, Program
 
 STATE = """
@@ -59,13 +62,55 @@ OWNERS = (
 )
 
 
+# A package index with credentials: builds that print them, one that fails and one that succeeds.
+PASSWORD = "sesame-1f0c"
+BUILDS = {
+    "fails": "RUN cat /build/pip.conf && exit 3",
+    "succeeds": "RUN cat /build/pip.conf && touch /built",
+}
+DOCKERFILE = """ARG BASE
+FROM ${{BASE}} AS build
+COPY pip.conf /build/
+{step}
+FROM ${{BASE}}
+COPY --from=build /built /
+"""
+# As it lies in the host's file system, the engine's layers included.
+SEARCH = f"grep -rlsF -D skip {PASSWORD} /etc /home /root /run /tmp /usr/local /var || true"
+
+
+def assert_no_credentials_stay(program: Program, lab: Lab, place: Path) -> None:
+    """Assert that neither a build that fails nor one that succeeds leaves or prints a password."""
+    inventory = yaml.safe_load(lab.inventory.read_text())
+    for name, step in BUILDS.items():
+        folder = place / name / "leaky"
+        folder.mkdir(parents=True)
+        (folder / "Dockerfile").write_text(DOCKERFILE.format(step=step))
+        inventory["all"]["vars"] |= {
+            "contender_images_dir": str(folder.parent),
+            "contender_images_pip_index_url": f"http://me:{PASSWORD}@127.0.0.1:9/simple",
+        }
+        file = place / f"{name}.yml"
+        file.write_text(yaml.safe_dump(inventory))
+        done = program("provision", "-i", file, exits=6 if name == "fails" else 0)
+        assert PASSWORD not in done.stdout + done.stderr
+        assert ("could not build leaky" in done.stderr) == (name == "fails")
+        assert lab.run("target-1", f"sudo {SEARCH}") == "", name
+        assert lab.run("target-1", "sudo docker ps --all --quiet") == "", name
+        own = [Path(program.environment["XDG_STATE_HOME"]), *Path(gettempdir()).glob("fwbench-*")]
+        argv = ["grep", "-rlsF", PASSWORD, *map(str, own)]
+        assert subprocess.run(argv, capture_output=True, text=True).stdout == "", name
+
+
 def _states(lab: Lab) -> dict[str, list[str]]:
     return {
         host: lab.run(host, f"sudo sh -c {shlex.quote(STATE)}").splitlines() for host in lab.hosts
     }
 
 
-def test_a_host_can_be_made_ready_and_bare_again(program: Program, spare: Lab) -> None:
+def test_a_host_can_be_made_ready_and_bare_again(
+    program: Program, spare: Lab, tmp_path: Path
+) -> None:
     # An authority of the owner's, with a name as those have that fwbench brings.
     mine = "/usr/local/share/ca-certificates/fwbench-mine.crt"
     spare.run("client-1", f"sudo touch {mine} && sudo update-ca-certificates 2>&1")
@@ -100,6 +145,8 @@ def test_a_host_can_be_made_ready_and_bare_again(program: Program, spare: Lab) -
     missing = program("run", "smoke", "-i", spare.inventory, exits=7).stderr.splitlines()[-1]
     assert missing.startswith("fwbench: client-1: there is no h2load")
     spare.run("client-1", "sudo mv /usr/bin/h2load.away /usr/bin/h2load")
+
+    assert_no_credentials_stay(program, spare, tmp_path)
 
     for makes, words, ends in OWNERS:
         spare.run("target-1", f"sudo sh -c {shlex.quote(makes)}")

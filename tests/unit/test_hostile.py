@@ -444,6 +444,10 @@ def test_tasks_that_see_the_credentials_of_an_index_say_nothing() -> None:
                 seen += 1
                 assert task.get("no_log") is True, f"{file.name}: {task['name']}"
     assert seen
+    specs = yaml.safe_load((ROOT / "roles/contender_images/meta/argument_specs.yml").read_text())
+    for entry in specs["argument_specs"].values():
+        for name in ("contender_images_pip_index_url", "contender_images_pip_extra_index_urls"):
+            assert entry["options"][name]["no_log"] is True
 
 
 # What leaves a host

@@ -89,7 +89,9 @@ def build_argv(
     tag = wanted[name]
     labels = {**settings["labels"], "context": tag.split(":")[1]}
     return [
-        *["docker", "build", "--network", settings["network"]],
+        # Otherwise the legacy builder keeps the container of a failed step, with the credentials of
+        # a package index.
+        *["docker", "build", "--force-rm", "--network", settings["network"]],
         *["--build-arg", f"BASE={settings['base']}"],
         *[word for key, value in labels.items() for word in ("--label", f"fwbench.{key}={value}")],
         *["--tag", tag, "--tag", f"fwbench/{name}:current"],

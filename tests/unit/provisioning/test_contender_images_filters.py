@@ -323,7 +323,7 @@ def test_the_command_of_a_build() -> None:
         "arguments": {"A": "1; rm -rf /", "DAY": date(2026, 1, 2)},
     }
     assert apply("build_argv", "flask", WANTED, "/tmp/x", settings) == [
-        *["docker", "build", "--network", "host"],
+        *["docker", "build", "--force-rm", "--network", "host"],
         *["--build-arg", "BASE=fwbench/base:labelled"],
         *["--label", "fwbench.installation=u", "--label", "fwbench.base=b, c"],
         *["--label", "fwbench.base-origin=local", "--label", "fwbench.context=one"],
