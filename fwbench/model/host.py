@@ -27,7 +27,7 @@ class Host(Frozen):
     user: str | None = None
     key_file: Path | None = None
     known_hosts: Path | None = Field(
-        default=None, description="host keys, in addition to the user's"
+        default=None, description="host keys of hosts that the user does not know"
     )
     jump_hosts: tuple[JumpHost, ...] | None = Field(
         default=None, description="jump hosts, the nearest to the controller first; empty: none"

@@ -1,5 +1,6 @@
 """Run fwbench's playbooks on hosts, for provisioning, verifying and teardown alike."""
 
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from fwbench.errors import (
 from fwbench.model.host import Host, Rig
 from fwbench.provisioning.playbook import HostResult, PlayResult, play
 from fwbench.ssh.remote import Remote, SshRemote
-from fwbench.ssh.ssh_config import proxy_jump, ssh_config
+from fwbench.ssh.ssh_config import pinned_host_keys, proxy_jump, ssh_config
 
 
 def log_in(remote: Remote) -> None:
@@ -75,16 +76,19 @@ def run_playbook(
         for host, error in excluded.items()
     }
     if included:
-        play_result = play(
-            name,
-            inventory,
-            [host.name for host in included],
-            ssh_config=ssh_config(included),
-            jumps={host.name: proxy_jump(host.jump_hosts) for host in included if host.jump_hosts},
-            variables=variables,
-            check=check,
-            on_task=on_task,
-        )
+        with tempfile.TemporaryDirectory(prefix="fwbench-") as folder:
+            pinned = Path(folder) / "known_hosts"
+            pinned.write_text(pinned_host_keys(included))
+            play_result = play(
+                name,
+                inventory,
+                [host.name for host in included],
+                ssh_config=ssh_config(included, pinned),
+                jumps={h.name: proxy_jump(h.jump_hosts) for h in included if h.jump_hosts},
+                variables=variables,
+                check=check,
+                on_task=on_task,
+            )
         with_key_errors = _with_host_key_errors(play_result.hosts, included)
         results |= {result.host: result for result in with_key_errors}
     return PlayResult(hosts=tuple(results[host.name] for host in hosts))

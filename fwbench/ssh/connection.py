@@ -1,37 +1,25 @@
 """A fabric connection with pinned host keys and jump hosts, which any thread can sever."""
 
-import fcntl
 import logging
 import socket
-import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import fabric
-import paramiko
 
 from fwbench import paths
 from fwbench.errors import HostError
 from fwbench.model.host import Host, JumpHost
+from fwbench.ssh import host_keys
 from fwbench.ssh.jump_hosts import parse_proxy_jump
 
 # paramiko also logs the exceptions that it raises: these would be tracebacks on the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-logger = logging.getLogger(__name__)
-
 CONNECT_TIMEOUT_S = 10
 SILENCE_TIMEOUT_S = 30
 KEEPALIVE_S = 10
-_SSH_PORT = 22  # with another port, known_hosts contains `[name]:port`
 OUTPUT_LIMIT_BYTES = 16 << 20
-
-
-def known_hosts_files(host: Host) -> list[Path]:
-    """Return the files that may contain a host's key: the inventory's, the user's and fwbench's."""
-    from_inventory = [host.known_hosts] if host.known_hosts else []
-    return [*from_inventory, paths.home_folder() / ".ssh" / "known_hosts", paths.known_hosts()]
 
 
 class _BoundedRunner(fabric.runners.Remote):  # type: ignore[misc]
@@ -64,6 +52,7 @@ class Connection(fabric.Connection):  # type: ignore[misc]
     """
 
     destination: Host
+    known_as: str  # its name in known_hosts
 
     def __init__(
         self,
@@ -92,11 +81,18 @@ class Connection(fabric.Connection):  # type: ignore[misc]
             forward_agent=False,  # even if the user's own SSH configuration enables it
             config=_fabric_config(host),
         )
-        alias = self.ssh_config.get("hostkeyalias")
-        _pin_host_keys(self.client, host, alias)
-        if alias:
-            name = self.host if self.port == _SSH_PORT else f"[{self.host}]:{self.port}"
-            _use_host_key_alias(alias, self.client.get_host_keys(), name)
+        self._pin_host_keys(self.ssh_config.get("hostkeyalias"))
+
+    def _pin_host_keys(self, alias: str | None) -> None:
+        """Make the client accept the keys that the files contain, and first contacts.
+
+        With a HostKeyAlias, the files' keys of that name alone count, as in OpenSSH.
+        """
+        name = host_keys.known_hosts_name(self.host, self.port)
+        self._set(known_as=alias or name)
+        self.client.set_missing_host_key_policy(host_keys.RecordFirstContact(alias))
+        for kind, key in host_keys.pinned_keys(self.destination, self.known_as).items():
+            self.client.get_host_keys().add(name, kind, key)
 
     @property
     def endpoint(self) -> str:
@@ -180,89 +176,3 @@ def _jump_connection(host: Host, hops: Sequence[JumpHost]) -> Connection | None:
     for hop in hops:
         gateway = Connection(host, hop, gateway)
     return gateway
-
-
-class _RecordFirstContact(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
-    """Records the key of an unknown host; raises an error if a key of another type is known.
-
-    The key is recorded under the host's `HostKeyAlias` if the user's SSH configuration sets one.
-    """
-
-    _lock = threading.Lock()
-
-    def __init__(self, alias: str | None = None) -> None:
-        self._alias = alias
-
-    def missing_host_key(
-        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
-    ) -> None:
-        recorded_as = self._alias or hostname
-        known = client.get_host_keys().lookup(hostname)
-        if known:
-            raise paramiko.BadHostKeyException(hostname, key, next(iter(known.values())))
-        if not _is_known_hosts_name(recorded_as):
-            raise HostError(
-                f"{recorded_as!r:.80} cannot be written to known_hosts: set ansible_host"
-                " to an address"
-            )
-        path = paths.known_hosts()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._lock, path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # Another process may have recorded a key since the files were read.
-            if (known := _read_known_hosts(path).lookup(recorded_as)) is None:
-                file.write(f"{recorded_as} {key.get_name()} {key.get_base64()}\n")
-            elif known.get(key.get_name()) != key:
-                raise paramiko.BadHostKeyException(hostname, key, next(iter(known.values())))
-        client.get_host_keys().add(hostname, key.get_name(), key)
-        if known is None:
-            logger.warning(
-                "first contact with %s: recorded its host key %s %s in %s",
-                recorded_as,
-                key.get_name(),
-                key.fingerprint,
-                path,
-            )
-
-
-def _is_known_hosts_name(hostname: str) -> bool:
-    return hostname.isprintable() and not set(hostname) & set(" ,*?!|#@")
-
-
-def _read_known_hosts(path: Path) -> paramiko.HostKeys:
-    return paramiko.HostKeys(str(path))
-
-
-def _use_host_key_alias(alias: str, keys: paramiko.HostKeys, name: str) -> None:
-    """Replace all keys by those of the HostKeyAlias: OpenSSH looks up that name alone."""
-    entries = keys.lookup(alias)
-    alias_keys = list(entries.values()) if entries else []
-    keys.clear()
-    for key in alias_keys:
-        keys.add(name, key.get_name(), key)
-
-
-def _pin_host_keys(client: paramiko.SSHClient, host: Host, alias: str | None) -> None:
-    """Make a client accept the keys that the files contain, and first contacts."""
-    client.set_missing_host_key_policy(_RecordFirstContact(alias))
-    for path in known_hosts_files(host):
-        try:
-            if path.is_fifo():
-                raise HostError(f"{host.name}: {path} is a pipe; replace it by a file")
-            if path.exists():
-                client.get_host_keys().load(str(path))
-        except OSError as error:
-            raise HostError(
-                f"{host.name}: {path} cannot be read: {error.strerror}; correct its permissions"
-            ) from error
-        except (paramiko.hostkeys.InvalidHostKey, UnicodeDecodeError) as error:
-            # paramiko stops at a broken line, and a later one may contain this host's key.
-            raise HostError(
-                f"{host.name}: {path} has a line that is not a host key: {_quote_line(error)};"
-                " correct it"
-            ) from error
-
-
-def _quote_line(error: paramiko.hostkeys.InvalidHostKey | UnicodeDecodeError) -> str:
-    line = error.object if isinstance(error, UnicodeDecodeError) else error.line
-    return repr(line[:60])

@@ -6,7 +6,8 @@ import invoke
 import paramiko
 
 from fwbench.errors import HostError, HostKeyError, LostError
-from fwbench.ssh.connection import Connection, known_hosts_files
+from fwbench.ssh.connection import Connection
+from fwbench.ssh.host_keys import known_hosts_files
 
 _SFTP_PROTOCOL_ERRORS = (paramiko.SFTPError, struct.error)
 SSH_ERRORS = (

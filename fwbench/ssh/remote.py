@@ -13,10 +13,10 @@ from fwbench.model.base import Frozen
 from fwbench.model.host import Host
 from fwbench.ssh import connection
 from fwbench.ssh import sudo as sudo_command
-from fwbench.ssh.connection import Connection, known_hosts_files
+from fwbench.ssh.connection import Connection
 from fwbench.ssh.failures import SSH_ERRORS, host_error
 
-__all__ = ["Completed", "Remote", "SshRemote", "known_hosts_files"]
+__all__ = ["Completed", "Remote", "SshRemote"]
 
 FILE_LIMIT_BYTES = 16 << 20  # for files that fwbench reads into memory
 _CHUNK_BYTES = 1 << 20

@@ -1,17 +1,21 @@
 """The ssh configuration with which Ansible checks the same host keys as fwbench."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from fwbench.model.host import Host, JumpHost
-from fwbench.ssh import openssh
-from fwbench.ssh.connection import known_hosts_files
+from fwbench.ssh import host_keys, openssh
+from fwbench.ssh.connection import Connection
 
 
-def ssh_config(hosts: Iterable[Host]) -> str:
-    """Return a configuration for `ssh -F` with the hosts' known_hosts and jump hosts' keys."""
-    hosts = tuple(hosts)
+def ssh_config(hosts: Iterable[Host], pinned: Path) -> str:
+    """Return a configuration for `ssh -F` with the jump hosts' keys and the files of host keys.
+
+    `pinned` is a file with the content of `pinned_host_keys`. ssh does not read an inventory's own
+    file: in there, a pattern or an authority would count that fwbench's connections do not accept.
+    """
     return openssh.configuration(
-        known_hosts=dict.fromkeys(path for host in hosts for path in known_hosts_files(host)),
+        known_hosts=[pinned, *host_keys.own_known_hosts_files()],
         key_files={
             hop.address: key
             for host in hosts
@@ -19,6 +23,21 @@ def ssh_config(hosts: Iterable[Host]) -> str:
             if (key := hop.key_file or host.key_file)
         },
     )
+
+
+def pinned_host_keys(hosts: Iterable[Host]) -> str:
+    """Return known_hosts with the keys that fwbench's own connections accept of each host and hop.
+
+    Raise `HostKeyError` if files contradict each other, `HostError` if one cannot be read.
+    """
+    lines = (
+        host_keys.known_hosts_line(hop.known_as, key)
+        for host in hosts
+        for hop in Connection(host).hops()
+        if host_keys.is_known_hosts_name(hop.known_as)
+        for key in host_keys.pinned_keys(host, hop.known_as).values()
+    )
+    return "".join(dict.fromkeys(lines))
 
 
 def proxy_jump(hops: Iterable[JumpHost]) -> str:

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 import subprocess
 import tempfile
 import time
@@ -14,9 +15,10 @@ import pytest
 from sshd import Server, keygen
 
 from fwbench import paths
-from fwbench.errors import HostError
+from fwbench.errors import FwbenchError, HostError
+from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import Client, Host, JumpHost, Rig, Target
-from fwbench.provisioning.playbook import PlayResult
+from fwbench.provisioning.playbook import PlayResult, list_inventory
 from fwbench.provisioning.provision import check_connections, provisioning_error, run_playbook
 from fwbench.ssh import openssh
 from fwbench.ssh.remote import SshRemote
@@ -36,9 +38,6 @@ class Plays:
 
     def __call__(self, host: Host, command: str = "true", **variables: Any) -> PlayResult:
         """Play it; what the command prints goes to `output`."""
-        task = {"name": "Say it", "ansible.builtin.raw": f"{{ {command}; }} > {self.output} 2>&1"}
-        playbook = self._folder / "play.yml"
-        playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
         own = {
             "ansible_host": host.address,
             "ansible_port": host.port,
@@ -48,7 +47,14 @@ class Plays:
         given = {key: value for key, value in own.items() if value is not None} | variables
         inventory = self._folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": {host.name: given}}}))
-        return run_playbook(str(playbook), inventory, [host])
+        return run_playbook(str(self.playbook(command)), inventory, [host])
+
+    def playbook(self, command: str) -> Path:
+        """Write a playbook with a command; what it prints goes to `output`."""
+        task = {"name": "Say it", "ansible.builtin.raw": f"{{ {command}; }} > {self.output} 2>&1"}
+        playbook = self._folder / "play.yml"
+        playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+        return playbook
 
     def trouble(self, host: Host, **variables: Any) -> str:
         """Why the play failed; it did not come to the host."""
@@ -158,31 +164,78 @@ def test_another_key_has_the_exit_code_of_a_host_and_names_it(refused: Host, pla
 # Nothing turns the check off
 
 
+REFUSED_IN_INVENTORY = "would replace the options that make ssh check host keys"
+CONTRADICTED = "contain different ssh-ed25519 keys of"
+
+
 @pytest.mark.parametrize(
-    "variables",
+    ("variables", "reason"),
     [
-        {"ansible_host_key_checking": False},
-        {"ansible_ssh_host_key_checking": False},
-        {"ansible_ssh_args": "-o StrictHostKeyChecking=no"},
-        {"ansible_ssh_args": ""},
-        {"ansible_ssh_common_args": "-o StrictHostKeyChecking=no"},
-        {"ansible_ssh_extra_args": "-oStrictHostKeyChecking=off"},
-        {"ansible_ssh_common_args": "-o NoHostAuthenticationForLocalhost=yes"},
-        {"ansible_ssh_common_args": "-o UserKnownHostsFile={known}"},
-        {"ansible_ssh_common_args": "-o GlobalKnownHostsFile={known}"},
-        {"ansible_ssh_common_args": "-o 'KnownHostsCommand=/bin/cat {known}'"},
+        ({}, CHANGED),
+        ({"ansible_host_key_checking": False}, CHANGED),
+        ({"ansible_ssh_host_key_checking": False}, CHANGED),
+        ({"ansible_ssh_args": "-o StrictHostKeyChecking=no"}, REFUSED_IN_INVENTORY),
+        ({"ansible_ssh_args": ""}, REFUSED_IN_INVENTORY),
+        ({"ansible_ssh_common_args": "-o StrictHostKeyChecking=no"}, CHANGED),
+        ({"ansible_ssh_extra_args": "-oStrictHostKeyChecking=off"}, CHANGED),
+        (
+            {"ansible_ssh_common_args": "-o NoHostAuthenticationForLocalhost=yes"},
+            "has 'nohostauthenticationforlocalhost'",
+        ),
+        ({"fwbench_known_hosts": "{known}"}, CONTRADICTED),
+        ({"ansible_ssh_common_args": "-o UserKnownHostsFile={known}"}, CONTRADICTED),
+        (
+            {"ansible_ssh_common_args": "-o GlobalKnownHostsFile={known}"},
+            "has 'globalknownhostsfile'",
+        ),
+        (
+            {"ansible_ssh_common_args": "-o 'KnownHostsCommand=/bin/cat {known}'"},
+            "has 'knownhostscommand'",
+        ),
     ],
-    ids=lambda variables: " ".join(f"{key}={value}" for key, value in variables.items()),
 )
 def test_no_variable_turns_the_check_off(
-    refused: Host, sshd: Server, plays: Plays, tmp_path: Path, variables: dict[str, Any]
+    refused: Host,
+    sshd: Server,
+    plays: Plays,
+    tmp_path: Path,
+    variables: dict[str, Any],
+    reason: str,
 ) -> None:
-    known = known_now(sshd, tmp_path)
+    """Neither in an inventory that fwbench reads, nor in Ansible if that were to let it through."""
     given = {
-        key: value.format(known=known) if isinstance(value, str) else value
+        key: value.format(known=known_now(sshd, tmp_path)) if isinstance(value, str) else value
         for key, value in variables.items()
     }
+    inventory = write_inventory(tmp_path, refused, given)
+    with pytest.raises(FwbenchError, match=re.escape(reason)):
+        check_connections(parse_rigs(list_inventory(inventory), "x")[0].hosts)
+    if reason == CHANGED:  # the inventory is read; after the first contact the playbook is played
+        (rig,) = parse_rigs(list_inventory(inventory), "x")
+        played = run_playbook(str(plays.playbook("echo here")), inventory, rig.hosts)
+        assert [CHANGED in (each.error or "") for each in played.hosts] == [True, False]
     assert CHANGED in plays.trouble(refused, **given)
+    assert not plays.output.exists(), "the command was executed"
+
+
+def write_inventory(folder: Path, host: Host, variables: dict[str, Any]) -> Path:
+    """An inventory with that host for its target, and a client that does not exist."""
+    own = {
+        "ansible_host": host.address,
+        "ansible_port": host.port,
+        "ansible_user": host.user,
+        "ansible_ssh_private_key_file": str(host.key_file),
+    }
+    path = folder / "rigs.json"
+    path.write_text(
+        json.dumps(
+            {
+                "targets": {"hosts": {host.name: own | variables}},
+                "clients": {"hosts": {"c": {"ansible_host": "127.0.0.2", "ansible_port": 1}}},
+            }
+        )
+    )
+    return path
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from fwbench.model.host import Host, JumpHost
 from fwbench.provisioning.playbook import list_inventory
 from fwbench.ssh.jump_hosts import parse_proxy_jump
 from fwbench.ssh.remote import SshRemote
-from fwbench.ssh.ssh_config import proxy_jump, ssh_config
+from fwbench.ssh.ssh_config import pinned_host_keys, proxy_jump, ssh_config
 
 ANSIBLE = Path(sysconfig.get_path("scripts")) / "ansible"
 
@@ -45,6 +45,13 @@ def inventory(sshd: Server, tmp_path: Path) -> Path:
     return path
 
 
+def write_config(folder: Path, hosts: Sequence[Host]) -> Path:
+    pinned, config = folder / "pinned", folder / "ssh_config"
+    pinned.write_text(pinned_host_keys(hosts))
+    config.write_text(ssh_config(hosts, pinned))
+    return config
+
+
 def ansible(inventory: Path, config: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [ANSIBLE, "-i", inventory, "all", "-m", "raw", "-a", "echo here"],
@@ -62,8 +69,7 @@ def test_a_jump_is_taken_by_the_driver_and_by_ansible_alike(
     for host in rig.hosts:
         with SshRemote(host) as box:
             box.check(["true"])
-    config = tmp_path / "ssh_config"
-    config.write_text(ssh_config(rig.hosts))
+    config = write_config(tmp_path, rig.hosts)
     done = ansible(inventory, config)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("here") == 2
@@ -79,8 +85,7 @@ def test_ansible_refuses_a_hop_with_another_key(
     known = paths.known_hosts()
     lines = [line for line in known.read_text().splitlines() if "localhost" not in line]
     known.write_text("\n".join([*lines, f"[localhost]:{sshd.port} {' '.join(other)}", ""]))
-    config = tmp_path / "ssh_config"
-    config.write_text(ssh_config([rig.target]))
+    config = write_config(tmp_path, [rig.target])
     assert ansible(inventory, config).returncode != 0
 
 
@@ -88,7 +93,7 @@ def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) 
     odd = tmp_path / "a b%h"
     config = tmp_path / "ssh_config"
     config.write_text(
-        ssh_config([host(known_hosts=odd, jump_hosts=(JumpHost(address="bastion", key_file=odd),))])
+        ssh_config([host(jump_hosts=(JumpHost(address="bastion", key_file=odd),))], odd)
     )
     told = effective(config, "bastion")
     assert "stricthostkeychecking true" in told
@@ -96,6 +101,27 @@ def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) 
     (files,) = [line for line in told if line.startswith("userknownhostsfile ")]
     assert str(paths.known_hosts()) in files
     assert not any("a b" in line for line in effective(config, "x") if "identity" in line)
+
+
+def test_of_an_inventorys_file_ansible_gets_the_keys_alone_that_fwbench_accepts(
+    sshd: Server, host: Callable[..., Host], tmp_path: Path
+) -> None:
+    """ssh would accept what the file has for other hosts of the play, and its patterns."""
+    kind, data = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]
+    file = tmp_path / "of the inventory"
+    name = sshd.name_in_known_hosts
+    file.write_text(
+        f"* {kind} {data}\nelsewhere.invalid {kind} {data}\n"
+        f"bastion {kind} {data}\n{name} {kind} {data}\n"
+    )
+    other = host(name="other", address="elsewhere.invalid", port=22)
+    behind = host(known_hosts=file, jump_hosts=(JumpHost(address="bastion"),))
+    pinned = pinned_host_keys(
+        [behind, other, host(name="star", address="*", port=22, known_hosts=file)]
+    )
+    assert pinned == f"bastion {kind} {data}\n{name} {kind} {data}\n"
+    told = "\n".join(effective(write_config(tmp_path, [behind]), "x"))
+    assert str(file) not in told
 
 
 @pytest.mark.parametrize("text", ["bastion", "me@one:2222,[fd00::1]:22,me@fd00", "[fd00::1]"])

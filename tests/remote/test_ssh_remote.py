@@ -19,7 +19,7 @@ import pytest
 from sshd import Relay, Server, free_port, keygen
 
 from fwbench import paths
-from fwbench.errors import HostError, LostError, SessionError
+from fwbench.errors import HostError, HostKeyError, LostError, SessionError
 from fwbench.model.host import Host, JumpHost
 from fwbench.ssh import connection
 from fwbench.ssh.remote import SshRemote
@@ -408,6 +408,32 @@ def test_the_first_contact_records_the_key(sshd: Server, host: HostOf) -> None:
     assert paths.known_hosts().read_text() == f"{sshd.name_in_known_hosts} {kind} {key}\n"
 
 
+def test_the_key_of_the_first_contact_is_shown(sshd: Server, host: HostOf, tmp_path: Path) -> None:
+    """By the program itself, with the fingerprint that ssh-keygen prints of the server's key."""
+    own = {
+        "ansible_port": sshd.port,
+        "ansible_user": host().user,
+        "ansible_ssh_private_key_file": str(sshd.user_key),
+    }
+    groups = {
+        "targets": {"hosts": {"t": own | {"ansible_host": "127.0.0.1"}}},
+        "clients": {"hosts": {"c": own | {"ansible_host": "127.1"}}},
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"children": groups}}))
+    program = "from fwbench.cli.main import main; main()"
+    argv = [sys.executable, "-c", program, "doctor", "--inventory", str(inventory)]
+    shown = " ".join(subprocess.run(argv, capture_output=True, text=True).stderr.split())
+    listed = subprocess.run(
+        ["ssh-keygen", "-l", "-f", sshd.host_key], capture_output=True, text=True, check=True
+    )
+    fingerprint = listed.stdout.split()[1]
+    assert (
+        f"first contact with {sshd.name_in_known_hosts}: recorded its host key"
+        f" ssh-ed25519 {fingerprint} in {paths.known_hosts()}"
+    ) in shown
+
+
 def test_the_second_contact_records_nothing(host: HostOf) -> None:
     for _ in range(2):
         with SshRemote(host()) as box:
@@ -486,6 +512,38 @@ def test_two_that_meet_a_host_at_once_must_meet_the_same(
         with pytest.raises(HostError, match="shows another host key than before"):
             box.check(["true"])
     assert len(paths.known_hosts().read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("of_user", [".ssh/known_hosts", "state/fwbench/known_hosts"])
+@pytest.mark.parametrize("right", ["user", "inventory"])
+def test_files_that_contradict_each_other_are_named_and_neither_is_believed(
+    sshd: Server, host: HostOf, tmp_path: Path, of_user: str, right: str
+) -> None:
+    keys = [sshd.host_key, keygen(tmp_path / "other")]
+    files = [tmp_path / of_user, tmp_path / "of-inventory"]
+    for path, key in zip(files, keys if right == "user" else reversed(keys), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{sshd.name_in_known_hosts} {key_of(key)}\n")
+    with pytest.raises(HostKeyError) as refused:
+        SshRemote(host(known_hosts=files[1]))
+    assert str(refused.value).startswith(
+        f"box: {files[0]} and {files[1]} contain different ssh-ed25519 keys of"
+        f" {sshd.name_in_known_hosts} (SHA256:"
+    )
+
+
+def test_an_inventory_adds_no_key_to_those_that_the_user_knows(
+    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+) -> None:
+    """A stranger can choose what kind of key it shows."""
+    known(sshd.name_in_known_hosts, keygen(tmp_path / "other", "rsa"))
+    file = tmp_path / "of-inventory"
+    file.write_text(f"{sshd.name_in_known_hosts} {key_of(sshd.host_key)}\n")
+    assert "shows another host key than before" in refusal(host(known_hosts=file))
+
+
+def key_of(path: Path) -> str:
+    return " ".join(Path(f"{path}.pub").read_text().split()[:2])
 
 
 @pytest.mark.parametrize("line", [b"elsewhere ssh-ed25519 A\n", b"\xff\xfe\n"])
