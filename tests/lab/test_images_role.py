@@ -1,6 +1,7 @@
 """Who builds the images, and what becomes of the others where it fails: the role, with an engine
 that only keeps books. Each architecture of one play is a case of its own."""
 
+import hashlib
 import json
 import os
 import stat
@@ -16,7 +17,7 @@ from fwbench.provisioning.playbook import play
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role gives its records to root")
 
 DOCKER = f"""#!{sys.executable}
-import gzip, json, os, pathlib, sys
+import hashlib, io, json, os, pathlib, sys, tarfile
 place = pathlib.Path(os.environ["FAKE_HOST"])
 words = sys.argv[1:]
 images = json.loads((place / "images.json").read_text())
@@ -43,12 +44,27 @@ elif words[0] == "build":
     labels = dict(label.split("=", 1) for label in options("--label"))
     for tag in options("--tag"):
         name = tag.split(":")[0]
-        images[tag] = {{"id": "sha256:" + name + "-of-" + place.name, "labels": labels}}
+        config = (name + "-of-" + place.name).encode()
+        digest = hashlib.sha256(config).hexdigest()
+        images[tag] = {{"id": "sha256:" + digest, "config": config.decode(), "labels": labels}}
     keep()
 elif words[0] == "save":
-    print(json.dumps({{name: images[name] for name in words[1:]}}))
+    saved = {{name: images[name] for name in words[1:]}}
+    if (place / "fail-to-send-no-more").exists():
+        saved["nginx:latest"] = images[words[1]]
+    manifest = [
+        {{"Config": image["id"][7:] + ".json", "RepoTags": [name]}} for name, image in saved.items()
+    ]
+    files = {{image["id"][7:] + ".json": image["config"] for image in saved.values()}}
+    files |= {{"manifest.json": json.dumps(manifest), "repositories": json.dumps(saved)}}
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content.encode()))
 elif words[0] == "load":
-    images.update(json.loads(gzip.open(options("--input")[0]).read()))
+    with tarfile.open(options("--input")[0]) as archive:
+        images.update(json.load(archive.extractfile("repositories")))
     keep()
 elif words[0] == "tag":
     images[words[2]] = images[words[1]]
@@ -64,6 +80,8 @@ CASES: dict[str, dict[str, tuple[int, list[str]]]] = {
     "largest-cannot-build": {"b1": (1, []), "b2": (8, ["build"])},
     "nobody-can-build": {"c1": (1, ["build"]), "c2": (1, ["build"]), "c3": (1, ["build"])},
     "first-cannot-save": {"d1": (1, ["save"]), "d2": (1, [])},
+    "one-builds": {"e1": (1, []), "e2": (8, []), "e3": (1, [])},
+    "first-sends-more": {"f1": (8, ["to-send-no-more"]), "f2": (1, [])},
 }
 
 
@@ -145,7 +163,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 
 
 def made_by(host: str) -> dict[str, str]:
-    return {"flask": f"sha256:fwbench/flask-of-{host}"}
+    return {"flask": f"sha256:{hashlib.sha256(f'fwbench/flask-of-{host}'.encode()).hexdigest()}"}
 
 
 def test_where_the_largest_cannot_build_another_one_does(outcome: Outcome) -> None:
@@ -171,6 +189,18 @@ def test_where_the_first_cannot_give_its_images_another_one_builds_them(outcome:
     assert "no luck with save" in (outcome.trouble["d1"] or "")
     assert outcome.trouble["d2"] is None
     assert outcome.images("d2") == made_by("d2")
+
+
+def test_one_builds_for_all_others(outcome: Outcome) -> None:
+    assert [outcome.images(host) for host in ("e1", "e2", "e3")] == [made_by("e2")] * 3
+    assert [outcome.asked(host, "build") > 0 for host in ("e1", "e2", "e3")] == [False, True, False]
+
+
+def test_where_the_first_sends_another_image_too_none_is_loaded(outcome: Outcome) -> None:
+    assert "contains 'nginx:latest', which was not asked for" in (outcome.trouble["f1"] or "")
+    assert outcome.asked("f2", "load") == 0
+    assert outcome.trouble["f2"] is None
+    assert outcome.images("f2") == made_by("f2")
 
 
 def test_no_trouble_is_one_of_the_roles_own(outcome: Outcome) -> None:
