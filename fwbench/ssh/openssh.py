@@ -19,6 +19,7 @@ _ENFORCED_OPTIONS = (
     "ForwardAgent no",
     "ForwardX11 no",
     "GSSAPIDelegateCredentials no",
+    "ClearAllForwardings yes",  # not the -W of a jump host
 )
 _SINCE_8_5 = "KnownHostsCommand none"
 _BLOCK_KEYWORDS = ("host ", "match ")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sshd import Server, keygen
+from sshd import Server, free_port, keygen
 
 from fwbench import paths
 from fwbench.errors import FwbenchError, HostError
@@ -415,6 +415,25 @@ def test_no_agent_is_forwarded(host: HostOf, plays: Plays, tmp_path: Path) -> No
     assert plays.output.read_text() == "agent:\n"
     with SshRemote(host()) as box:
         box.check(["sh", "-c", 'test -z "$SSH_AUTH_SOCK"'])
+
+
+@pytest.mark.parametrize("behind_a_bastion", [False, True])
+def test_no_port_of_the_users_configuration_is_forwarded(
+    sshd: Server, host: HostOf, plays: Plays, tmp_path: Path, behind_a_bastion: bool
+) -> None:
+    port, back = free_port(), free_port()
+    write_ssh_config(
+        tmp_path,
+        f"Host *\n  LocalForward 127.0.0.1:{port} 127.0.0.1:{sshd.port}\n"
+        f"  RemoteForward 127.0.0.1:{back} 127.0.0.1:{sshd.port}\n",
+    )
+    hop = JumpHost(address="localhost", port=sshd.port, user=ME)
+    box = host(jump_hosts=(hop,) if behind_a_bastion else None)
+    arguments = f"-J {ME}@localhost:{sshd.port}" if behind_a_bastion else ""
+    check_connections([box])
+    ask = f"ss --no-header --listening --tcp --numeric | grep -cE ':({port}|{back}) ' || true"
+    assert plays(box, ask, ansible_ssh_common_args=arguments).failed == ()
+    assert plays.output.read_text() == "0\n"
 
 
 # Master processes

@@ -18,12 +18,13 @@ CHECKED = {
     "forwardagent": "no",
     "forwardx11": "no",
     "gssapidelegatecredentials": "no",
+    "clearallforwardings": "yes",
 }
 WEAKENED = (
     "Host *\n  StrictHostKeyChecking no\n  VerifyHostKeyDNS yes\n"
     "  NoHostAuthenticationForLocalhost yes\n  UpdateHostKeys yes\n  GlobalKnownHostsFile /x\n"
     "  UserKnownHostsFile /x\n  KnownHostsCommand /bin/true\n  ForwardAgent yes\n"
-    "  ForwardX11 yes\n  GSSAPIDelegateCredentials yes\n"
+    "  ForwardX11 yes\n  GSSAPIDelegateCredentials yes\n  ClearAllForwardings no\n"
     "  ControlMaster auto\n  ControlPath /x/%C\n"
     "  HostKeyAlias one\n  User me\n  Port 2222\n  IdentityFile /key\n  ProxyJump bastion\n"
 )
@@ -63,7 +64,7 @@ def test_the_file_alone_has_keys_checked_as_a_jump_host_is_told_nothing_else(con
 
 def test_the_command_line_has_keys_checked_whatever_follows_it(config: Path) -> None:
     first = shlex.split(openssh.arguments(config.read_text(), config))
-    options = [line.strip() for line in WEAKENED.splitlines()[1:14]]
+    options = [line.strip() for line in WEAKENED.splitlines()[1:15]]
     later = [word for option in options for word in ("-o", option)]
     told = effective(*first, *later, "-F", "none")
     assert CHECKED.items() <= told.items()
