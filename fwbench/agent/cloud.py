@@ -9,7 +9,15 @@ from pathlib import Path
 from fwbench.agent.counters import read_text
 
 DMI = Path("/sys/class/dmi/id")
-CONTAINER_MARKERS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's, podman's
+# Files of containers. (Virtual machines of LXD have /dev/lxd too; they are in no cloud.)
+CONTAINER_MARKERS = (
+    Path("/.dockerenv"),
+    Path("/run/.containerenv"),  # podman
+    Path("/run/systemd/container"),  # LXC, nspawn and others, if systemd is their init
+    Path("/run/host/container-manager"),  # nspawn
+    Path("/dev/lxd"),
+    Path("/run/secrets/kubernetes.io"),
+)
 METADATA_SERVICE = ("169.254.169.254", 80)
 RESPONSE_LIMIT_BYTES = 1 << 10
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -27,8 +35,10 @@ def cloud_facts(
     """Return the machine's `instance_type` and `region` as its cloud names them; None if unknown.
 
     The firmware's entries (DMI) decide which cloud is asked. A machine outside the known clouds
-    sends nothing. A container sends nothing either: it sees the firmware of its host. Only answers
-    of one plain word are used. All requests together may take `total_timeout_s` seconds.
+    sends nothing. A container sends nothing either, if a marker shows that it is one: it sees the
+    firmware of its host. (One without a marker asks what its host would ask, and changes nothing.)
+    Only answers of one plain word are used. All requests together may take `total_timeout_s`
+    seconds.
     """
     facts: Facts = {"instance_type": None, "region": None}
     query_metadata = (

@@ -12,6 +12,7 @@ import pytest
 
 from fwbench.agent import cloud as clouds
 
+MARKERS = clouds.CONTAINER_MARKERS  # of this machine; tests replace them
 NOTHING = {"instance_type": None, "region": None}
 NITRO = {"sys_vendor": "Amazon EC2"}
 XEN = {"sys_vendor": "Xen", "bios_version": "4.11.amazon"}
@@ -152,16 +153,43 @@ def test_a_machine_in_no_cloud_asks_nobody(
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    "marker",
+    [
+        ".dockerenv",
+        "run/.containerenv",
+        "run/systemd/container",
+        "run/host/container-manager",
+        "dev/lxd",
+        "run/secrets/kubernetes.io",
+    ],
+)
 def test_a_container_asks_nobody(
-    machine: Machine, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str
 ) -> None:
     """What it would hear is about the machine that it is a part of."""
     machine(NITRO)
-    (tmp_path / ".dockerenv").touch()
-    monkeypatch.setattr(clouds, "CONTAINER_MARKERS", (tmp_path / ".dockerenv",))
+    (tmp_path / marker).mkdir(parents=True)
+    monkeypatch.setattr(
+        clouds, "CONTAINER_MARKERS", [tmp_path / path.relative_to("/") for path in MARKERS]
+    )
     asked, address = service(amazon)
     assert clouds.cloud_facts(address) == NOTHING
     assert asked == []
+
+
+@pytest.mark.parametrize("firmware", [NITRO, GOOGLE, AZURE, {"sys_vendor": "Hetzner"}])
+def test_what_is_asked_is_type_and_region_alone(
+    machine: Machine, service: Service, firmware: dict[str, str]
+) -> None:
+    """No user data, no credentials: a container that nothing marks as one asks this too."""
+    machine(firmware)
+    asked, address = service(lambda *_: (200, b"word"))
+    clouds.cloud_facts(address)
+    assert {path.partition("?")[0].rpartition("/")[2] for _, path, _ in asked} <= {
+        *("token", "instance-type", "region", "machine-type", "zone", "vmSize", "location")
+    }
+    assert asked
 
 
 def test_a_token_that_is_refused_is_not_gone_round(machine: Machine, service: Service) -> None:
