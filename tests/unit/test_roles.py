@@ -6,6 +6,7 @@ Ansible's check mode shows more.
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -158,6 +159,55 @@ def test_no_command_holds_the_words_of_another_host() -> None:
     """What comes of them is in files and messages; those of images.tar.gz are images."""
     lines = [(file, json.dumps(given)) for file, module, given in modules() if module in COMMANDS]
     assert [file for file, line in lines if "hostvars" in line] == []
+
+
+# Where the base image comes from
+
+
+@pytest.mark.parametrize(
+    ("sources", "keyring", "mirror"),
+    [
+        (
+            "http://mirror.example/debian\nhttp://second.example/debian\n",
+            [],
+            "http://mirror.example/debian",
+        ),
+        (
+            "",  # Ubuntu has no source of Debian
+            ["--keyring=/usr/share/keyrings/debian-archive-keyring.gpg"],
+            "http://deb.debian.org/debian",
+        ),
+    ],
+    ids=["debian", "ubuntu"],
+)
+def test_the_base_of_debian_packages_has_debians_mirror_and_keys(
+    tmp_path: Path, sources: str, keyring: list[str], mirror: str
+) -> None:
+    (script,) = (
+        given["cmd"]
+        for file, module, given in modules()
+        if file == "base_debian.yml" and module == "shell"
+    )
+    log = tmp_path / "log"
+    (tmp_path / "sources").write_text(sources)
+    programs = {
+        "apt-get": f'case "$*" in *"Origin: Debian Label: Debian"*) cat {tmp_path}/sources ;; esac',
+        "apt-config": "true",
+        "mmdebstrap": f'printf "%s\\n" "$@" >{log}',
+        "docker": "true",
+    }
+    for name, command in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{command}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-c", re.sub(r"\{\{.*?\}\}", "x", script)],
+        env={**os.environ, "PATH": path},
+        check=True,
+    )
+    given = log.read_text().splitlines()
+    assert [word for word in given if "keyring" in word] == keyring
+    assert (given[-3], given[-1]) == ("trixie", mirror)
 
 
 # What of the controller leaves it
