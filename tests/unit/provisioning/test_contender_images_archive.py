@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import os
 import sys
 import tarfile
 import tracemalloc
@@ -271,6 +272,7 @@ def test_an_archive_of_a_great_many_files_is_refused(error: Callable[..., str]) 
 
 # The play
 
+ID = "0b0ee9d3-1ab1-4a5c-8a3f-3f1f4a7b2c1d"
 DOCKER = """#!/bin/sh
 case "$1" in
   save) cat "{archive}" ;;
@@ -280,10 +282,12 @@ esac
 """
 
 
-def shipped(folder: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> PlayResult:
+def shipped(
+    folder: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch, ids: str = f"{ID}\n"
+) -> PlayResult:
     """The role's way from one target to another; both are this machine, with a docker of ours."""
     (folder / "archive.tar").write_bytes(archive)
-    (folder / "installations").write_text("one\n")
+    (folder / "ids-of-source").write_text(ids)
     programs = folder / "bin"
     programs.mkdir()
     docker = DOCKER.format(archive=folder / "archive.tar", loads=folder / "loads")
@@ -318,16 +322,32 @@ def shipped(folder: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> Pl
         str(folder / "play.yml"),
         folder / "hosts.yml",
         ["source", "other"],
-        variables={"contender_images_installations": str(folder / "installations")},
+        variables={
+            "contender_images_installations": f"{folder}/ids-of-{{{{ inventory_hostname }}}}"
+        },
     )
 
 
-def test_the_images_that_were_asked_for_are_shipped(
+@pytest.mark.skipif(os.geteuid() != 0, reason="the role gives the file of the ids to root")
+def test_the_images_that_were_asked_for_are_shipped_with_the_ids_of_installations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played = shipped(tmp_path, tar(legacy()), monkeypatch)
     assert played.failed == ()
+    assert (tmp_path / "ids-of-other").read_text() == f"{ID}\n"
     assert (tmp_path / "loads").read_text().startswith("load --quiet --input /var/tmp/fwbench-")
+
+
+@pytest.mark.parametrize("line", ["", f"{ID}; reboot"])
+def test_what_is_no_id_of_an_installation_goes_to_no_other_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """Teardown would remove what another program labelled so."""
+    played = shipped(tmp_path, tar(legacy()), monkeypatch, f"{line}\n{ID}\n")
+    assert [host.host for host in played.failed] == ["source"]
+    assert "ids-of-source on source has a line that is no id" in (played.failed[0].error or "")
+    assert not (tmp_path / "ids-of-other").exists()
+    assert not (tmp_path / "loads").exists()
 
 
 def test_no_target_loads_a_name_that_was_not_asked_for(
