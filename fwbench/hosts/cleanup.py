@@ -4,50 +4,17 @@ import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from fwbench import paths
 from fwbench.agent.protocol import CLEANUP, Cleanup, command_line
 from fwbench.errors import FwbenchError, HostError
 from fwbench.hosts import lease
-from fwbench.hosts.lease import Lease
-from fwbench.model.base import Frozen
+from fwbench.model.cleanup import AgentCleanup, CleanupResult
 from fwbench.model.host import Host, Rig
 from fwbench.ssh.remote import Remote, SshRemote
 
 TIMEOUT_S = 120
-
-
-class RemovedSession(Frozen):
-    """A session that was removed from a host, with the number of its processes and containers."""
-
-    session: str
-    processes: int = Field(ge=0)
-    containers: int = Field(ge=0)
-    folder_removed: bool
-
-
-class AgentCleanup(Frozen):
-    """The agent's answer about the cleanup of its host.
-
-    Orphan containers and abandoned folders belong to no session; they were removed, except for
-    `unremovable` folders. So were `provisioning_folders`, which an interrupted provisioning left.
-    """
-
-    removed: tuple[RemovedSession, ...]
-    live_sessions: tuple[Lease, ...]
-    orphan_containers: int = Field(ge=0)
-    abandoned_folders: int = Field(ge=0)
-    provisioning_folders: int = Field(ge=0)
-    unremovable: int = Field(ge=0)
-
-
-class CleanupResult(Frozen):
-    """A host with the result of its cleanup, or the error."""
-
-    host: str
-    result: AgentCleanup | None = None
-    error: str | None = None
 
 
 def clean_hosts(rigs: Sequence[Rig], *, force: bool) -> tuple[CleanupResult, ...]:

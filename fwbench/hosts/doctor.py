@@ -7,20 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from fwbench.errors import FwbenchError, HostError, InventoryError
 from fwbench.hosts import lease, preflight
 from fwbench.loadgen.registry import LOADGENS
-from fwbench.model.base import Frozen
 from fwbench.model.host import Host, Rig, Target
+from fwbench.model.host_check import HostCheck
 from fwbench.model.record import HostFacts
 from fwbench.ssh.remote import Remote, SshRemote
-
-
-class HostCheck(Frozen):
-    """A host with its facts, or the error."""
-
-    host: Host
-    rig: str
-    is_target: bool
-    facts: HostFacts | None = None
-    error: str | None = None
 
 
 def check_hosts(rigs: Sequence[Rig]) -> tuple[HostCheck, ...]:

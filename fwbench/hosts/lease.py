@@ -7,10 +7,9 @@ session is refused. After that, the session counts as dead, and any session may 
 import os
 import socket
 import uuid
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from fwbench import paths
 from fwbench.agent.archive import build_archive
@@ -25,28 +24,11 @@ from fwbench.agent.protocol import (
     command_line,
 )
 from fwbench.errors import FwbenchError, HostError, NotReadyError
+from fwbench.model.lease import Lease
 from fwbench.ssh.remote import Completed, Remote
 
 ENTRY_LEASE_S = 180.0
 AGENT_TIMEOUT_S = 90.0
-
-
-class Lease(BaseModel):
-    """Another session's lease, as the host reports it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    session: str = "another"
-    owner: str = "somebody"
-    until: float | None = None
-
-    @property
-    def description(self) -> str:
-        """Its session, owner and end by the host's clock, for messages."""
-        text = f"session {self.session[:80]} of {self.owner[:80]}"
-        if self.until is None or not 0 < self.until < 1e11:
-            return text
-        return f"{text}, until {datetime.fromtimestamp(self.until, UTC):%H:%M:%S} UTC at the latest"
 
 
 def session_folder(session: str) -> PurePosixPath:

@@ -16,7 +16,8 @@ from fwbench.errors import (
     RigError,
 )
 from fwbench.model.host import Host, Rig
-from fwbench.provisioning.playbook import HostResult, PlayResult, play
+from fwbench.model.play import HostResult, PlayResult
+from fwbench.provisioning.playbook import play
 from fwbench.ssh.remote import Remote, SshRemote
 from fwbench.ssh.ssh_config import pinned_host_keys, proxy_jump, ssh_config
 

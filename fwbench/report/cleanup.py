@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from tabulate import tabulate
 
-from fwbench.hosts.cleanup import CleanupResult
+from fwbench.model.cleanup import CleanupResult
 from fwbench.report.formatting import counted, one_line
 
 

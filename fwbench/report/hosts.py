@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from fwbench.hosts.doctor import HostCheck
 from fwbench.model.host import Rig
-from fwbench.providers.lab.inventory import LabHost
-from fwbench.provisioning.playbook import PlayResult
+from fwbench.model.host_check import HostCheck
+from fwbench.model.lab import LabHost
+from fwbench.model.play import PlayResult
 from fwbench.report.formatting import one_line
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sshd import Server, free_port
 
-from fwbench.hosts.doctor import HostCheck, check_hosts
+from fwbench.hosts.doctor import check_hosts
 from fwbench.model.host import Client, Host, Rig, Target
+from fwbench.model.host_check import HostCheck
 
 LEFT_BEHIND = Path("/var/tmp")
 SUDO = '#!/bin/sh\nshift 2\nexec "$@"\n'

@@ -18,7 +18,8 @@ from fwbench import paths
 from fwbench.errors import FwbenchError, HostError
 from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import Client, Host, JumpHost, Rig, Target
-from fwbench.provisioning.playbook import PlayResult, list_inventory
+from fwbench.model.play import PlayResult
+from fwbench.provisioning.playbook import list_inventory
 from fwbench.provisioning.provision import check_connections, provisioning_error, run_playbook
 from fwbench.ssh import openssh
 from fwbench.ssh.remote import SshRemote

@@ -28,18 +28,18 @@ from fwbench.errors import HostError, InventoryError, RunError, SessionError, Su
 from fwbench.execution.container import endpoint_url, run_argv
 from fwbench.execution.session import Session, SessionOptions
 from fwbench.hosts import preflight
-from fwbench.hosts.doctor import HostCheck
 from fwbench.inventory.rigs import parse_rigs
 from fwbench.loadgen.registry import generator_of
 from fwbench.model.base import Frozen
 from fwbench.model.contender import Contender
 from fwbench.model.host import Rig, Target
+from fwbench.model.host_check import HostCheck
 from fwbench.model.observation import ContainerState
+from fwbench.model.play import HostResult, PlayResult
 from fwbench.model.record import SessionHeader
 from fwbench.model.setting import Network
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
-from fwbench.provisioning.playbook import HostResult, PlayResult
 from fwbench.report.facts import host_lines as facts_of_hosts
 from fwbench.report.hosts import host_check_table, play_table
 from fwbench.ssh.remote import Completed

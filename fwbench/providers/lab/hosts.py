@@ -13,11 +13,12 @@ import yaml
 
 from fwbench import paths
 from fwbench.errors import LabError
+from fwbench.model.lab import LabHost, Size
 from fwbench.providers.lab import engine
 from fwbench.providers.lab.docker import docker, inspect, list_names
 from fwbench.providers.lab.image import host_image, remove_images
-from fwbench.providers.lab.inventory import LabHost, make_inventory
-from fwbench.providers.lab.size import Size, parse_size
+from fwbench.providers.lab.inventory import make_inventory
+from fwbench.providers.lab.size import parse_size
 
 # RFC 2544 sets 198.18.0.0/15 aside for benchmarks. The upper half of the first /16 is for bridges
 # inside the hosts (host/daemon.json).

@@ -3,19 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fwbench.model.base import Frozen
-from fwbench.providers.lab.size import Size
-
-
-class LabHost(Frozen):
-    """One host of the lab."""
-
-    name: str
-    system: str
-    running: bool
-    ssh_port: int
-    load_address: str
-    size: Size | None = None  # None: no limits of its own
+from fwbench.model.lab import LabHost, Size
 
 
 def make_inventory(

@@ -1,9 +1,8 @@
-"""The size of a lab's target: `small=0.5,512m`, with an optional price per hour."""
+"""Parse the size of a lab's target: `small=0.5,512m`, with an optional price per hour."""
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from fwbench.model.base import Frozen
-from fwbench.model.names import Name
+from fwbench.model.lab import Size
 
 FORM = "NAME=CPUS,MEMORY[,PRICE]"
 _EXPECTED = {
@@ -12,20 +11,6 @@ _EXPECTED = {
     "memory": "an amount of memory, such as 512m or 1g",
     "price_per_hour": "a price per hour, such as 0.01",
 }
-
-
-class Size(Frozen):
-    """A named size of hosts, like a cloud's instance type."""
-
-    name: Name
-    cpus: float = Field(gt=0, le=1024, allow_inf_nan=False)
-    memory: str = Field(pattern=r"^[1-9][0-9]{0,6}[mg]$")
-    price_per_hour: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
-
-    def __str__(self) -> str:
-        """Return the size in the syntax of `lab up --target`."""
-        price = "" if self.price_per_hour is None else f",{_plain(self.price_per_hour)}"
-        return f"{self.name}={_plain(self.cpus)},{self.memory}{price}"
 
 
 def parse_size(text: str) -> Size:
@@ -44,8 +29,3 @@ def parse_size(text: str) -> Size:
         raise ValueError(
             f"{text!r:.80}: {values[field]!r:.40} is not {_EXPECTED[field]}"
         ) from error
-
-
-def _plain(number: float) -> str:
-    """Return all digits, so that parsing gives the same size, without a trailing `.0`."""
-    return repr(number).removesuffix(".0")

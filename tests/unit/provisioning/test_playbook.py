@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from fwbench.errors import InventoryError, ProvisionError
+from fwbench.model.play import HostResult, PlayResult
 from fwbench.provisioning import playbook
-from fwbench.provisioning.playbook import HostResult, PlayResult, list_inventory, play
+from fwbench.provisioning.playbook import list_inventory, play
 
 # What Ansible counts becomes a result
 

@@ -14,8 +14,8 @@ from fwbench.cli.main import main
 from fwbench.errors import HostError, LostError, NotReadyError
 from fwbench.hosts import lease
 from fwbench.model.host import Client, Host, Rig, Target
+from fwbench.model.play import HostResult, PlayResult
 from fwbench.provisioning import provision
-from fwbench.provisioning.playbook import HostResult, PlayResult
 
 
 def rig(number: int) -> Rig:

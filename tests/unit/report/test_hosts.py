@@ -1,10 +1,10 @@
 from builders import client_facts, rig, target_facts
 
-from fwbench.hosts.doctor import HostCheck
+from fwbench.model.host_check import HostCheck
+from fwbench.model.lab import LabHost
+from fwbench.model.play import HostResult, PlayResult
 from fwbench.model.record import HostFacts
-from fwbench.providers.lab.inventory import LabHost
 from fwbench.providers.lab.size import parse_size
-from fwbench.provisioning.playbook import HostResult, PlayResult
 from fwbench.report import hosts
 
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from fwbench.errors import LabError
+from fwbench.model.play import HostResult, PlayResult
 from fwbench.providers.lab import docker, engine
-from fwbench.provisioning.playbook import HostResult, PlayResult, play
+from fwbench.provisioning.playbook import play
 
 
 @pytest.fixture

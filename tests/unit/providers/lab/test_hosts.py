@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from fwbench.cli.main import main
 from fwbench.errors import LabError
 from fwbench.inventory.rigs import parse_rigs
+from fwbench.model.lab import LabHost, Size
 from fwbench.providers.lab import docker, engine, hosts, image
 from fwbench.providers.lab.hosts import Lab
-from fwbench.providers.lab.inventory import LabHost
-from fwbench.providers.lab.size import Size, parse_size
+from fwbench.providers.lab.size import parse_size
 
 SMALL, LARGE = parse_size("small=0.5,512m,0.01"), parse_size("large=1,1g")
 

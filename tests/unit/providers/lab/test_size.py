@@ -1,6 +1,7 @@
 import pytest
 
-from fwbench.providers.lab.size import Size, parse_size
+from fwbench.model.lab import Size
+from fwbench.providers.lab.size import parse_size
 
 
 @pytest.mark.parametrize(
