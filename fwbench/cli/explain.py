@@ -18,7 +18,7 @@ def explain(code: str | None) -> None:
       fwbench explain oom-kill
     """
     from fwbench.checks.registry import CHECKS_BY_CODE
-    from fwbench.report.explain import checks_list, explanation
+    from fwbench.report.commands.explain import checks_list, explanation
 
     if code is None:
         click.echo(checks_list())

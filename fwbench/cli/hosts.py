@@ -23,7 +23,7 @@ def doctor(inventory: Path) -> None:
     Example: fwbench doctor -i hosts.yml
     """
     from fwbench.hosts.doctor import check_hosts
-    from fwbench.report import hosts as tables
+    from fwbench.report.commands import hosts as tables
 
     checks = check_hosts(load_rigs(inventory))
     click.echo(tables.host_check_table(checks))
@@ -115,7 +115,7 @@ def clean(inventory: Path, force: bool) -> None:
     """
     from fwbench.hosts.cleanup import clean_hosts
     from fwbench.hosts.controller import remove_stale_folders
-    from fwbench.report import cleanup
+    from fwbench.report.commands import cleanup
 
     hosts = clean_hosts(load_rigs(inventory), force=force)
     click.echo(cleanup.cleanup_table(hosts, remove_stale_folders()))
@@ -140,7 +140,7 @@ def _run_playbook(
         provisioning_error,
         run_playbook,
     )
-    from fwbench.report import hosts as tables
+    from fwbench.report.commands import hosts as tables
 
     rigs = load_rigs(inventory)
     hosts = [host for rig in rigs for host in rig.hosts]

@@ -121,7 +121,7 @@ def status(name: str) -> None:
     Example: fwbench lab status
     """
     from fwbench.providers.lab.hosts import Lab
-    from fwbench.report import hosts as tables
+    from fwbench.report.commands import hosts as tables
 
     click.echo(tables.lab_table(Lab(name).hosts()))
 

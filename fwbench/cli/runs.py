@@ -1,15 +1,18 @@
 """The commands for sessions: run, resume and report."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fwbench.cli.options import inventory_option, keep_going_option, load_rigs
+from fwbench.cli.output_file import print_chunks, write_file
 from fwbench.errors import RigError
 from fwbench.model.preset import Preset
+from fwbench.report.registry import FORMATS
 
 INVALID_RUNS_EXIT_CODE = 8
 
@@ -92,7 +95,7 @@ def run(
     rigs = load_rigs(inventory)
     if dry_run:
         from fwbench.plan import make_plan
-        from fwbench.report.plan import render_plan
+        from fwbench.report.commands.plan import render_plan
 
         click.echo(render_plan(loaded, make_plan(loaded, rigs)), nl=False)
         return
@@ -162,16 +165,23 @@ def _execute(session: Any, progress: Any) -> None:
 @click.argument("session", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--format",
-    "output_format",
-    type=click.Choice(["text", "json", "hdr"]),
-    default="text",
-    show_default=True,
-    help="json: all results, unrounded (docs/report-json.md). hdr: the latencies of every run, as"
-    " an HdrHistogram log (install the extra `hdr` for this).",
+    "format_name",
+    type=click.Choice(list(FORMATS)),
+    help="The format; by default text, or that of the suffix of --output. "
+    + " ".join(f"{each.name} ({each.suffix}): {each.help}." for each in FORMATS.values()),
 )
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the report to this file, whole or not at all, instead of printing it.",
+)
+@click.option("--force", is_flag=True, help="Replace the file of --output if it exists.")
 @framework_share_option
-def report(session: Path, output_format: str, framework_share: Any) -> None:
-    """Print the report of a session.
+def report(
+    session: Path, format_name: str | None, output: Path | None, force: bool, framework_share: Any
+) -> None:
+    """Print the report of a session, or write it to a file.
 
     SESSION is the session's folder. No host is contacted.
 
@@ -179,9 +189,15 @@ def report(session: Path, output_format: str, framework_share: Any) -> None:
     Examples:
       fwbench report sessions/smoke-20261123t101500123
       fwbench report sessions/smoke-20261123t101500123 --format json | jq .groups
+      fwbench report sessions/smoke-20261123t101500123 --output comment.md
       fwbench report sessions/flask-vs-fastapi-20261123t101500123 --framework-share 20%
     """
-    _print_report(session, framework_share, output_format)
+    if output is None:
+        _print_report(session, framework_share, format_name or "text")
+    else:
+        of_suffix = {each.suffix: each.name for each in FORMATS.values()}.get(output.suffix, "text")
+        write = partial(write_file, output, force=force)
+        _print_report(session, framework_share, format_name or of_suffix, write)
 
 
 def _suite_path(suite: Path) -> Path:
@@ -201,37 +217,19 @@ def _suite_path(suite: Path) -> Path:
 def _print_report(
     folder: Path,
     framework_share: Any,
-    output_format: str = "text",
+    format_name: str = "text",
+    write: Callable[[Iterator[str | bytes]], None] = print_chunks,
     excluded: Mapping[str, str] | None = None,
 ) -> None:
     """Print a session's report; `excluded` maps rigs that were not used to their errors."""
-    from fwbench.stats.session_results import session_results
-    from fwbench.storage.store import SessionStore
+    from fwbench.cli.session_report import read_session
 
-    store = SessionStore(folder)
-    if output_format == "hdr":
-        from fwbench.report.hdr import hdr_log
-
-        results = session_results(store.attempts())
-        for line in hdr_log(store, results.runs):
-            click.echo(line)
-    else:
-        from fwbench.stats.summarise import summarise
-
-        header, plan = store.load()
-        results = session_results(store.attempts())
-        summary = summarise(header, plan, results, store.events())
-        if output_format == "json":
-            click.echo(summary.model_dump_json(indent=1))
-        else:
-            from fwbench.report.text import render_session
-
-            click.echo(render_session(header, summary, results.runs, framework_share))
-            click.echo(f"Session: {folder}")
+    session = read_session(folder, framework_share)
+    write(FORMATS[format_name].render(session))
     if excluded:
         raise RigError(
             "; ".join(f"{rig}: {why}" for rig, why in excluded.items())
             + f"; correct that, then continue with: fwbench resume {folder}"
         )
-    if not all(result.has_answer for result in results.runs):
+    if not all(result.has_answer for result in session.runs):
         sys.exit(INVALID_RUNS_EXIT_CODE)

@@ -14,7 +14,7 @@ from fwbench.collection.client_results import (
     overlap_window,
 )
 from fwbench.collection.files import ANSWER_BEFORE, CLOCKS, exists, read_model_if_present, read_text
-from fwbench.collection.histogram import LatencyCounts
+from fwbench.collection.histogram import Histogram, LatencyCounts
 from fwbench.collection.telemetry import TimeWindow, clock_offset
 from fwbench.errors import ParseError
 from fwbench.loadgen.merge import merge_summaries
@@ -95,6 +95,22 @@ def read_latency_counts(folder: Path) -> LatencyCounts | None:
         for path in sorted(folder.glob(f"client-*/{protocol.LATENCY_COUNTS}"))
     ]
     return LatencyCounts({}).merge(*counts) if counts else None
+
+
+def read_latencies_by_second(folder: Path, load: Load) -> dict[int, dict[int, int]]:
+    """Return how often each latency (µs) occurred in a run, by the second since the epoch.
+
+    All clients and statuses count together. At a fixed rate, latencies are corrected for
+    coordinated omission. A run without latencies has no seconds. Raise `ParseError` if a file of
+    counts is truncated or malformed.
+    """
+    counts = read_latency_counts(folder) or LatencyCounts({})
+    if load.expected_interval_us is not None:
+        counts = counts.corrected(load.expected_interval_us)
+    return {
+        second: dict(Histogram.merged(list(by_status.values())).items())
+        for second, by_status in counts.by_second().items()
+    }
 
 
 def _client_observation(

@@ -1,5 +1,6 @@
-"""From estimates to text and tables.
+"""From results to text and tables.
 
-In: a summary, and results of other commands. Out: text, JSON and histograms. It measures nothing
-and decides nothing.
+In: the summary of a session, or the results of another command. Out: the report of a session in
+one of the `formats`, and the tables of other `commands`. It measures nothing, decides nothing, and
+opens no file: callers pass it plain results.
 """

@@ -46,8 +46,12 @@ def counted(number: int, noun: str) -> str:
 
 def one_line(text: str) -> str:
     """Return untrusted text without line breaks and with control characters escaped."""
-    words = " ".join(text.split())
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return untrusted text with all control characters escaped, line breaks among them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def wrap(text: str, indent: str = "", hanging: str | None = None) -> str:

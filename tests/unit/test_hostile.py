@@ -40,8 +40,8 @@ from fwbench.model.record import SessionHeader
 from fwbench.model.setting import Network
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
-from fwbench.report.facts import host_lines as facts_of_hosts
-from fwbench.report.hosts import host_check_table, play_table
+from fwbench.report.commands.hosts import host_check_table, play_table
+from fwbench.report.session.facts import host_lines as facts_of_hosts
 from fwbench.ssh.remote import Completed
 from fwbench.storage.store import SessionStore
 

@@ -27,7 +27,8 @@ from fwbench.model.record import Record
 from fwbench.model.suite import StoppingRule, Suite
 from fwbench.plan import make_plan
 from fwbench.provisioning import playbook
-from fwbench.report.text import render_session
+from fwbench.report.format import ReportedSession
+from fwbench.report.registry import FORMATS
 from fwbench.stats.session_results import session_results
 from fwbench.stats.summarise import summarise
 from fwbench.stats.summary import Summary
@@ -363,4 +364,6 @@ def test_mutated_records_are_a_report_or_one_line_of_error(
         event("still records")
         summary = summarise(head, plan, results)
         assert Summary.model_validate_json(summary.model_dump_json()) == summary
-        render_session(head, summary, results.runs)
+        session = ReportedSession(str(store.folder), head, summary, results.runs, lambda _: {})
+        for each in FORMATS.values():
+            assert list(each.render(session))

@@ -453,6 +453,26 @@ def test_one_client_has_nobody_to_be_apart_from(folder: Path) -> None:
 
 def test_a_folder_without_counts_has_none(tmp_path: Path) -> None:
     assert artifacts.read_latency_counts(tmp_path) is None
+    assert artifacts.read_latencies_by_second(tmp_path, COUNTED) == {}
+
+
+def test_latencies_by_second_are_those_of_all_clients_and_statuses(tmp_path: Path) -> None:
+    several(tmp_path, 2, [clock(0), clock(0)])
+    part(tmp_path, 1, rows((0, 100), (100_000, 400_000)), ALL)
+    part(tmp_path, 2, rows((0, 100), (1_000_000, 300), status=500), ALL)
+    assert artifacts.read_latencies_by_second(tmp_path, COUNTED) == {
+        10**9: {100: 2, 400_000: 1},
+        10**9 + 1: {300: 1},
+    }
+
+
+def test_latencies_by_second_at_a_fixed_rate_are_corrected(tmp_path: Path) -> None:
+    several(tmp_path, 1, [clock(0)])
+    part(tmp_path, 1, rows((0, 100), (100_000, 400_000)), ALL)
+    load = Load(connections=1, rate=10, duration_s=3)
+    assert artifacts.read_latencies_by_second(tmp_path, load) == {
+        10**9: {100: 1, 400_000: 1, 300_000: 1, 200_000: 1, 100_000: 1}
+    }
 
 
 @pytest.mark.parametrize("clients", ["../../etc", "/etc", ".", "a\x00b"])

@@ -1,67 +1,20 @@
-from typing import Any
-
 import pytest
-from builders import TIMED, header, load_result, percentiles, record, rig, suite
-from golden import Golden
+from builders import TIMED, header, percentiles, rig
+from two_generators import BY_WRK, both, two_tools
 
-from fwbench.loadgen.wrk import GENERATOR as WRK
 from fwbench.model.record import Record
 from fwbench.model.suite import Suite
 from fwbench.plan import make_plan
-from fwbench.report.text import render_session
 from fwbench.stats.generator_agreement import GeneratorAgreement
 from fwbench.stats.ratios import NoComparison, RatioEstimate
 from fwbench.stats.session_results import session_results
 from fwbench.stats.summarise import summarise
 from fwbench.stats.summary import Summary
 
-STEADY = [1000.0, 1010.0, 990.0, 1005.0, 995.0]
-BY_WRK = TIMED.model_copy(update={"generator": "wrk"})
-
-
-def recorded_by_wrk(per_s: float) -> Any:
-    """The summary of a load of three seconds, as `loadgen.wrk` makes it."""
-    line = (
-        f'fwbench-wrk {{"duration_us": 3000000.000, "requests": {round(per_s * 3)}.000,'
-        ' "bytes": 1.000, "errors_connect": 0.000, "errors_read": 0.000, "errors_write": 0.000,'
-        ' "errors_status": 0.000, "errors_timeout": 0.000, "min_us": 17.000, "max_us": 7059.000,'
-        ' "mean_us": 222.842, "sd_us": 438.266, "p50_us": 124.000, "p75_us": 172.000,'
-        ' "p90_us": 231.000, "p95_us": 741.000, "p99_us": 2561.000, "p999_us": 4308.000}\n'
-    )
-    return WRK.parse_output(line)
-
-
-def by_wrk(contender: str, per_s: float, **more: Any) -> Record:
-    made = record(contender, per_s, **more)
-    trial = made.run.trial.model_copy(update={"load": BY_WRK})
-    load = load_result(summary=recorded_by_wrk(per_s)).model_copy(update={"log": None})
-    return made.model_copy(
-        update={
-            "run": made.run.model_copy(update={"trial": trial}),
-            "observation": made.observation.model_copy(update={"load": load}),
-        }
-    )
-
-
-def two_tools(**changes: Any) -> Suite:
-    return suite(
-        **({"contenders": ("flask",), "baseline": None, "loads": (TIMED, BY_WRK)} | changes)
-    )
-
 
 def summary(records: list[Record], asked: Suite | None = None) -> Summary:
     head = header(suite=asked or two_tools(), rigs=(rig(),))
     return summarise(head, make_plan(head.suite, head.rigs), session_results(records))
-
-
-def both(factor: float, noise: float = 0.001) -> list[Record]:
-    """Blocks in which wrk measures `factor` times what h2load does."""
-    records = []
-    for block, per_s in enumerate(STEADY, start=1):
-        wobble = 1 + noise * (-1) ** block
-        records += [record("flask", per_s, block=block)]
-        records += [by_wrk("flask", per_s * factor * wobble, block=block)]
-    return records
 
 
 def only(made: Summary) -> GeneratorAgreement:
@@ -107,12 +60,3 @@ def test_without_a_log_the_figures_are_those_of_the_tool() -> None:
     assert wrk.latency["p99"].median == 2561
     assert wrk.throughput is not None
     assert wrk.throughput.mean == pytest.approx(1000, rel=0.01)
-
-
-def test_a_session_with_two_load_generators(golden: Golden) -> None:
-    records = both(1.01)
-    head = header(suite=two_tools(), rigs=(rig(),))
-    results = session_results(records)
-    made = summarise(head, make_plan(head.suite, head.rigs), results)
-    page = render_session(head, made, results.runs)
-    golden.check("two-load-generators.txt", page)

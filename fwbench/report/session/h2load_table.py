@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fwbench.model.figures import SummaryStatistics
 from fwbench.report.formatting import NO_VALUE, format_duration, format_percent, format_rate
-from fwbench.report.tables import fit_name, format_table
+from fwbench.report.session.tables import fit_name, format_table
 from fwbench.stats.run_result import RunResult
 
 

@@ -1,4 +1,4 @@
-"""The lines about hosts and images at the top of a page."""
+"""The sentences about hosts and images."""
 
 import re
 from collections.abc import Iterator
@@ -8,18 +8,20 @@ from fwbench.report.formatting import format_gibibytes, wrap
 
 
 def host_lines(header: SessionHeader) -> str:
-    """Return the facts of all hosts, in one line for hosts with the same facts, and the images."""
+    """Return the sentences of `host_sentences`, wrapped to a page of text."""
+    return "\n".join(wrap(sentence, hanging="  ") for sentence in host_sentences(header))
+
+
+def host_sentences(header: SessionHeader) -> Iterator[str]:
+    """Return the facts of all hosts, once for hosts with the same facts, then the images."""
     targets = {rig.target.name for rig in header.rigs}
     hosts_by_facts: dict[tuple[str, str], list[str]] = {}
     for facts in header.facts:
         role = "Target" if facts.host in targets else "Client"
         hosts_by_facts.setdefault((role, _description(facts)), []).append(facts.host)
-    lines = [
-        wrap(f"{role}  {', '.join(names)}: {description}", hanging="  ")
-        for (role, description), names in hosts_by_facts.items()
-    ]
-    lines.extend(_images(header))
-    return "\n".join(lines)
+    for (role, description), names in hosts_by_facts.items():
+        yield f"{role} {', '.join(names)}: {description}"
+    yield from _images(header)
 
 
 def _description(facts: HostFacts) -> str:
@@ -47,7 +49,7 @@ def _images(header: SessionHeader) -> Iterator[str]:
         if image.name in header.suite.contenders
     )
     for contender, description in images:
-        yield wrap(f"Image   {contender}: {description}", hanging="  ")
+        yield f"Image {contender}: {description}"
 
 
 def _digest(text: str) -> str:

@@ -1,6 +1,7 @@
 """The outcome of each comparison, one line for each."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from fwbench.model.preset import Preset
 from fwbench.model.suite import Suite
@@ -13,24 +14,45 @@ from fwbench.stats.samples import Metric
 from fwbench.stats.summary import ComparisonGroup, ContenderComparison
 
 
+class Claim(NamedTuple):
+    """A sentence about a comparison; `is_detail` if it belongs to the sentence before."""
+
+    sentence: str
+    is_detail: bool = False
+
+
 def comparison_lines(
     suite: Suite, group: ComparisonGroup, framework_share: FrameworkPart | None
 ) -> Iterator[str]:
-    """Return a line for each contender compared with the baseline, then one for the noise floor."""
+    """Return the sentences of `comparison_claims`, wrapped to a page of text."""
+    for sentence, is_detail in comparison_claims(suite, group, framework_share):
+        yield wrap(sentence, "  ", "    ") if is_detail else wrap(sentence, hanging="  ")
+
+
+def comparison_claims(
+    suite: Suite, group: ComparisonGroup, framework_share: FrameworkPart | None
+) -> Iterator[Claim]:
+    """Return one for each contender compared with the baseline, then one for the noise floor."""
     if len(suite.contenders) == 1 and group.noise_floor is None:
         return
-    if suite.preset is Preset.SMOKE:
-        blocks = counted(suite.blocks, "block")
-        yield f"No comparison: a smoke test of {blocks} only shows that everything works."
-    elif suite.baseline is None:
-        yield "No comparison: the suite names no baseline."
+    if (reason := reason_for_no_comparison(suite)) is not None:
+        yield Claim(f"No comparison: {reason}.")
     else:
         for comparison in group.comparisons:
-            yield wrap(f"{_pair(comparison)}: {_outcome(comparison)}", hanging="  ")
+            yield Claim(f"{_pair(comparison)}: {_outcome(comparison)}")
             if framework_share is not None and isinstance(comparison.result, RatioEstimate):
-                yield _request_effect(comparison.metric, comparison.result, framework_share)
+                effect = _request_effect(comparison.metric, comparison.result, framework_share)
+                yield Claim(effect, is_detail=True)
     if group.noise_floor is not None:
-        yield wrap(_noise_floor(group.noise_floor), hanging="  ")
+        yield Claim(_noise_floor(group.noise_floor))
+
+
+def reason_for_no_comparison(suite: Suite) -> str | None:
+    """Return why a suite of several contenders compares none; None if it does."""
+    if suite.preset is Preset.SMOKE:
+        blocks = counted(suite.blocks, "block")
+        return f"a smoke test of {blocks} only shows that everything works"
+    return "the suite names no baseline" if suite.baseline is None else None
 
 
 def _pair(comparison: ContenderComparison) -> str:
@@ -43,7 +65,7 @@ def _outcome(comparison: ContenderComparison) -> str:
     if isinstance(result, NoComparison):
         return f"no ratio: {result.reason}{_details(_exclusions(comparison))}"
     details = [_replicates(result), *_exclusions(comparison)]
-    text = f"{format_ratio(result)} {METRIC_NAME[comparison.metric]}"
+    text = ratio_of_metric(comparison.metric, result)
     if isinstance(result, Comparison):
         text += f": {_word(result)}"
         if result.outcome is Outcome.INCONCLUSIVE:
@@ -79,6 +101,11 @@ def format_ratio(estimate: RatioEstimate) -> str:
     return f"{_digits(estimate.ratio)} × [{low}, {high}]"
 
 
+def ratio_of_metric(metric: Metric, estimate: RatioEstimate) -> str:
+    """Return `1.522 × [1.360, 1.703] throughput`."""
+    return f"{format_ratio(estimate)} {METRIC_NAME[metric]}"
+
+
 def _digits(ratio: float) -> str:
     return f"{ratio:.3f}" if ratio < 10 else f"{ratio:.4g}"
 
@@ -101,8 +128,8 @@ def _noise_floor(comparison: ContenderComparison) -> str:
         return f"{_pair(comparison)} (A/A control): no ratio: {result.reason}{exclusions}"
     details = _details([_replicates(result), *_exclusions(comparison)])
     text = (
-        f"{_pair(comparison)} (A/A control): {format_ratio(result)}"
-        f" {METRIC_NAME[comparison.metric]}: noise floor{details}"
+        f"{_pair(comparison)} (A/A control): {ratio_of_metric(comparison.metric, result)}:"
+        f" noise floor{details}"
     )
     if not result.interval.low <= 1 <= result.interval.high:
         text += "; its interval excludes 1, so do not trust small differences in this session"
@@ -130,4 +157,4 @@ def _request_effect(metric: Metric, estimate: RatioEstimate, framework_share: Fr
             f" {request.speedup:.3f} times as fast"
             f" [{request.speedup_interval.low:.3f}, {request.speedup_interval.high:.3f}]"
         )
-    return wrap(text, indent="  ", hanging="    ")
+    return text

@@ -8,16 +8,21 @@ from fwbench.stats.summary import LostAttempt, Summary
 
 
 def event_lines(summary: Summary) -> Iterator[str]:
+    """Return the section of a page of text, if there is anything to list."""
+    if sentences := list(event_sentences(summary)):
+        title = "Events"
+        lines = [wrap(sentence, hanging="  ") for sentence in sentences]
+        yield "\n".join([title, "-" * len(title), *lines])
+
+
+def event_sentences(summary: Summary) -> Iterator[str]:
     """Return the events in their order, then the lost attempts, rig by rig."""
-    if not summary.events and not summary.lost_attempts:
-        return
-    lines = [wrap(_event(event), hanging="  ") for event in summary.events]
+    yield from map(_event, summary.events)
     by_rig: dict[str, list[LostAttempt]] = {}
     for attempt in summary.lost_attempts:
         by_rig.setdefault(attempt.rig, []).append(attempt)
-    lines += [wrap(_lost(rig, attempts), hanging="  ") for rig, attempts in by_rig.items()]
-    title = "Events"
-    yield "\n".join([title, "-" * len(title), *lines])
+    for rig, attempts in by_rig.items():
+        yield _lost(rig, attempts)
 
 
 def is_quarantined(summary: Summary, rig: str) -> bool:

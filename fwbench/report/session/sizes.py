@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fwbench.model.fingerprint import Difference
 from fwbench.model.preset import Preset
-from fwbench.report.claims import METRIC_NAME
 from fwbench.report.formatting import (
     NO_VALUE,
     WIDTH,
@@ -14,7 +13,8 @@ from fwbench.report.formatting import (
     one_line,
     wrap,
 )
-from fwbench.report.tables import NAME_WIDTH, fit_name, format_table
+from fwbench.report.session.claims import METRIC_NAME
+from fwbench.report.session.tables import NAME_WIDTH, Table, fit_name, format_table
 from fwbench.stats.estimate import ValueWithInterval
 from fwbench.stats.hardware_groups import HardwareGroup, other_differences
 from fwbench.stats.outcomes import JudgedSizeRatio
@@ -33,39 +33,46 @@ def has_sizes(summary: Summary) -> bool:
 
 
 def size_lines(summary: Summary) -> Iterator[str]:
-    """Return the section about sizes; nothing for one size of unknown price."""
-    groups = summary.hardware_groups
+    """Return the section of a page of text about sizes; nothing for one size of unknown price."""
     if not has_sizes(summary):
         return
-    typed = all(group.instance_type is not None for group in groups)
-    title = "By instance type" if typed else "By size"
-    yield "\n".join([title, "-" * len(title), *_about(summary)])
+    title = size_title(summary)
+    about = (wrap(sentence, hanging="  ") for sentence in size_sentences(summary))
+    yield "\n".join([title, "-" * len(title), *about])
     for table in summary.size_tables:
         yield wrap(f"Endpoint {table.label}")
-        yield _table(groups, table)
+        yield _table(summary.hardware_groups, table)
         if table.comparisons:
-            yield "\n".join(
-                wrap(_comparison(comparison, table.metric), hanging="  ")
-                for comparison in table.comparisons
-            )
+            yield "\n".join(wrap(each, hanging="  ") for each in size_comparisons(table))
 
 
-def _about(summary: Summary) -> Iterator[str]:
+def size_title(summary: Summary) -> str:
+    """Return the title of the section: sizes that are no instance types have made-up names."""
+    typed = all(group.instance_type is not None for group in summary.hardware_groups)
+    return "By instance type" if typed else "By size"
+
+
+def size_comparisons(table: SizeTable) -> Iterator[str]:
+    """Return a sentence for each hardware group compared with the first."""
+    return (_comparison(comparison, table.metric) for comparison in table.comparisons)
+
+
+def size_sentences(summary: Summary) -> Iterator[str]:
+    """Return what the sizes are, how they differ, and what their number and prices allow."""
     groups = summary.hardware_groups
     yield from map(_group, groups)
     for group in groups[1:]:
         differences = "; ".join(map(_difference, other_differences(group)))
-        yield wrap(
+        yield (
             f"{groups[0].name} and {group.name} differ in:"
-            f" {differences or 'nothing but the name of the type'}.",
-            hanging="  ",
+            f" {differences or 'nothing but the name of the type'}."
         )
     yield from _replication(summary)
     yield from _prices(groups)
     if any(group.cpus is not None for group in groups) and any(
         setting.limits.cpus is not None for setting in summary.suite.settings
     ):
-        yield wrap(
+        yield (
             "`per CPU` and cost refer to the whole target, even if the container may use only a"
             " part."
         )
@@ -77,7 +84,7 @@ def _group(group: HardwareGroup) -> str:
         facts.insert(1, f"{group.cpus:g} CPU{'' if group.cpus == 1 else 's'}")
     if group.price_per_hour is not None:
         facts.append(f"{group.price_per_hour:g} per hour")
-    return wrap(f"{group.name}: {', '.join(facts)}.", hanging="  ")
+    return f"{group.name}: {', '.join(facts)}."
 
 
 def _replication(summary: Summary) -> Iterator[str]:
@@ -87,7 +94,7 @@ def _replication(summary: Summary) -> Iterator[str]:
     most = max(len(group.rigs) for group in groups)
     if fewest < 3 and preset is not Preset.SMOKE:
         each = counted(fewest, "rig") if fewest == most else f"{fewest} to {most} rigs"
-        yield wrap(
+        yield (
             f"With {each} of each size, the results hold for these machines only. Claims about a"
             " size need 3 rigs of each."
         )
@@ -96,25 +103,23 @@ def _replication(summary: Summary) -> Iterator[str]:
         too_few = (
             f"{group.name} has {len(group.rigs)}" for group in groups if len(group.rigs) < required
         )
-        yield wrap(
-            f"The preset {preset} requires {required} rigs of each size: {', '.join(too_few)}."
-        )
+        yield (f"The preset {preset} requires {required} rigs of each size: {', '.join(too_few)}.")
 
 
 def _prices(groups: Sequence[HardwareGroup]) -> Iterator[str]:
     if any(group.price_per_hour is not None for group in groups):
-        yield wrap(
+        yield (
             f"Cost is the price of a million answers in the currency of {_PRICE_VARIABLE}. It"
             " includes the target, but not the clients."
         )
     several = [group.name for group in groups if group.several_prices]
     if several:
-        yield wrap(f"No cost for {', '.join(several)}: its targets have different prices.")
+        yield f"No cost for {', '.join(several)}: its targets have different prices."
     unknown = [
         group.name for group in groups if group.price_per_hour is None and not group.several_prices
     ]
     if unknown:
-        yield wrap(f"No cost for {', '.join(unknown)}: set {_PRICE_VARIABLE} for its targets.")
+        yield f"No cost for {', '.join(unknown)}: set {_PRICE_VARIABLE} for its targets."
 
 
 def _difference(difference: Difference) -> str:
@@ -122,7 +127,25 @@ def _difference(difference: Difference) -> str:
 
 
 def _table(groups: Sequence[HardwareGroup], table: SizeTable) -> str:
-    """Return a row for each contender and size, in several lines if the page is too narrow."""
+    """Return the table of `size_rows`, each row in two lines if the page is too narrow."""
+    text = ""
+    for separator, width in ((" ", NAME_WIDTH), ("\n", 12)):
+        head, rows, alignment = size_rows(groups, table, separator)
+        fitted = [
+            [*(fit_name(one_line(name), width) for name in row[:3]), *row[3:]] for row in rows
+        ]
+        text = format_table(fitted, head, alignment)
+        if max(map(len, text.splitlines())) <= WIDTH:
+            break
+    return text
+
+
+def size_rows(groups: Sequence[HardwareGroup], table: SizeTable, separator: str = " ") -> Table:
+    """Return a row for each contender and size.
+
+    Three columns of names come first: contender, size and sample. `separator` stands between a
+    value and its interval.
+    """
     is_rate = table.metric.higher_is_better
     columns: list[tuple[str, Callable[[SizeCell], ValueWithInterval | None]]] = []
     if is_rate:
@@ -132,20 +155,15 @@ def _table(groups: Sequence[HardwareGroup], table: SizeTable) -> str:
     head = ["contender", "size", "sample", _METRIC_HEADING[table.metric]]
     head += [heading for heading, _ in columns]
     format_value = format_rounded if is_rate else format_duration
-    text = ""
-    for separator, width in ((" ", NAME_WIDTH), ("\n", 12)):
-        rows = [
-            [
-                *(fit_name(one_line(name), width) for name in _names(cell)),
-                _value(cell, cell.value, format_value, separator),
-                *(_value(cell, get(cell), _digits, separator) for _, get in columns),
-            ]
-            for cell in table.cells
+    rows = [
+        [
+            *_names(cell),
+            _value(cell, cell.value, format_value, separator),
+            *(_value(cell, get(cell), _digits, separator) for _, get in columns),
         ]
-        text = format_table(rows, head, "l" * len(head))
-        if max(map(len, text.splitlines())) <= WIDTH:
-            break
-    return text
+        for cell in table.cells
+    ]
+    return Table(head, rows, "l" * len(head))
 
 
 _METRIC_HEADING = {

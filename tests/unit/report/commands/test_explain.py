@@ -3,7 +3,7 @@ from golden import Golden
 
 from fwbench.checks.registry import CHECKS, CHECKS_BY_CODE
 from fwbench.checks.support.check import Check
-from fwbench.report.explain import checks_list, explanation, findings_page
+from fwbench.report.commands.explain import checks_list, explanation, findings_page
 from fwbench.report.formatting import WIDTH
 
 

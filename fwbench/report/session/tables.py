@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tabulate import tabulate
 
@@ -15,7 +16,21 @@ from fwbench.stats.summary import ComparisonGroup, Latency, TrialSummary
 NAME_WIDTH = 20
 
 
+class Table(NamedTuple):
+    """The cells of a table; `alignment` has l (left) or r (right) for each column."""
+
+    head: list[str]
+    rows: list[list[str]]
+    alignment: str
+
+
 def trial_table(group: ComparisonGroup, *, quarantined: bool) -> str:
+    """Return the table of `trial_rows` as text."""
+    head, rows, alignment = trial_rows(group, quarantined=quarantined)
+    return format_table([[fit_name(name), *cells] for name, *cells in rows], head, alignment)
+
+
+def trial_rows(group: ComparisonGroup, *, quarantined: bool) -> Table:
     """Return the runs, results and verdict of each trial.
 
     `quarantined`: runs that were not executed yet never will be. The results of different kinds of
@@ -29,14 +44,14 @@ def trial_table(group: ComparisonGroup, *, quarantined: bool) -> str:
     }[group.load_kind]
     rows = [
         [
-            fit_name(trial.label),
+            trial.label,
             f"{trial.used} of {trial.executed}",
             *_results(group.load_kind, trial),
             _verdict(trial, quarantined=quarantined),
         ]
         for trial in group.trials
     ]
-    return format_table(rows, ["contender", "runs used", *head, "verdict"], f"lr{alignment}l")
+    return Table(["contender", "runs used", *head, "verdict"], rows, f"lr{alignment}l")
 
 
 def correcting_generators(groups: Sequence[ComparisonGroup]) -> list[str]:

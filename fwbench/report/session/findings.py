@@ -1,4 +1,4 @@
-"""The section about findings."""
+"""The sentences about findings."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,13 +19,34 @@ def finding_lines(summary: Summary) -> Iterator[str]:
     else:
         yield "Findings: none." if summary.runs else "Findings: none, since no run was executed."
     for finding in summary.findings:
-        yield _finding(finding)
-    yield from map(_more_clients, summary.saturated_clients)
-    if lines := list(_unchecked(summary)):
-        yield "\n".join(lines)
+        yield "\n".join(
+            [
+                wrap(f"{finding.code} ({finding.level}): {concerned(finding)}", hanging="    "),
+                wrap(f"{first_seen(finding)}: {finding.evidence}.", indent="    "),
+                wrap(finding.advice, indent="    "),
+            ]
+        )
+    yield from map(wrap, client_advice(summary))
+    if sentences := list(unchecked_sentences(summary)):
+        yield "\n".join(wrap(sentence, hanging="  ") for sentence in sentences)
 
 
-def _unchecked(summary: Summary) -> Iterator[str]:
+def concerned(finding: FindingSummary) -> str:
+    """Return the contenders that have a finding, and the number of runs."""
+    return f"{', '.join(finding.contenders)}, {counted(finding.runs, 'run')}"
+
+
+def first_seen(finding: FindingSummary) -> str:
+    """Return in which run the evidence was seen."""
+    return "Seen" if finding.runs == 1 else f"First seen in {finding.first_run}"
+
+
+def client_advice(summary: Summary) -> Iterator[str]:
+    """Return how many clients each rig needs, which the advice of a single run cannot know."""
+    return map(_more_clients, summary.saturated_clients)
+
+
+def unchecked_sentences(summary: Summary) -> Iterator[str]:
     """Return what checks could not observe, and which are not applicable, in the runs used."""
     runs = [run for run in summary.runs if run.verdict != "invalid"]
     not_observed = Counter(code for run in runs for code in run.not_observed)
@@ -34,7 +55,7 @@ def _unchecked(summary: Summary) -> Iterator[str]:
             f"{code} ({_needs(code)}, {_of_runs(number, len(runs))})"
             for code, number in not_observed.items()
         )
-        yield wrap(f"Not observed: {each}.", hanging="  ")
+        yield f"Not observed: {each}."
     not_applicable = Counter(code for run in runs for code in run.not_applicable)
     if not_applicable:
         by_number: dict[int, list[str]] = {}
@@ -44,7 +65,7 @@ def _unchecked(summary: Summary) -> Iterator[str]:
             f"{', '.join(codes)} ({_of_runs(number, len(runs))})"
             for number, codes in by_number.items()
         )
-        yield wrap(f"Not applicable: {each}.", hanging="  ")
+        yield f"Not applicable: {each}."
 
 
 def _needs(code: str) -> str:
@@ -58,21 +79,8 @@ def _of_runs(number: int, total: int) -> str:
 
 
 def _more_clients(saturated: SaturatedClients) -> str:
-    """Return how many clients a rig needs, which the advice of a single run cannot know."""
-    return wrap(
+    return (
         f"Add clients to rig {saturated.rig}: at least {saturated.clients_needed} instead of"
         f" {saturated.clients}, until the target is the limit. Clients are hosts with the same"
         f" fwbench_rig. h2load's busiest thread used {percent(saturated.busiest_cores)} of a CPU."
-    )
-
-
-def _finding(finding: FindingSummary) -> str:
-    runs = f"{', '.join(finding.contenders)}, {counted(finding.runs, 'run')}"
-    seen = "Seen" if finding.runs == 1 else f"First seen in {finding.first_run}"
-    return "\n".join(
-        [
-            wrap(f"{finding.code} ({finding.level}): {runs}", hanging="    "),
-            wrap(f"{seen}: {finding.evidence}.", indent="    "),
-            wrap(finding.advice, indent="    "),
-        ]
     )

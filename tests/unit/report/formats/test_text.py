@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,6 @@ from builders import (
     HELLO,
     client_side,
     client_usage,
-    container,
-    figures,
-    figures_at,
     finding,
     header,
     load_result,
@@ -25,34 +23,19 @@ from builders import (
 from golden import Golden
 from hypothesis import given
 from hypothesis import strategies as st
+from reported import GOLDEN_SESSIONS, evaluated, reported
 
-from fwbench.checks.evaluate import evaluate_run
-from fwbench.model.contender import Contender
 from fwbench.model.host import Client
 from fwbench.model.load import Load, Search
 from fwbench.model.observation import ClientOverlap
 from fwbench.model.preset import Preset
 from fwbench.model.record import Record
-from fwbench.model.setting import CpuMode, Limits
 from fwbench.model.suite import StoppingRule
 from fwbench.model.telemetry import LoadThread
 from fwbench.model.verdict import Finding, Level, Verdict
-from fwbench.plan import make_plan
-from fwbench.report.text import render_session
+from fwbench.report.registry import FORMATS
+from fwbench.report.session.text_page import text_page
 from fwbench.stats.application import FrameworkPart, parse_framework_share
-from fwbench.stats.session_results import session_results
-from fwbench.stats.summarise import summarise
-
-
-def executed(
-    contender: Contender, per_s: float, block: int, *, aa_control: bool = False, **seen: Any
-) -> Record:
-    """A run that the judge has judged."""
-    rows = round(per_s * 3)
-    load = load_result(summary=figures_at(per_s), log=log(rows))
-    observed = observation(contender.endpoints["hello"], **{"load": load, **seen})
-    done = run(contender.name, block=block, number=block, aa_control=aa_control)
-    return Record(run=done, observation=observed, verdict=evaluate_run(done, contender, observed))
 
 
 def blocks_of(flask: list[float], fastapi: list[float]) -> list[Record]:
@@ -71,10 +54,7 @@ def blocks_of(flask: list[float], fastapi: list[float]) -> list[Record]:
 def page(
     records: list[Record], framework_share: FrameworkPart | None = None, **changes: Any
 ) -> str:
-    head = header(**changes)
-    results = session_results(records)
-    summary = summarise(head, make_plan(head.suite, head.rigs), results)
-    return render_session(head, summary, results.runs, framework_share)
+    return text_page(reported(records, framework_share, **changes))
 
 
 def counted(contender: str, per_s: float, **more: Any) -> Record:
@@ -97,65 +77,24 @@ def test_clients_of_one_rig_are_told_to_have_begun_together() -> None:
         block: ClientOverlap(skew_s=0.001 * block, uncertainty_s=0.002, overlap_s=2.9)
         for block in (1, 2, 9)
     }
-    records = [executed(FLASK, 1000, block, overlap=overlap) for block, overlap in seen.items()]
+    records = [evaluated(FLASK, 1000, block, overlap=overlap) for block, overlap in seen.items()]
     said = words(page(records, rigs=(two,)))
     assert "The 2 clients began at most 9.0 ms apart (median 2.0 ms; uncertainty ± 2.0 ms)." in said
-    assert "clients began" not in words(page([executed(FLASK, 1000, 1)]))
+    assert "clients began" not in words(page([evaluated(FLASK, 1000, 1)]))
 
 
 # Whole pages
 
 
-def test_a_session_of_ten_blocks(golden: Golden) -> None:
-    killed = container(oom_kills=60, memory_peak_bytes=512 * 2**20)
-    special: dict[int, dict[str, Any]] = {
-        3: {"container_after": killed},
-        5: {"container_after": killed},
-        7: {"container_before": container(reached_idle=False, idle_wait_s=30.0)},
-    }
-    records = []
-    for block in range(1, 11):
-        records.append(executed(FLASK, 2300 + 7 * (block % 4), block))
-        records.append(executed(FLASK, 2310 + 9 * (block % 3), block, aa_control=True))
-        records.append(executed(FASTAPI, 4400 + 20 * (block % 3), block, **special.get(block, {})))
-    golden.check("ten-blocks.txt", page(records))
+@pytest.mark.parametrize("name", GOLDEN_SESSIONS)
+def test_whole_pages(name: str, golden: Golden) -> None:
+    golden.check(f"{name}.txt", text_page(GOLDEN_SESSIONS[name]()))
 
 
-def test_the_published_experiment(golden: Golden) -> None:
-    limits = Limits(cpus=1, cpu_mode=CpuMode.QUOTA, memory="100m")
-    asked = suite(loads=(COUNTED,), limits=(limits,), preset=Preset.SMOKE)
-    full = {"memory_peak_bytes": 100 * 2**20, "memory_limit_bytes": 100 * 2**20}
-    seen: dict[str, dict[str, Any]] = {
-        "flask": {},
-        "fastapi": {
-            "container_before": container(
-                oom_kills=38, reached_idle=False, idle_wait_s=30.0, **full
-            ),
-            "container_after": container(oom_kills=98, **full),
-        },
-    }
-    records = []
-    for number, contender in enumerate((FLASK, FASTAPI), start=1):
-        load = load_result(summary=figures("ok-n"), log=log(1000, 1))
-        changes = {"load": load, **seen[contender.name]}
-        observed = observation(contender.endpoints["hello"], **changes)
-        done = run(contender.name, COUNTED, number=number)
-        trial = done.trial.model_copy(update={"limits": limits})
-        done = done.model_copy(update={"trial": trial})
-        records.append(
-            Record(run=done, observation=observed, verdict=evaluate_run(done, contender, observed))
-        )
-    golden.check("published.txt", page(records, suite=asked))
-
-
-def test_a_session_of_two_rigs_that_was_interrupted(golden: Golden) -> None:
-    records = [
-        record("flask", 2300, rig="one"),
-        record("fastapi", 4400, rig="one"),
-        record("fastapi", 4900, rig="two"),
-    ]
-    asked = suite(loads=(Load(connections=10, threads=2, warm_up_s=1, duration_s=3),), blocks=3)
-    golden.check("interrupted.txt", page(records, suite=asked, rigs=(rig("one"), rig("two"))))
+def test_the_report_ends_with_the_folder_of_the_session() -> None:
+    session = replace(reported([]), folder="sessions/a\x1b[2J\nb  c")
+    text = "".join(FORMATS["text"].render(session))
+    assert text == text_page(session) + "\nSession: sessions/a\\x1b[2J\\nb  c\n"
 
 
 # What must hold on every page

@@ -5,7 +5,7 @@ from fwbench.model.lab import LabHost
 from fwbench.model.play import HostResult, PlayResult
 from fwbench.model.record import HostFacts
 from fwbench.providers.lab.size import parse_size
-from fwbench.report import hosts
+from fwbench.report.commands import hosts
 
 
 def of(text: str, host: str) -> str:
