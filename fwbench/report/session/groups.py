@@ -17,13 +17,19 @@ def number_of_rigs(summary: Summary) -> int:
 def group_title(summary: Summary, group: ComparisonGroup) -> str:
     """Return the endpoint and the load of a group, with its rigs if the session has several."""
     if group.rig is None:
-        rigs = f"all {len(group.rigs)} rigs"
-        if len(summary.hardware_groups) > 1:
-            name = next(each.name for each in summary.hardware_groups if each.rigs == group.rigs)
-            rigs = f"the {len(group.rigs)} rigs of {name}"
-        return f"Pooled over {rigs}, endpoint {group.label}"
+        return f"Pooled over {rigs_of_group(summary, group)}, endpoint {group.label}"
     where = "Endpoint" if number_of_rigs(summary) == 1 else f"Rig {group.rig}, endpoint"
     return f"{where} {group.label}"
+
+
+def rigs_of_group(summary: Summary, group: ComparisonGroup) -> str:
+    """Return the name of a group's rig, or the number of its pooled rigs."""
+    if group.rig is not None:
+        return f"rig {group.rig}"
+    if len(summary.hardware_groups) > 1:
+        name = next(each.name for each in summary.hardware_groups if each.rigs == group.rigs)
+        return f"the {len(group.rigs)} rigs of {name}"
+    return f"all {len(group.rigs)} rigs"
 
 
 def withheld_sentences(group: ComparisonGroup) -> Iterator[str]:
