@@ -1,4 +1,4 @@
-"""The commands for hosts: doctor, provision, verify, clean, teardown."""
+"""The commands for hosts: doctor, provision, verify, prune, teardown."""
 
 import sys
 from collections.abc import Mapping
@@ -9,7 +9,9 @@ import click
 from fwbench.cli.options import inventory_option, keep_going_option, load_rigs
 from fwbench.errors import HostError
 
-check_option = click.option("--check", is_flag=True, help="Show what would change; change nothing.")
+check_option = click.option(
+    "--check", "--dry-run", "check", is_flag=True, help="Show what would change; change nothing."
+)
 
 
 @click.command()
@@ -43,11 +45,13 @@ def provision(inventory: Path, check: bool, keep_going: bool) -> None:
     Targets get Docker and the contenders' images, clients get h2load.
 
     Safe to repeat: only what is missing is installed. If a host cannot be reached, nothing is
-    changed on any host; -k excludes that host instead. If a host fails later, the others continue.
+    changed on any host; with --keep-going, only that host is excluded. If a host fails later, the
+    others continue.
 
     \b
     Examples:
       fwbench provision -i hosts.yml
+      fwbench provision -i hosts.yml --dry-run
       fwbench provision -i hosts.yml --keep-going
     """
     _run_playbook("provision.yml", inventory, keep_going, check=check)
@@ -86,7 +90,7 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
     \b
     Examples:
       fwbench teardown -i hosts.yml
-      fwbench teardown -i hosts.yml --check
+      fwbench teardown -i hosts.yml --dry-run
       fwbench teardown -i hosts.yml --purge-engine
     """
     variables = {"docker_engine_purge": purge_engine}
@@ -103,7 +107,7 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
 @click.command()
 @inventory_option
 @click.option("--force", is_flag=True, help="Also remove sessions that may still be running.")
-def clean(inventory: Path, force: bool) -> None:
+def prune(inventory: Path, force: bool) -> None:
     """Remove what interrupted sessions left.
 
     Removes containers, processes and folders from the hosts, and your temporary folders on this
@@ -111,7 +115,9 @@ def clean(inventory: Path, force: bool) -> None:
     alone. What provisioning installed stays.
 
     \b
-    Example: fwbench clean -i hosts.yml
+    Examples:
+      fwbench prune -i hosts.yml
+      fwbench prune -i hosts.yml --force
     """
     from fwbench.hosts.cleanup import clean_hosts
     from fwbench.hosts.controller import remove_stale_folders

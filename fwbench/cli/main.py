@@ -34,8 +34,20 @@ Exit codes:
 """
 
 
+RENAMED_COMMANDS = {"clean": "prune"}
+
+
 class _Commands(click.Group):
     """A group of commands that turns every error into one sentence and an exit code."""
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if new_name := RENAMED_COMMANDS.get(arguments[0]):
+            message = f"fwbench: `fwbench {arguments[0]}` is now `fwbench {new_name}`"
+            click.echo(message, err=True)
+            context.exit(2)
+        return super().resolve_command(context, arguments)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -95,7 +107,7 @@ for command in (
     hosts.provision,
     hosts.verify,
     hosts.teardown,
-    hosts.clean,
+    hosts.prune,
     runs.run,
     runs.resume,
     runs.report,

@@ -13,12 +13,26 @@ inventory_option = click.option(
     help="An Ansible inventory with the groups `targets` and `clients`.",
 )
 
-keep_going_option = click.option(
-    "-k",
-    "--keep-going",
-    is_flag=True,
-    help="Exclude hosts that fail, and continue with the others.",
-)
+
+def keep_going_option(command: Any) -> Any:
+    """Add the option `--keep-going`, and an error for `-k`, its former name."""
+    former_name = click.option(
+        "-k",
+        is_flag=True,
+        hidden=True,
+        expose_value=False,
+        callback=_reject_k,
+        help="The former name of --keep-going.",
+    )
+    keep_going = click.option(
+        "--keep-going", is_flag=True, help="Exclude hosts that fail, and continue with the others."
+    )
+    return keep_going(former_name(command))
+
+
+def _reject_k(_context: click.Context, _parameter: click.Parameter, is_set: bool) -> None:
+    if is_set:
+        raise click.UsageError("-k does not exist; use --keep-going")
 
 
 def load_rigs(inventory: Path) -> Any:

@@ -57,7 +57,9 @@ framework_share_option = click.option(
     type=click.Choice([preset.value for preset in Preset]),
     help="Replace the suite's preset and number of blocks (smoke 1, standard 10, publish 30).",
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan; connect to no host.")
+@click.option(
+    "--dry-run", "--check", "dry_run", is_flag=True, help="Print the plan; connect to no host."
+)
 @keep_going_option
 @framework_share_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")

@@ -192,9 +192,9 @@ def test_the_laptop_is_closed_until_its_lease_is_over(befall: Befall, lab: Lab) 
     session.await_run(3)
     process.send_signal(signal.SIGSTOP)
     try:
-        told = session.program("clean", "-i", lab.inventory).stdout
+        told = session.program("prune", "-i", lab.inventory).stdout
         assert "kept, still in use: session befallen-" in told
-        told = session.program("clean", "-i", lab.inventory, "--force").stdout
+        told = session.program("prune", "-i", lab.inventory, "--force").stdout
         assert ": removed (" in told
         session.assert_clean()
     finally:

@@ -71,7 +71,7 @@ class InterruptedSession:
             self.process.kill()
             self.process.communicate()
         if self.lab.leftovers():
-            self.program("clean", "-i", self.lab.inventory, "--force")
+            self.program("prune", "-i", self.lab.inventory, "--force")
 
     @property
     def folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""The table of `fwbench clean`."""
+"""The table of `fwbench prune`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +9,7 @@ from fwbench.report.formatting import counted, one_line
 
 
 def cleanup_table(hosts: Sequence[CleanupResult], controller_folders: int) -> str:
-    """Return a row for each thing that `fwbench clean` found on a host, at least one for each.
+    """Return a row for each thing that `fwbench prune` found on a host, at least one for each.
 
     `controller_folders` is the number of folders that it removed from the controller.
     """
@@ -25,7 +25,7 @@ def _rows(host: CleanupResult) -> Iterator[str]:
         yield "failed: see below"
         return
     for session in result.removed:
-        outcome = "removed" if session.folder_removed else "removed in part: run clean again"
+        outcome = "removed" if session.folder_removed else "removed in part: run prune again"
         contents = f"{counted(session.containers, 'container')}, processes: {session.processes}"
         yield one_line(f"session {session.session}: {outcome} ({contents})")
     if result.orphan_containers:

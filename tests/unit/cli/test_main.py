@@ -194,6 +194,29 @@ def test_wrong_usage_is_said_to(words: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("former", "present"), [("clean", "prune")])
+def test_the_former_name_of_a_command_prints_the_present_one(former: str, present: str) -> None:
+    done = fwbench(former, "-i", "hosts.yml")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"fwbench: `fwbench {former}` is now `fwbench {present}`\n"
+    assert f"  {former} " not in fwbench("--help").stdout
+
+
+@pytest.mark.parametrize("words", [("provision",), ("teardown",), ("run", "smoke")])
+def test_k_is_refused_with_the_option_to_use(words: tuple[str, ...]) -> None:
+    done = fwbench(*words, "-i", "hosts.yml", "-k")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Error: -k does not exist; use --keep-going\n" in done.stderr
+    assert "-k," not in fwbench(words[0], "--help").stdout
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--check"])
+def test_a_plan_is_printed_by_either_name_of_the_option(option: str, inventory: str) -> None:
+    done = fwbench("run", "smoke", "-i", inventory, option)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "runs" in done.stdout
+
+
 @pytest.mark.parametrize("family", errors.FwbenchError.__subclasses__())
 def test_every_family_ends_with_its_code_and_one_sentence(
     family: type[errors.FwbenchError], monkeypatch: pytest.MonkeyPatch

@@ -46,7 +46,7 @@ class World:
         self, _name: str, _inventory: Path, expected: Sequence[str], **given: Any
     ) -> PlayResult:
         self.played.append(list(expected))
-        self.variables = given["variables"]
+        self.variables, self.is_dry_run = given["variables"], given["check"]
         return PlayResult(
             hosts=tuple(
                 HostResult(
@@ -187,7 +187,7 @@ def test_other_playbooks_do_not_ask_whether_a_host_is_used(world: World, command
 
 def test_with_keep_going_it_is_left_out_and_shown(world: World) -> None:
     world.unreachable = {"target-2": gone("target-2")}
-    done = fwbench("provision", "-k")
+    done = fwbench("provision", "--keep-going")
     assert world.played == [[host.name for host in HOSTS if host.name != "target-2"]]
     assert list(table(done)) == [host.name for host in HOSTS]
     assert table(done)["target-2"] == ["rig-2", "skipped:", "see", "below", "0"]
@@ -225,7 +225,7 @@ def test_with_keep_going_and_no_whole_rig_left_nothing_is_ready(
 ) -> None:
     bad = ("client-1", "target-2", "client-3") if reachable else tuple(h.name for h in HOSTS)
     world.unreachable = {host: gone(host) for host in bad}
-    done = fwbench("provision", "-k")
+    done = fwbench("provision", "--keep-going")
     assert done.exit_code == 6
     assert all(f"{host}: " in complaint(done) for host in bad)
     assert [host for host, cells in table(done).items() if cells[1] == "skipped:"] == [
@@ -264,3 +264,14 @@ def test_an_engine_is_purged_only_where_that_is_asked(
 ) -> None:
     fwbench("teardown", *words)
     assert world.variables == {"docker_engine_purge": purges}
+
+
+@pytest.mark.parametrize(
+    ("option", "is_dry_run"), [((), False), (("--check",), True), (("--dry-run",), True)]
+)
+@pytest.mark.parametrize("command", ["provision", "teardown"])
+def test_either_name_of_the_option_makes_a_dry_run(
+    world: World, command: str, option: tuple[str, ...], is_dry_run: bool
+) -> None:
+    assert fwbench(command, *option).exit_code == 0
+    assert world.is_dry_run is is_dry_run
