@@ -29,7 +29,7 @@ from fwbench.model.record import Record
 from fwbench.model.setting import Limits
 from fwbench.model.suite import Suite
 from fwbench.providers.lab.hosts import Lab
-from fwbench.provisioning.playbook import list_inventory
+from fwbench.provisioning.inventory import Inventory, list_inventory
 from fwbench.ssh.remote import SshRemote
 from fwbench.stats.outcomes import Comparison
 from fwbench.stats.ratios import RatioEstimate
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--lab", default="lab", help="the lab's name")
     given = parser.parse_args()
     inventory = Lab(given.lab).inventory
-    (rig, *_) = parse_rigs(list_inventory(inventory), str(inventory))
+    (rig, *_) = parse_rigs(list_inventory(Inventory((inventory,))), str(inventory))
     flask = load_contenders(paths.data_folder() / "contenders")["flask"]
     with tempfile.TemporaryDirectory() as place:
         first = executed(rig, {"flask": flask}, 3, Path(place))

@@ -2,11 +2,18 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import click
 
-from fwbench.cli.options import inventory_option, keep_going_option, load_rigs
+from fwbench.cli.inventory import (
+    ChosenInventory,
+    ansible_inventory,
+    confirm_changes,
+    inventory_option,
+    load_rigs,
+    yes_option,
+)
+from fwbench.cli.options import keep_going_option
 from fwbench.errors import HostError
 
 check_option = click.option(
@@ -16,13 +23,17 @@ check_option = click.option(
 
 @click.command()
 @inventory_option
-def doctor(inventory: Path) -> None:
+def doctor(inventory: ChosenInventory) -> None:
     """Check that fwbench can reach and use every host.
 
     Logs in to every host and prints its CPUs, memory, system and software. Changes nothing.
 
     \b
-    Example: fwbench doctor -i hosts.yml
+    Examples:
+      fwbench doctor -i hosts.yml
+      fwbench doctor -i eu.yml -i us.yml
+      fwbench doctor -i one,two --targets one --clients two
+      fwbench doctor -i production.yml --targets web --clients load
     """
     from fwbench.hosts.doctor import check_hosts
     from fwbench.report.commands import hosts as tables
@@ -39,7 +50,8 @@ def doctor(inventory: Path) -> None:
 @inventory_option
 @check_option
 @keep_going_option
-def provision(inventory: Path, check: bool, keep_going: bool) -> None:
+@yes_option
+def provision(inventory: ChosenInventory, check: bool, keep_going: bool, yes: bool) -> None:
     """Install what fwbench needs on the hosts.
 
     Targets get Docker and the contenders' images, clients get h2load.
@@ -53,14 +65,16 @@ def provision(inventory: Path, check: bool, keep_going: bool) -> None:
       fwbench provision -i hosts.yml
       fwbench provision -i hosts.yml --dry-run
       fwbench provision -i hosts.yml --keep-going
+      fwbench provision -i 192.0.2.10,192.0.2.20 --targets 192.0.2.10 --clients 192.0.2.20
+      fwbench provision -i production.yml --targets web --clients load
     """
-    _run_playbook("provision.yml", inventory, keep_going, check=check)
+    _run_playbook("provision.yml", inventory, keep_going, check=check, yes=yes)
 
 
 @click.command()
 @inventory_option
 @keep_going_option
-def verify(inventory: Path, keep_going: bool) -> None:
+def verify(inventory: ChosenInventory, keep_going: bool) -> None:
     """Check that every host has what provisioning installs.
 
     Changes nothing.
@@ -80,7 +94,10 @@ def verify(inventory: Path, keep_going: bool) -> None:
     help="Remove a Docker engine that fwbench installed, with all that others keep in it.",
 )
 @keep_going_option
-def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool) -> None:
+@yes_option
+def teardown(
+    inventory: ChosenInventory, check: bool, purge_engine: bool, keep_going: bool, yes: bool
+) -> None:
     """Undo what `provision` changed on the hosts.
 
     What was on a host before fwbench stays. So does a Docker engine that fwbench installed if it
@@ -99,6 +116,7 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
         inventory,
         keep_going,
         check=check,
+        yes=yes,
         variables=variables,
         refuse_used=True,
     )
@@ -107,7 +125,8 @@ def teardown(inventory: Path, check: bool, purge_engine: bool, keep_going: bool)
 @click.command()
 @inventory_option
 @click.option("--force", is_flag=True, help="Also remove sessions that may still be running.")
-def prune(inventory: Path, force: bool) -> None:
+@yes_option
+def prune(inventory: ChosenInventory, force: bool, yes: bool) -> None:
     """Remove what interrupted sessions left.
 
     Removes containers, processes and folders from the hosts, and your temporary folders on this
@@ -123,7 +142,9 @@ def prune(inventory: Path, force: bool) -> None:
     from fwbench.hosts.controller import remove_stale_folders
     from fwbench.report.commands import cleanup
 
-    hosts = clean_hosts(load_rigs(inventory), force=force)
+    rigs = load_rigs(inventory)
+    confirm_changes(inventory, rigs, yes=yes)
+    hosts = clean_hosts(rigs, force=force)
     click.echo(cleanup.cleanup_table(hosts, remove_stale_folders()))
     if errors := [host.error for host in hosts if host.error]:
         raise HostError("; ".join(errors))
@@ -131,10 +152,11 @@ def prune(inventory: Path, force: bool) -> None:
 
 def _run_playbook(
     name: str,
-    inventory: Path,
+    inventory: ChosenInventory,
     keep_going: bool,
     *,
     check: bool = False,
+    yes: bool = False,
     variables: Mapping[str, object] | None = None,
     refuse_used: bool = False,
 ) -> None:
@@ -149,6 +171,7 @@ def _run_playbook(
     from fwbench.report.commands import hosts as tables
 
     rigs = load_rigs(inventory)
+    confirm_changes(inventory, rigs, yes=yes or check)
     hosts = [host for rig in rigs for host in rig.hosts]
     check_host = check_unused if refuse_used else log_in
     excluded = check_connections(hosts, keep_going=keep_going, check=check_host)
@@ -156,7 +179,7 @@ def _run_playbook(
     with PlaybookProgress(f"{name.removesuffix('.yml')} of {names or 'no host'}") as progress:
         result = run_playbook(
             name,
-            inventory,
+            ansible_inventory(inventory),
             hosts,
             excluded=excluded,
             variables=variables,

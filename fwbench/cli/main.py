@@ -30,7 +30,7 @@ Exit codes:
   11   a rig was excluded or quarantined; the others continued
   12   teardown left a Docker engine in which others keep something
   70   a defect of fwbench: please report it with the file that the message names
-  130  interrupted; what was measured is kept
+  130  interrupted, or a question answered with no; what was measured is kept
 """
 
 

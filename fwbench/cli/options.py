@@ -1,17 +1,8 @@
 """Options and functions that several commands share."""
 
-from pathlib import Path
 from typing import Any
 
 import click
-
-inventory_option = click.option(
-    "-i",
-    "--inventory",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="An Ansible inventory with the groups `targets` and `clients`.",
-)
 
 
 def keep_going_option(command: Any) -> Any:
@@ -33,17 +24,6 @@ def keep_going_option(command: Any) -> Any:
 def _reject_k(_context: click.Context, _parameter: click.Parameter, is_set: bool) -> None:
     if is_set:
         raise click.UsageError("-k does not exist; use --keep-going")
-
-
-def load_rigs(inventory: Path) -> Any:
-    """Return the rigs of an inventory.
-
-    Raise `InventoryError` if it cannot be read, or lists no usable rig.
-    """
-    from fwbench.inventory.rigs import parse_rigs
-    from fwbench.provisioning.playbook import list_inventory
-
-    return parse_rigs(list_inventory(inventory), str(inventory))
 
 
 def print_progress(text: str) -> None:

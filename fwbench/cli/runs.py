@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from fwbench.cli.options import inventory_option, keep_going_option, load_rigs
+from fwbench.cli.inventory import ChosenInventory, inventory_option, load_rigs
+from fwbench.cli.options import keep_going_option
 from fwbench.cli.output_file import print_chunks, write_file
 from fwbench.errors import RigError
 from fwbench.model.preset import Preset
@@ -65,7 +66,7 @@ framework_share_option = click.option(
 @click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
 def run(
     suite: Path,
-    inventory: Path,
+    inventory: ChosenInventory,
     output: Path,
     preset: str | None,
     dry_run: bool,
@@ -81,7 +82,7 @@ def run(
     \b
     Examples:
       fwbench run suites/flask-vs-fastapi.yml -i hosts.yml
-      fwbench run flask-vs-fastapi -i hosts.yml --dry-run
+      fwbench run flask-vs-fastapi --dry-run
       fwbench run flask-vs-fastapi -i hosts.yml --preset smoke
     """
     from fwbench import paths
@@ -94,7 +95,7 @@ def run(
     loaded = load_suite(path, contenders)
     if preset is not None:
         loaded = loaded.with_preset(Preset(preset))
-    rigs = load_rigs(inventory)
+    rigs = load_rigs(inventory, assume_one=dry_run)
     if dry_run:
         from fwbench.plan import make_plan
         from fwbench.report.commands.plan import render_plan

@@ -5,6 +5,7 @@ determine how it is reached (docs/inventory.md). Names and addresses become argu
 programs: spaces, quotes and semicolons are allowed, but nothing may look like an option.
 """
 
+import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -12,49 +13,99 @@ from fwbench.errors import InventoryError
 from fwbench.inventory.variables import OWN_VARIABLES, Variables
 from fwbench.model.host import Client, Host, Rig, Target
 
-__all__ = ["CLIENTS", "OWN_VARIABLES", "TARGETS", "parse_rigs"]
+__all__ = ["CLIENTS", "OWN_VARIABLES", "TARGETS", "assumed_rig", "parse_rigs"]
 
 TARGETS, CLIENTS = "targets", "clients"
 _SSH_PORT = 22
 
 
-def parse_rigs(listing: Mapping[str, object], source: str) -> tuple[Rig, ...]:
+def parse_rigs(
+    listing: Mapping[str, object],
+    source: str,
+    targets: Sequence[str] = (),
+    clients: Sequence[str] = (),
+) -> tuple[Rig, ...]:
     """Return the rigs of an inventory, in the order of its targets; errors name it `source`.
 
-    Hosts with the same `fwbench_rig` form a rig. Without that variable, a single target gets all
-    clients; several targets and equally many clients are paired in the inventory's order.
+    `targets` and `clients` are names of groups or hosts; by default, these are the groups `targets`
+    and `clients`. Hosts with the same `fwbench_rig` form a rig. Without that variable, a single
+    target gets all clients; several targets and equally many clients are paired in order.
     Raise `InventoryError` if a host or a rig is not usable.
     """
-    return _Inventory(listing, source).rigs()
+    return _Inventory(listing, source, {TARGETS: targets, CLIENTS: clients}).rigs()
+
+
+def assumed_rig() -> Rig:
+    """Return one target with one client, for a plan without an inventory."""
+    target = Target(name="target-1", address="192.0.2.1", load_address="192.0.2.1")
+    client = Client(name="client-1", address="192.0.2.2")
+    return Rig(name=target.name, target=target, clients=(client,))
 
 
 class _Inventory:
-    """A listing, and the name that errors use for it."""
+    """A listing, the name that errors use for it, and the names that the user chose for a group."""
 
-    def __init__(self, listing: Mapping[str, object], source: str) -> None:
+    def __init__(
+        self,
+        listing: Mapping[str, object],
+        source: str,
+        chosen: Mapping[str, Sequence[str]],
+    ) -> None:
         self._listing = listing
         self._source = source
+        self._chosen = chosen
         self._hostvars = self._mapping(
             self._mapping(listing.get("_meta", {}), "_meta").get("hostvars", {}), "hostvars"
         )
 
     def rigs(self) -> tuple[Rig, ...]:
-        target_names, client_names = self._group_hosts(TARGETS), self._group_hosts(CLIENTS)
-        if not (target_names or client_names or self._hostvars):
+        target_names, client_names = self._role_hosts(TARGETS), self._role_hosts(CLIENTS)
+        if not (target_names or client_names or self._hostvars or self._group_hosts("all")):
             raise self._error("has no hosts (Ansible treats a missing file as an empty one)")
         for group, names in ((TARGETS, target_names), (CLIENTS, client_names)):
             if not names:
-                raise self._error(f"group {group!r} has no host")
-        if both := [name for name in target_names if name in client_names]:
-            raise self._error(
-                f"host {both[0]!r:.80} is in {TARGETS} and in {CLIENTS}: remove it from one of them"
-            )
+                raise self._error(
+                    f"group {group!r} has no host: add one, or name hosts or groups with --{group}"
+                )
+        self._check_disjoint(target_names, client_names)
         targets = tuple(self._target(name) for name in target_names)
         clients = tuple(self._client(name) for name in client_names)
         self._check_distinct_machines((*targets, *clients))
         return self._pair(targets, clients)
 
     # From the listing to hosts
+
+    def _role_hosts(self, role: str) -> tuple[str, ...]:
+        """Return the hosts of the group `role`, or those that the user chose instead."""
+        if not self._chosen[role]:
+            return self._group_hosts(role)
+        every_host = self._group_hosts("all")
+        hosts: dict[str, None] = {}
+        for name in self._chosen[role]:
+            found = (name,) if name in every_host else self._group_hosts(name)
+            if not found:
+                raise self._error(self._unknown_name(role, name, every_host))
+            hosts.update(dict.fromkeys(found))
+        return tuple(hosts)
+
+    def _unknown_name(self, role: str, name: str, every_host: Sequence[str]) -> str:
+        known = [*(group for group in self._listing if group != "_meta"), *every_host]
+        similar = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {similar[0]!r:.80}?" if similar else ""
+        return f"--{role} names {name!r:.80}, which is neither a host nor a group with hosts{hint}"
+
+    def _check_disjoint(self, targets: Sequence[str], clients: Sequence[str]) -> None:
+        # The playbooks install by group: a chosen target must not be in the group of clients.
+        served = {*targets, *self._group_hosts(TARGETS)}
+        loading = {*clients, *self._group_hosts(CLIENTS)}
+        both = [
+            *(name for name in targets if name in loading),
+            *(name for name in clients if name in served),
+        ]
+        if both:
+            raise self._error(
+                f"host {both[0]!r:.80} is in {TARGETS} and in {CLIENTS}: remove it from one of them"
+            )
 
     def _group_hosts(self, group: str) -> tuple[str, ...]:
         """Return the hosts of a group and the groups within it, each once, in order."""

@@ -1,12 +1,6 @@
-"""Run Ansible: playbooks, with a result for each host, and inventories."""
+"""Run playbooks, with a result for each host."""
 
-import json
-import locale
-import os
 import signal
-import subprocess
-import sys
-import sysconfig
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from fwbench import paths
-from fwbench.errors import InventoryError, ProvisionError
+from fwbench.errors import ProvisionError
 from fwbench.model.play import HostResult, PlayResult
+from fwbench.provisioning.environment import ansible_environment
 from fwbench.provisioning.events import EventCollector
+from fwbench.provisioning.inventory import Inventory
 from fwbench.ssh import openssh
 
 FORKS = 50  # each is a process of its own on the controller
@@ -39,45 +35,11 @@ _ENFORCED_ENVIRONMENT = {
 }
 
 
-def list_inventory(path: Path) -> Mapping[str, Any]:
-    """Return the output of `ansible-inventory --list` for any inventory.
-
-    Raise `InventoryError` with Ansible's message if it cannot be read.
-    """
-    if not path.exists():
-        raise InventoryError(
-            f"{path}: no such inventory; copy {paths.data_folder() / 'inventory' / 'example.yml'} "
-            "and fill in your hosts"
-        )
-    if not (path.is_file() or path.is_dir()):
-        # Ansible would wait for a pipe's end.
-        raise InventoryError(f"{path}: neither a file nor a folder; name one of these")
-    try:
-        listed = subprocess.run(
-            ["ansible-inventory", "--inventory", str(path.absolute()), "--list"],
-            capture_output=True,
-            encoding="utf-8",
-            errors="backslashreplace",
-            stdin=subprocess.DEVNULL,
-            env={**_environment(), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
-        )
-    except OSError as error:
-        raise InventoryError(
-            f"{path}: ansible-inventory cannot be started ({error.strerror}); reinstall fwbench"
-        ) from error
-    if listed.returncode:
-        message = " ".join(listed.stderr.replace("ERROR!", "").split())
-        raise InventoryError(f"{path}: not an inventory that Ansible can read: {message[-400:]}")
-    try:
-        listing = json.loads(listed.stdout)
-    except (ValueError, RecursionError) as error:
-        raise InventoryError(f"{path}: ansible-inventory printed no JSON: {error}") from error
-    return listing if isinstance(listing, dict) else {}
 
 
 def play(
     name: str,
-    inventory: Path | str,
+    inventory: Inventory,
     expected: Iterable[str],
     *,
     ssh_config: str | None = None,
@@ -106,7 +68,7 @@ def play(
             name,
             event_handler=events.handle,
             cancel_callback=cancelled.is_set,
-            inventory=str(inventory.absolute()) if isinstance(inventory, Path) else inventory,
+            inventory=inventory.arguments(folder),
             limit=f"@{_write_limit(folder, hosts)}",
             forks=min(FORKS, len(hosts)),
             extravars={**(variables or {}), **_ssh_variables(sockets, jumps or {})},
@@ -157,7 +119,7 @@ def _play_environment(folder: Path, ssh_config: str) -> dict[str, str]:
     file = folder / "ssh_config"
     file.write_text(ssh_config)
     return {
-        **_environment(),
+        **ansible_environment(),
         **_ENFORCED_ENVIRONMENT,
         "ANSIBLE_SSH_ARGS": openssh.arguments(ssh_config, file),
         # What roles write on the controller is removed with this folder.
@@ -230,16 +192,3 @@ def _ssh_variables(sockets: Path, jumps: Mapping[str, str]) -> dict[str, Any]:
         " -oProxyJump={{ fwbench_jumps[inventory_hostname] }}{% endif %}",
         "fwbench_jumps": dict(jumps),
     }
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment for Ansible: the programs of this installation, and UTF-8."""
-    scripts = sysconfig.get_path("scripts") or str(Path(sys.executable).parent)
-    environment = {
-        **os.environ,
-        "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)]),
-        "ANSIBLE_CONFIG": str(paths.data_folder() / "ansible.cfg"),
-    }
-    if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
-        environment["LC_ALL"] = "C.UTF-8"
-    return environment

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from fwbench.errors import (
@@ -17,6 +16,7 @@ from fwbench.errors import (
 )
 from fwbench.model.host import Host, Rig
 from fwbench.model.play import HostResult, PlayResult
+from fwbench.provisioning.inventory import Inventory
 from fwbench.provisioning.playbook import play
 from fwbench.ssh.remote import Remote, SshRemote
 from fwbench.ssh.ssh_config import pinned_host_keys, proxy_jump, ssh_config
@@ -57,7 +57,7 @@ def _host_error(host: Host, check: Callable[[Remote], None]) -> tuple[str, Fwben
 
 def run_playbook(
     name: str,
-    inventory: Path,
+    inventory: Inventory,
     hosts: Iterable[Host],
     *,
     excluded: Mapping[str, str] | None = None,

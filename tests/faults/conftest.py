@@ -8,7 +8,7 @@ from fault_injection import FaultyRig, Oracle
 from lab_program import Lab
 
 from fwbench.inventory.rigs import parse_rigs
-from fwbench.provisioning.playbook import list_inventory
+from fwbench.provisioning.inventory import Inventory, list_inventory
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +37,6 @@ def oracle(lab: Lab) -> Iterator[Oracle]:
 @pytest.fixture
 def broken(lab: Lab, sessions: Path) -> Iterator[FaultyRig]:
     """Executes a run while something goes wrong; nothing of it may be left on the hosts."""
-    rig, *_ = parse_rigs(list_inventory(lab.inventory), "the lab")
+    rig, *_ = parse_rigs(list_inventory(Inventory((lab.inventory,))), "the lab")
     yield FaultyRig(lab, rig, sessions)
     assert lab.leftovers() == {}

@@ -22,7 +22,7 @@ from fwbench.model.record import Record
 from fwbench.model.run import Plan, Run
 from fwbench.model.setting import Limits
 from fwbench.model.suite import Suite
-from fwbench.provisioning.playbook import list_inventory
+from fwbench.provisioning.inventory import Inventory, list_inventory
 
 
 def changed(lab: Lab, into: Path, **variables: object) -> Path:
@@ -134,7 +134,7 @@ class Silent:
 
 @pytest.fixture
 def rig(ready: Lab) -> Rig:
-    first, _ = parse_rigs(list_inventory(ready.inventory), "the lab")
+    first, _ = parse_rigs(list_inventory(Inventory((ready.inventory,))), "the lab")
     return first
 
 

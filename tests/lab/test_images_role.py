@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from fwbench import paths
+from fwbench.provisioning.inventory import Inventory
 from fwbench.provisioning.playbook import play
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role gives its records to root")
@@ -139,7 +140,7 @@ class Outcome:
             }
         ]
         (place / "play.yml").write_text(yaml.safe_dump(written))
-        played = play(str(place / "play.yml"), place / "hosts.yml", hosts)
+        played = play(str(place / "play.yml"), Inventory((place / "hosts.yml",)), hosts)
         self.trouble = {host.host: host.error for host in played.hosts}
         self._place = place
 

@@ -11,7 +11,7 @@ from lab_program import Lab
 from fwbench.errors import HostError
 from fwbench.hosts import lease
 from fwbench.inventory.rigs import parse_rigs
-from fwbench.provisioning.playbook import list_inventory
+from fwbench.provisioning.inventory import Inventory, list_inventory
 from fwbench.ssh.remote import SshRemote
 
 HOST = "client-1"
@@ -56,7 +56,7 @@ def mallory(ready: Lab) -> Iterator[Mallory]:
 
 @pytest.fixture
 def remote(ready: Lab) -> Iterator[SshRemote]:
-    found = parse_rigs(list_inventory(ready.inventory), "the lab")
+    found = parse_rigs(list_inventory(Inventory((ready.inventory,))), "the lab")
     (host,) = [host for rig in found for host in rig.hosts if host.name == HOST]
     with SshRemote(host) as remote:
         yield remote

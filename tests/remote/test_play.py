@@ -19,7 +19,7 @@ from fwbench.errors import FwbenchError, HostError
 from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import Client, Host, JumpHost, Rig, Target
 from fwbench.model.play import PlayResult
-from fwbench.provisioning.playbook import list_inventory
+from fwbench.provisioning.inventory import Inventory, list_inventory
 from fwbench.provisioning.provision import check_connections, provisioning_error, run_playbook
 from fwbench.ssh import openssh
 from fwbench.ssh.remote import SshRemote
@@ -48,7 +48,7 @@ class Plays:
         given = {key: value for key, value in own.items() if value is not None} | variables
         inventory = self._folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": {host.name: given}}}))
-        return run_playbook(str(self.playbook(command)), inventory, [host])
+        return run_playbook(str(self.playbook(command)), Inventory((inventory,)), [host])
 
     def playbook(self, command: str) -> Path:
         """Write a playbook with a command; what it prints goes to `output`."""
@@ -509,7 +509,9 @@ def test_two_names_of_one_address_have_a_connection_each(
     }
     inventory = tmp_path / "two.json"
     inventory.write_text(json.dumps({"all": {"hosts": {"one": own, "two": own}}}))
-    played = run_playbook(str(playbook), inventory, [host(name="one"), host(name="two")])
+    played = run_playbook(
+        str(playbook), Inventory((inventory,)), [host(name="one"), host(name="two")]
+    )
     assert [each.error for each in played.hosts] == ["Tell: 2 masters"] * 2
 
 
@@ -544,6 +546,8 @@ def test_what_a_host_reports_as_facts_is_no_variable(
     honest = host()
     check_connections([honest])
     plays(honest, ansible_python_interpreter=str(liar))  # writes the inventory
-    played = run_playbook(str(tmp_path / "lie.yml"), tmp_path / "hosts.json", [honest])
+    played = run_playbook(
+        str(tmp_path / "lie.yml"), Inventory((tmp_path / "hosts.json",)), [honest]
+    )
     assert played.failed == ()
     assert plays.output.read_text() == "none\n"

@@ -14,7 +14,7 @@ from sshd import Server, keygen
 from fwbench import paths
 from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import Host, JumpHost
-from fwbench.provisioning.playbook import list_inventory
+from fwbench.provisioning.inventory import Inventory, list_inventory
 from fwbench.ssh.jump_hosts import parse_proxy_jump
 from fwbench.ssh.remote import SshRemote
 from fwbench.ssh.ssh_config import pinned_host_keys, proxy_jump, ssh_config
@@ -65,7 +65,7 @@ def ansible(inventory: Path, config: Path) -> "subprocess.CompletedProcess[str]"
 def test_a_jump_is_taken_by_the_driver_and_by_ansible_alike(
     inventory: Path, tmp_path: Path
 ) -> None:
-    (rig,) = parse_rigs(list_inventory(inventory), "x")
+    (rig,) = parse_rigs(list_inventory(Inventory((inventory,))), "x")
     for host in rig.hosts:
         with SshRemote(host) as box:
             box.check(["true"])
@@ -78,7 +78,7 @@ def test_a_jump_is_taken_by_the_driver_and_by_ansible_alike(
 def test_ansible_refuses_a_hop_with_another_key(
     sshd: Server, inventory: Path, tmp_path: Path
 ) -> None:
-    (rig,) = parse_rigs(list_inventory(inventory), "x")
+    (rig,) = parse_rigs(list_inventory(Inventory((inventory,))), "x")
     with SshRemote(rig.target) as box:
         box.check(["true"])
     other = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]

@@ -14,7 +14,8 @@ from lab_fixture import bring_up
 from lab_program import Lab, Program
 
 from fwbench.inventory.rigs import parse_rigs
-from fwbench.provisioning.playbook import list_inventory, play
+from fwbench.provisioning.inventory import Inventory, list_inventory
+from fwbench.provisioning.playbook import play
 from fwbench.ssh.ssh_config import ssh_config
 
 ROLES = ("fwbench_host", "docker_engine")
@@ -189,11 +190,12 @@ class OwnedHosts:
             "tasks": [host, {**engine, "when": "'targets' in group_names"}],
         }
         (place / "engines.yml").write_text(yaml.safe_dump([whole]))
-        rigs = parse_rigs(list_inventory(self.lab.inventory), str(self.lab.inventory))
+        inventory = Inventory((self.lab.inventory,))
+        rigs = parse_rigs(list_inventory(inventory), str(self.lab.inventory))
         hosts = [host for rig in rigs for host in rig.hosts if host.name in PASTS]
         played = play(
             str(place / "engines.yml"),
-            self.lab.inventory,
+            inventory,
             [host.name for host in hosts],
             ssh_config=ssh_config(hosts),
         )

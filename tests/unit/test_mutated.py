@@ -26,7 +26,7 @@ from fwbench.model.load import Load, Search
 from fwbench.model.record import Record
 from fwbench.model.suite import StoppingRule, Suite
 from fwbench.plan import make_plan
-from fwbench.provisioning import playbook
+from fwbench.provisioning import inventory
 from fwbench.report.format import ReportedSession
 from fwbench.report.registry import FORMATS
 from fwbench.stats.session_results import session_results
@@ -285,7 +285,7 @@ def test_a_mutated_listing_is_rigs_or_one_line_of_error(
     file = tmp_path_factory.getbasetemp() / "mutated-hosts.yml"
     file.touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(playbook.subprocess, "run", lambda *_, **how: printed(content, **how))
+        patch.setattr(inventory.subprocess, "run", lambda *_, **how: printed(content, **how))
         assert_rigs_or_one_line(file)
 
 
@@ -297,7 +297,7 @@ def printed(stdout: bytes, **how: Any) -> subprocess.CompletedProcess[str]:
 
 def assert_rigs_or_one_line(file: Path) -> None:
     try:
-        found = parse_rigs(playbook.list_inventory(file), str(file))
+        found = parse_rigs(inventory.list_inventory(inventory.Inventory((file,))), str(file))
     except InventoryError as error:
         assert_one_line(error, file)
     else:

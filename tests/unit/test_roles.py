@@ -19,6 +19,7 @@ import yaml
 from repository import ROOT
 
 from fwbench import paths
+from fwbench.provisioning.inventory import Inventory
 from fwbench.provisioning.playbook import play
 
 
@@ -227,7 +228,7 @@ def refused(place: Path, role: str, entry: str, variables: dict[str, Any]) -> st
     ]
     (place / "play.yml").write_text(yaml.safe_dump(written))
     (place / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"box": None}}}))
-    played = play(str(place / "play.yml"), place / "hosts.yml", ["box"], check=True)
+    played = play(str(place / "play.yml"), Inventory((place / "hosts.yml",)), ["box"], check=True)
     return played.hosts[0].error or ""
 
 

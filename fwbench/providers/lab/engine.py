@@ -7,9 +7,10 @@ from pathlib import Path
 from fwbench import paths
 from fwbench.errors import LabError
 from fwbench.providers.lab import docker
+from fwbench.provisioning.inventory import Inventory
 from fwbench.provisioning.playbook import play
 
-LOCALHOST = "localhost ansible_connection=local"  # an inventory
+LOCALHOST = Inventory(("localhost,",))
 
 
 def ensure(say: Callable[[str], None]) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fwbench.errors import InventoryError
 from fwbench.inventory.rigs import parse_rigs
 from fwbench.model.host import JumpHost, Rig
-from fwbench.provisioning.playbook import list_inventory
+from fwbench.provisioning.inventory import Inventory, list_inventory, parse_source
 
 YAML = """
 all:
@@ -106,8 +107,15 @@ def inventory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return in_folder(tmp_path)
 
 
-def read(inventory: Path) -> tuple[Rig, ...]:
-    return parse_rigs(list_inventory(inventory), str(inventory))
+def read(
+    *sources: Path | str, targets: tuple[str, ...] = (), clients: tuple[str, ...] = ()
+) -> tuple[Rig, ...]:
+    listing = list_inventory(Inventory(sources, targets, clients))
+    return parse_rigs(listing, "hosts", targets, clients)
+
+
+def names(rigs: tuple[Rig, ...]) -> list[tuple[str, ...]]:
+    return [tuple(host.name for host in rig.hosts) for rig in rigs]
 
 
 def test_the_same_rigs_come_out_of_every_form(inventory: Path) -> None:
@@ -127,3 +135,70 @@ def test_the_same_rigs_come_out_of_every_form(inventory: Path) -> None:
     for host in (*small.hosts, *large.hosts):
         assert host.user == "admin"
         assert host.jump_hosts == (JumpHost(address="bastion"),)
+
+
+# Several sources, lists of hosts, and chosen hosts
+
+
+def test_several_sources_are_one_inventory(tmp_path: Path) -> None:
+    hosts = written(tmp_path, "hosts.ini", "[targets]\nt1\n\n[clients]\nc1\n")
+    more = written(tmp_path, "more.yml", "clients: {hosts: {c2: }, vars: {ansible_port: 2222}}\n")
+    (rig,) = read(hosts, more)
+    assert names((rig,)) == [("t1", "c1", "c2")]
+    assert [client.port for client in rig.clients] == [2222, 2222]
+
+
+def test_a_list_of_hosts_has_the_targets_and_clients_that_are_chosen() -> None:
+    rigs = read("a,b:2222,10.0.0.3,d", targets=("b", "a"), clients=("d", "10.0.0.3"))
+    assert names(rigs) == [("b", "d"), ("a", "10.0.0.3")]
+    assert rigs[0].target.port == 2222
+
+
+def test_one_host_with_a_comma_is_merged_with_a_file(tmp_path: Path) -> None:
+    targets = written(tmp_path, "hosts.ini", "[targets]\nt1\n")
+    assert names(read(targets, "c1,", clients=("c1",))) == [("t1", "c1")]
+
+
+def test_groups_of_other_names_are_chosen_with_the_groups_in_them(tmp_path: Path) -> None:
+    inventory = written(
+        tmp_path,
+        "hosts.yml",
+        "all:\n"
+        "  children:\n"
+        "    web: {children: {eu: {hosts: {w1: }}, us: {hosts: {w2: }}}}\n"
+        "    load: {hosts: {l1: , l2: , l3: }}\n"
+        "    targets: {hosts: {unused: }, vars: {fwbench_region: chosen}}\n",
+    )
+    rigs = read(inventory, targets=("web",), clients=("l3", "l1"))
+    assert names(rigs) == [("w1", "l3"), ("w2", "l1")]
+    assert [rig.target.region for rig in rigs] == ["chosen", "chosen"]  # as in the play
+
+
+def test_a_chosen_target_is_no_client_of_the_inventory(tmp_path: Path) -> None:
+    """The playbooks would install what both need."""
+    inventory = written(tmp_path, "hosts.ini", "[clients]\nc1\nc2\n\n[web]\nw1\n")
+    with pytest.raises(InventoryError, match="host 'c1' is in targets and in clients"):
+        read(inventory, targets=("c1",), clients=("c2",))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("wob", r"; did you mean 'web'\?"), ("x{{ 1 }}", ""), ("wéb", ".*")]
+)
+def test_a_name_that_nothing_has_is_named(tmp_path: Path, name: str, hint: str) -> None:
+    inventory = written(tmp_path, "hosts.ini", "[web]\nw1\n\n[clients]\nc1\n")
+    with pytest.raises(InventoryError, match=rf"neither a host nor a group with hosts{hint}$"):
+        read(inventory, targets=(name,))
+
+
+def test_hosts_without_groups_are_an_error_that_names_the_option() -> None:
+    with pytest.raises(InventoryError, match=r"group 'clients' has no host: .* with --clients$"):
+        read("a,b", targets=("a",))
+
+
+def test_files_in_a_list_of_hosts_are_an_error_that_names_the_option(tmp_path: Path) -> None:
+    one = written(tmp_path, "one.yml", YAML)
+    with pytest.raises(InventoryError, match=f"but {one} is a file: repeat -i for each file"):
+        parse_source(f"{one},two.yml")
+    assert parse_source("one.yml,two.yml") == "one.yml,two.yml"  # Hosts may have such names.
+    odd = written(tmp_path, "a,b.yml", YAML)
+    assert parse_source(str(odd)) == odd

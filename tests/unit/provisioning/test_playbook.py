@@ -13,8 +13,9 @@ import yaml
 
 from fwbench.errors import InventoryError, ProvisionError
 from fwbench.model.play import HostResult, PlayResult
-from fwbench.provisioning import playbook
-from fwbench.provisioning.playbook import list_inventory, play
+from fwbench.provisioning import environment, playbook
+from fwbench.provisioning.inventory import Inventory, list_inventory
+from fwbench.provisioning.playbook import play
 
 # What Ansible counts becomes a result
 
@@ -122,7 +123,7 @@ def closed_port() -> int:
         return port
 
 
-def write_inventory(folder: Path, *hosts: str) -> Path:
+def write_inventory(folder: Path, *hosts: str) -> Inventory:
     lines = ["[all]"]
     for host in hosts:
         how = "local"
@@ -132,7 +133,7 @@ def write_inventory(folder: Path, *hosts: str) -> Path:
     lines += ["[all:vars]", f"ansible_python_interpreter={sys.executable}"]
     inventory = folder / "hosts.ini"
     inventory.write_text("\n".join(lines) + "\n")
-    return inventory
+    return Inventory((inventory,))
 
 
 def files_beneath(folder: Path) -> list[Path]:
@@ -266,7 +267,7 @@ def test_only_the_expected_hosts_are_played_on_whatever_they_are_called(place: P
         "    - name: Count\n"
         "      ansible.builtin.fail: {msg: '{{ ansible_play_hosts_all | length }} are played on'}\n"
     )
-    played = play(str(written), inventory, [odd, "good"])
+    played = play(str(written), Inventory((inventory,)), [odd, "good"])
     assert [(host.host, host.error) for host in played.hosts] == [
         (odd, "Count: 2 are played on"),
         ("good", "Count: 2 are played on"),
@@ -330,7 +331,7 @@ def test_an_inventory_is_listed_with_its_variables(place: Path) -> None:
 
 def test_an_inventory_that_is_missing_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match=r"hosts\.yml: no such inventory; copy .*example\.yml"):
-        list_inventory(tmp_path / "hosts.yml")
+        list_inventory(Inventory((tmp_path / "hosts.yml",)))
 
 
 def test_an_inventory_that_ansible_cannot_read_is_an_error_in_one_line(
@@ -339,8 +340,34 @@ def test_an_inventory_that_ansible_cannot_read_is_an_error_in_one_line(
     inventory = tmp_path / "hosts.yml"
     inventory.write_text("all: [unclosed\n")
     with pytest.raises(InventoryError, match=f"{inventory}: not an inventory") as refused:
-        list_inventory(inventory)
+        list_inventory(Inventory((inventory,)))
     assert "\n" not in str(refused.value)
+
+
+# The groups of a play
+
+
+def test_a_play_has_the_hosts_of_all_sources_and_the_groups_that_were_chosen(place: Path) -> None:
+    listed, file = "one,two,three", place / "more.ini"
+    file.write_text("[web]\nfour\nfive\n")
+    written = place / "groups.yml"
+    written.write_text(
+        "- hosts: targets:clients\n"
+        "  gather_facts: false\n"
+        "  tasks:\n"
+        "    - name: Name the groups\n"
+        "      ansible.builtin.fail: {msg: '{{ group_names | join(\" \") }}'}\n"
+    )
+    chosen = Inventory((listed, file), targets=("web", "two"), clients=("one",))
+    played = play(str(written), chosen, ["one", "two", "three", "four", "five"])
+    errors = {host.host: host.error for host in played.hosts}
+    assert errors == {
+        "one": "Name the groups: clients",
+        "two": "Name the groups: targets",
+        "three": "the playbook never reached it",
+        "four": "Name the groups: targets web",
+        "five": "Name the groups: targets web",
+    }
 
 
 # The environment of Ansible
@@ -349,13 +376,13 @@ def test_an_inventory_that_ansible_cannot_read_is_an_error_in_one_line(
 def test_ansible_finds_its_programs_beside_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that is not activated is not on the PATH."""
     monkeypatch.setenv("PATH", "/usr/bin")
-    first = playbook._environment()["PATH"].split(os.pathsep)[0]
+    first = environment.ansible_environment()["PATH"].split(os.pathsep)[0]
     assert (Path(first) / "ansible-playbook").exists()
 
 
 def test_without_utf_8_ansible_is_given_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LC_ALL", raising=False)
-    monkeypatch.setattr(playbook.locale, "getpreferredencoding", lambda _: "ANSI_X3.4-1968")
-    assert playbook._environment()["LC_ALL"] == "C.UTF-8"
-    monkeypatch.setattr(playbook.locale, "getpreferredencoding", lambda _: "UTF-8")
-    assert "LC_ALL" not in playbook._environment()
+    monkeypatch.setattr(environment.locale, "getpreferredencoding", lambda _: "ANSI_X3.4-1968")
+    assert environment.ansible_environment()["LC_ALL"] == "C.UTF-8"
+    monkeypatch.setattr(environment.locale, "getpreferredencoding", lambda _: "UTF-8")
+    assert "LC_ALL" not in environment.ansible_environment()

@@ -3,7 +3,6 @@
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from fwbench.hosts import lease
 from fwbench.model.host import Client, Host, Rig, Target
 from fwbench.model.play import HostResult, PlayResult
 from fwbench.provisioning import provision
+from fwbench.provisioning.inventory import Inventory
 
 
 def rig(number: int) -> Rig:
@@ -43,7 +43,7 @@ class World:
         return self.Remote(self, host)
 
     def play(
-        self, _name: str, _inventory: Path, expected: Sequence[str], **given: Any
+        self, _name: str, _inventory: Inventory, expected: Sequence[str], **given: Any
     ) -> PlayResult:
         self.played.append(list(expected))
         self.variables, self.is_dry_run = given["variables"], given["check"]

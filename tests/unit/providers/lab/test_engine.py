@@ -93,10 +93,11 @@ def test_its_inventory_has_this_machine_for_a_playbook(tmp_path: Path) -> None:
     written = tmp_path / "play.yml"
     written.write_text(
         "- hosts: localhost\n"
+        "  connection: local\n"
         "  gather_facts: false\n"
         "  tasks:\n"
-        "    - name: Say which connection\n"
-        "      ansible.builtin.fail: {msg: '{{ ansible_connection }}'}\n"
+        "    - name: Look for this process\n"
+        f"      ansible.builtin.raw: kill -0 {os.getpid()}\n"
     )
     (host,) = play(str(written), engine.LOCALHOST, ["localhost"]).hosts
-    assert host.error == "Say which connection: local"
+    assert (host.host, host.error) == ("localhost", None)
