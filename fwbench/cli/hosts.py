@@ -1,7 +1,8 @@
-"""The commands for hosts: doctor, provision, verify, prune, teardown."""
+"""The commands for hosts: doctor, provision, teardown, prune."""
 
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -14,7 +15,7 @@ from fwbench.cli.inventory import (
     yes_option,
 )
 from fwbench.cli.options import keep_going_option
-from fwbench.errors import HostError
+from fwbench.errors import HostError, NotReadyError
 
 check_option = click.option(
     "--check", "--dry-run", "check", is_flag=True, help="Show what would change; change nothing."
@@ -24,9 +25,16 @@ check_option = click.option(
 @click.command()
 @inventory_option
 def doctor(inventory: ChosenInventory) -> None:
-    """Check that fwbench can reach and use every host.
+    """Check that fwbench can reach and use every host, and that it is provisioned.
 
-    Logs in to every host and prints its CPUs, memory, system and software. Changes nothing.
+    Logs in to every host and prints its CPUs, memory, system and software. Then it checks that
+    hosts which were provisioned have all that provisioning installs. Changes nothing.
+
+    \b
+    Exit codes:
+      0  all hosts are ready for `fwbench run`
+      5  a host cannot be reached or used
+      7  all hosts can be used, but some are not provisioned, or not completely
 
     \b
     Examples:
@@ -36,14 +44,32 @@ def doctor(inventory: ChosenInventory) -> None:
       fwbench doctor -i production.yml --targets web --clients load
     """
     from fwbench.hosts.doctor import check_hosts
+    from fwbench.model.host_check import NOT_YET
     from fwbench.report.commands import hosts as tables
 
-    checks = check_hosts(load_rigs(inventory))
+    checks = _verify(check_hosts(load_rigs(inventory)), inventory)
     click.echo(tables.host_check_table(checks))
     if errors := [check.error for check in checks if check.error]:
         for error in errors:
             click.echo(f"fwbench: {error}", err=True)
-        sys.exit(5)
+        sys.exit(HostError.exit_code)
+    if unready := [check for check in checks if check.missing]:
+        how_far = "yet" if all(check.missing == NOT_YET for check in unready) else "completely"
+        names = ", ".join(check.host.name for check in unready)
+        command = f"fwbench provision {inventory.options()}".strip()
+        raise NotReadyError(f"not provisioned {how_far}: {names}; run `{command}`")
+
+
+def _verify(checks: Any, inventory: ChosenInventory) -> Any:
+    """Return the checks, with what the provisioned hosts lack."""
+    from fwbench.cli.progress import PlaybookProgress
+    from fwbench.hosts.doctor import is_verifiable, verify_hosts
+
+    names = [check.host.name for check in checks if is_verifiable(check)]
+    if not names:
+        return checks
+    with PlaybookProgress(f"verification of {', '.join(names)}") as progress:
+        return verify_hosts(checks, ansible_inventory(inventory), progress.task)
 
 
 @click.command()
@@ -69,20 +95,6 @@ def provision(inventory: ChosenInventory, check: bool, keep_going: bool, yes: bo
       fwbench provision -i production.yml --targets web --clients load
     """
     _run_playbook("provision.yml", inventory, keep_going, check=check, yes=yes)
-
-
-@click.command()
-@inventory_option
-@keep_going_option
-def verify(inventory: ChosenInventory, keep_going: bool) -> None:
-    """Check that every host has what provisioning installs.
-
-    Changes nothing.
-
-    \b
-    Example: fwbench verify -i hosts.yml
-    """
-    _run_playbook("verify.yml", inventory, keep_going)
 
 
 @click.command()
@@ -176,7 +188,9 @@ def _run_playbook(
     check_host = check_unused if refuse_used else log_in
     excluded = check_connections(hosts, keep_going=keep_going, check=check_host)
     names = ", ".join(host.name for host in hosts if host.name not in excluded)
-    with PlaybookProgress(f"{name.removesuffix('.yml')} of {names or 'no host'}") as progress:
+    duration = "minutes the first time, seconds when nothing is missing"
+    what = f"{name.removesuffix('.yml')} of {names or 'no host'}: {duration}"
+    with PlaybookProgress(what) as progress:
         result = run_playbook(
             name,
             ansible_inventory(inventory),

@@ -34,7 +34,7 @@ Exit codes:
 """
 
 
-RENAMED_COMMANDS = {"clean": "prune"}
+RENAMED_COMMANDS = {"clean": "prune", "verify": "doctor"}
 
 
 class _Commands(click.Group):
@@ -105,7 +105,6 @@ def main() -> None:
 for command in (
     hosts.doctor,
     hosts.provision,
-    hosts.verify,
     hosts.teardown,
     hosts.prune,
     runs.run,

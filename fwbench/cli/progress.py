@@ -137,8 +137,7 @@ class PlaybookProgress:
         self._started_at = time.monotonic()
 
     def __enter__(self) -> Self:
-        message = f"{self._description}: minutes the first time, seconds when nothing is missing"
-        self._console.print(message, markup=False)
+        self._console.print(self._description, markup=False)
         if self._console.is_terminal:
             self._status.start()
         return self

@@ -1,4 +1,4 @@
-"""Run fwbench's playbooks on hosts, for provisioning, verifying and teardown alike."""
+"""Run fwbench's playbooks on hosts, for provisioning, verification and teardown alike."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence

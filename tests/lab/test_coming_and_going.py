@@ -117,12 +117,16 @@ def test_a_host_can_be_made_ready_and_bare_again(
     before = _states(spare)
 
     # Bare: the doctor knows, a run refuses, and a dry provisioning touches nothing.
-    told = program("doctor", "-i", spare.inventory).stdout
-    assert told.count("not provisioned yet") == 2
+    told = program("doctor", "-i", spare.inventory, exits=7)
+    assert told.stderr == (
+        "fwbench: not provisioned yet: target-1, client-1;"
+        f" run `fwbench provision -i {spare.inventory}`\n"
+    )
+    assert [line.split()[-2:] for line in told.stdout.splitlines()[2:]] == [["not", "yet"]] * 2
     refused = program("run", "smoke", "-i", spare.inventory, exits=7).stderr
     assert refused.splitlines()[-1].startswith("fwbench: ")
     assert "fwbench provision" in refused
-    program("provision", "-i", spare.inventory, "--check")
+    program("provision", "-i", spare.inventory, "--dry-run")
     for host, dry in _states(spare).items():
         assert set(dry) ^ set(before[host]) <= {".ansible"}, host  # Ansible's own folder
 
@@ -140,10 +144,18 @@ def test_a_host_can_be_made_ready_and_bare_again(
         spare.run(host, "sudo cp /tmp/hosts /etc/hosts; rm /tmp/hosts")
 
     program("provision", "-i", spare.inventory)
-    program("verify", "-i", spare.inventory)
+    program("doctor", "-i", spare.inventory)
+    chosen = ("--targets", "target-1", "--clients", "clients")
+    verified = program("doctor", "-i", spare.inventory, "-i", "others,", *chosen).stdout
+    assert [line.split()[-1] for line in verified.splitlines()[2:]] == ["yes", "yes"]
+    pruned = program("prune", "-i", spare.inventory).stdout
+    assert [line.split()[-1] for line in pruned.splitlines()[2:]] == ["nothing", "nothing"]
     spare.run("client-1", "sudo mv /usr/bin/h2load /usr/bin/h2load.away")
     missing = program("run", "smoke", "-i", spare.inventory, exits=7).stderr.splitlines()[-1]
     assert missing.startswith("fwbench: client-1: there is no h2load")
+    told = program("doctor", "-i", spare.inventory, exits=7)
+    assert "\n\nclient-1 lacks h2load: run" in told.stdout
+    assert "not provisioned completely: client-1; run" in told.stderr.splitlines()[-1]
     spare.run("client-1", "sudo mv /usr/bin/h2load.away /usr/bin/h2load")
 
     assert_no_credentials_stay(program, spare, tmp_path)

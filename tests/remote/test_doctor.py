@@ -1,14 +1,17 @@
-"""`doctor.examine` over a real sshd."""
+"""`doctor.check_hosts` over a real sshd."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sshd import Server, free_port
 
+from fwbench.hosts import doctor
 from fwbench.hosts.doctor import check_hosts
 from fwbench.model.host import Client, Host, Rig, Target
-from fwbench.model.host_check import HostCheck
+from fwbench.model.host_check import NOT_YET, HostCheck
+from fwbench.ssh.remote import Completed, SshRemote
 
 LEFT_BEHIND = Path("/var/tmp")
 SUDO = '#!/bin/sh\nshift 2\nexec "$@"\n'
@@ -35,6 +38,14 @@ def rig(host: Callable[..., Host]) -> Callable[..., Rig]:
         return Rig(name="r", target=target, clients=(client,))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What provisioning leaves on a host, which this machine may have already."""
+    folder = tmp_path / "state-folder"
+    monkeypatch.setattr(doctor, "STATE_FOLDER", str(folder))
+    return folder
 
 
 def of(found: tuple[HostCheck, ...]) -> dict[str, HostCheck]:
@@ -70,3 +81,29 @@ def test_an_address_that_is_none_is_its_targets_trouble(rig: Callable[..., Rig])
     assert found["c"].error is None
     assert found["c"].facts is not None
     assert found["c"].facts.network_path is None
+
+
+def test_a_host_is_provisioned_if_it_has_fwbenchs_folder(
+    rig: Callable[..., Rig], state_folder: Path
+) -> None:
+    assert {check.missing for check in check_hosts([rig()])} == {NOT_YET}
+    state_folder.mkdir()
+    assert {check.missing for check in check_hosts([rig()])} == {None}
+
+
+def test_a_host_without_python_lacks_it_and_is_reachable_all_the_same(
+    rig: Callable[..., Rig], state_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = SshRemote.execute
+
+    def without_python(remote: SshRemote, argv: Sequence[str], **options: Any) -> Completed:
+        words = ["/nowhere/python3", *argv[1:]] if argv[0] == "python3" else argv
+        return execute(remote, words, **options)
+
+    monkeypatch.setattr(SshRemote, "execute", without_python)
+    bare = check_hosts([rig()])
+    state_folder.mkdir()
+    purged = check_hosts([rig()])
+    assert [(check.facts, check.error) for check in (*bare, *purged)] == [(None, None)] * 4
+    assert [check.missing for check in bare] == [NOT_YET] * 2
+    assert [check.missing for check in purged] == ["There is no python3."] * 2

@@ -5,34 +5,47 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from fwbench.model.host import Rig
-from fwbench.model.host_check import HostCheck
+from fwbench.model.host_check import NOT_YET, HostCheck
 from fwbench.model.lab import LabHost
 from fwbench.model.play import PlayResult
+from fwbench.model.record import HostFacts
 from fwbench.report.formatting import one_line
 
 
 def host_check_table(hosts: Sequence[HostCheck]) -> str:
-    """Return a row for each host that `fwbench doctor` checked."""
-    rows = []
-    for host in hosts:
-        facts, role = host.facts, "target" if host.is_target else "client"
-        if facts is None:
-            rows.append([host.host.name, host.rig, role, "failed: see below"])
-            continue
-        cpus = f"{facts.cpus:g} CPU{'' if facts.cpus == 1 else 's'}"
-        size = f"{cpus}, {facts.memory_bytes / 2**30:.1f} GiB"
-        if facts.instance_type is not None:
-            size = f"{facts.instance_type}: {size}"
-        if host.is_target:
-            images = ", ".join(image.name for image in facts.images) or "no images"
-            installed = (
-                f"Docker {facts.engine}, {images}" if facts.engine else "not provisioned yet"
-            )
-        else:
-            loadgens = [f"{name} {version}" for name, version in facts.versions.items()]
-            installed = ", ".join(loadgens) or "not provisioned yet"
-        rows.append([host.host.name, host.rig, role, "ok", facts.system, size, installed])
-    return _table(rows, ["host", "rig", "role", "SSH, sudo", "system", "size", "installed"])
+    """Return a row for each host that `fwbench doctor` checked, and what provisioned hosts lack."""
+    head = ["host", "rig", "role", "SSH, sudo", "system", "size", "installed", "provisioned"]
+    table = _table([_host_check_row(host) for host in hosts], head)
+    incomplete = [_incomplete_line(host) for host in hosts if host.missing not in (None, NOT_YET)]
+    return "\n".join([table, "", *incomplete] if incomplete else [table])
+
+
+def _incomplete_line(check: HostCheck) -> str:
+    name, missing = check.host.name, check.missing or ""
+    return one_line(missing if missing.startswith(name) else f"{name}: {missing}")
+
+
+def _host_check_row(check: HostCheck) -> list[str]:
+    row = [check.host.name, check.rig, "target" if check.is_target else "client"]
+    if check.error is not None:
+        return [*row, "failed: see below"]
+    facts = [""] * 3 if check.facts is None else _facts_cells(check.facts, check.is_target)
+    provisioned = {None: "yes", NOT_YET: NOT_YET}.get(check.missing, "incomplete: see below")
+    return [*row, "ok", *facts, provisioned]
+
+
+def _facts_cells(facts: HostFacts, is_target: bool) -> list[str]:
+    """Return the cells for system, size and installed software."""
+    cpus = f"{facts.cpus:g} CPU{'' if facts.cpus == 1 else 's'}"
+    size = f"{cpus}, {facts.memory_bytes / 2**30:.1f} GiB"
+    if facts.instance_type is not None:
+        size = f"{facts.instance_type}: {size}"
+    if is_target:
+        engine = [f"Docker {facts.engine}"] if facts.engine else []
+        installed = [*engine, *(image.name for image in facts.images)]
+    else:
+        installed = [f"{name} {version}" for name, version in facts.versions.items()]
+    return [facts.system, size, ", ".join(installed) or "nothing"]
 
 
 def play_table(result: PlayResult, rigs: Sequence[Rig]) -> str:

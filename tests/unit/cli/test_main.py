@@ -118,7 +118,7 @@ def test_a_suite_with_a_typo_names_file_line_and_key(tmp_path: Path, inventory: 
     assert_one_sentence(done.stderr, f"mine.yml:{number + 1}: ", "contnders", "contenders")
 
 
-@pytest.mark.parametrize("command", ["doctor", "provision", "verify", "teardown"])
+@pytest.mark.parametrize("command", ["doctor", "provision", "teardown", "prune"])
 def test_an_inventory_that_is_missing(command: str) -> None:
     done = fwbench(command, "-i", "nowhere.yml")
     assert done.exit_code == errors.InventoryError.exit_code
@@ -132,9 +132,7 @@ def test_an_inventory_without_targets(tmp_path: Path) -> None:
     assert_one_sentence(done.stderr, "hosts.yml: group 'targets' has no host")
 
 
-@pytest.mark.parametrize(
-    "words", [("provision",), ("verify",), ("teardown",), ("run", "smoke", "--quiet")]
-)
+@pytest.mark.parametrize("words", [("provision",), ("teardown",), ("run", "smoke", "--quiet")])
 def test_a_host_that_does_not_answer(words: tuple[str, ...], inventory: str) -> None:
     done = fwbench(*words, "-i", inventory)
     assert done.exit_code == errors.HostError.exit_code
@@ -194,7 +192,7 @@ def test_wrong_usage_is_said_to(words: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("former", "present"), [("clean", "prune")])
+@pytest.mark.parametrize(("former", "present"), [("clean", "prune"), ("verify", "doctor")])
 def test_the_former_name_of_a_command_prints_the_present_one(former: str, present: str) -> None:
     done = fwbench(former, "-i", "hosts.yml")
     assert (done.exit_code, done.stdout) == (2, "")
@@ -365,7 +363,7 @@ def test_a_user_whom_nobody_knows_is_told_what_to_set(
         assert f": set {lacking} to a " in line
 
 
-@pytest.mark.parametrize("command", ["doctor", "provision", "verify", "teardown"])
+@pytest.mark.parametrize("command", ["doctor", "provision", "teardown", "prune"])
 def test_an_inventory_that_is_a_pipe_is_not_waited_for(command: str) -> None:
     os.mkfifo("pipe.yml")
     done = subprocess.run(

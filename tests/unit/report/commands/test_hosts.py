@@ -1,6 +1,6 @@
 from builders import client_facts, rig, target_facts
 
-from fwbench.model.host_check import HostCheck
+from fwbench.model.host_check import NOT_YET, HostCheck
 from fwbench.model.lab import LabHost
 from fwbench.model.play import HostResult, PlayResult
 from fwbench.model.record import HostFacts
@@ -13,9 +13,9 @@ def of(text: str, host: str) -> str:
     return line
 
 
-def examined(number: int, facts: HostFacts | None, trouble: str | None = None) -> HostCheck:
+def examined(number: int, facts: HostFacts | None, **changes: str) -> HostCheck:
     host = rig().hosts[number]
-    return HostCheck(host=host, rig=rig().name, is_target=number == 0, facts=facts, error=trouble)
+    return HostCheck(host=host, rig=rig().name, is_target=number == 0, facts=facts, **changes)
 
 
 def test_a_host_that_was_examined_has_its_instance_type_where_it_is_known() -> None:
@@ -28,6 +28,26 @@ def test_a_host_that_was_examined_has_its_instance_type_where_it_is_known() -> N
     )
     assert " small: 0.5 CPUs, 8.0 GiB " in of(told, target.name)
     assert "  2 CPUs, 8.0 GiB " in of(told, client.name)
+
+
+def test_a_host_is_provisioned_or_not_yet_or_lacks_what_stands_below() -> None:
+    target, client = rig().hosts
+    bare = client_facts(client.name, versions={})
+    told = hosts.host_check_table(
+        [examined(0, target_facts(target.name)), examined(1, bare, missing=NOT_YET)]
+    )
+    assert of(told, target.name).endswith("  yes")
+    assert of(told, client.name).split()[-3:] == ["nothing", "not", "yet"]
+    assert len(told.splitlines()) == 4
+
+    told = hosts.host_check_table(
+        [examined(0, None, error="no route"), examined(1, bare, missing="No h2load\nhere.")]
+    )
+    assert of(told, target.name).endswith("failed: see below")
+    assert of(told, client.name).endswith("  incomplete: see below")
+    assert told.splitlines()[4:] == ["", f"{client.name}: No h2load here."]
+    named = examined(1, bare, missing=f"{client.name} lacks h2load.")
+    assert hosts.host_check_table([named]).endswith(f"\n\n{client.name} lacks h2load.")
 
 
 def test_what_became_of_each_host_is_told_one_by_one() -> None:
