@@ -174,11 +174,16 @@ def test_groups_of_other_names_are_chosen_with_the_groups_in_them(tmp_path: Path
     assert [rig.target.region for rig in rigs] == ["chosen", "chosen"]  # as in the play
 
 
-def test_a_chosen_target_is_no_client_of_the_inventory(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("group", "targets"), [("clients", ("both",)), ("targets", ("web",))])
+def test_no_chosen_host_has_the_other_role_in_the_inventory(
+    tmp_path: Path, group: str, targets: tuple[str, ...]
+) -> None:
     """The playbooks would install what both need."""
-    inventory = written(tmp_path, "hosts.ini", "[clients]\nc1\nc2\n\n[web]\nw1\n")
-    with pytest.raises(InventoryError, match="host 'c1' is in targets and in clients"):
-        read(inventory, targets=("c1",), clients=("c2",))
+    text = f"[{group}]\nboth\n\n[web]\nw1\n\n[load]\nl1\n"
+    inventory = written(tmp_path, "hosts.ini", text)
+    clients = ("both",) if group == "targets" else ("load",)
+    with pytest.raises(InventoryError, match="host 'both' is in targets and in clients"):
+        read(inventory, targets=targets, clients=clients)
 
 
 @pytest.mark.parametrize(
