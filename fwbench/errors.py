@@ -4,6 +4,8 @@
 command line, and 130 for Ctrl-C, as in shells.
 """
 
+from collections.abc import Iterable
+
 
 class FwbenchError(Exception):
     """One sentence that names what is wrong and what to do.
@@ -19,9 +21,16 @@ class FwbenchError(Exception):
 
 
 class SuiteError(FwbenchError):
-    """A suite file, or a contender that it names, is wrong."""
+    """A suite file, or a contender that it names, is wrong.
+
+    `problems` has a sentence for each problem that was found, in the order of the file.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, problems: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple("".join(map(_printable, each)) for each in problems) or (str(self),)
 
 
 class InventoryError(FwbenchError):

@@ -11,6 +11,7 @@ from fwbench.cli import hosts, runs
 from fwbench.cli.defect import defect_error
 from fwbench.cli.explain import explain
 from fwbench.cli.lab import lab
+from fwbench.cli.validate import validate
 from fwbench.errors import FwbenchError
 
 INTERRUPTED = 130
@@ -111,6 +112,7 @@ for command in (
     runs.resume,
     runs.report,
     explain,
+    validate,
     lab,
 ):
     main.add_command(command)

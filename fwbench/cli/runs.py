@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fwbench.cli.arguments import suite_path
 from fwbench.cli.inventory import ChosenInventory, inventory_option, load_rigs
 from fwbench.cli.options import keep_going_option
 from fwbench.cli.output_file import print_chunks, write_file
@@ -91,7 +92,7 @@ def run(
     from fwbench.execution.session import Session, SessionOptions
 
     contenders = load_contenders(paths.data_folder() / "contenders")
-    path = _suite_path(suite)
+    path = suite_path(suite)
     loaded = load_suite(path, contenders)
     if preset is not None:
         loaded = loaded.with_preset(Preset(preset))
@@ -201,20 +202,6 @@ def report(
         of_suffix = {each.suffix: each.name for each in FORMATS.values()}.get(output.suffix, "text")
         write = partial(write_file, output, force=force)
         _print_report(session, framework_share, format_name or of_suffix, write)
-
-
-def _suite_path(suite: Path) -> Path:
-    """Return the suite's file; a bare name stands for a suite that comes with fwbench."""
-    from fwbench import paths
-    from fwbench.errors import SuiteError
-
-    if suite.exists():
-        return suite
-    shipped = {path.stem: path for path in sorted((paths.data_folder() / "suites").glob("*.yml"))}
-    name = suite.name.removesuffix(".yml")
-    if suite.parent in (Path(), Path("suites")) and name in shipped:
-        return shipped[name]
-    raise SuiteError(f"{suite}: no such file; name a file, or one of {', '.join(shipped)}")
 
 
 def _print_report(

@@ -18,7 +18,7 @@ from fwbench.errors import SuiteError
 KeyPath = tuple[str | int, ...]
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
-_MAX_BYTES = 2**20
+MAX_BYTES = 2**20
 _MAX_DEPTH = 20
 _MAX_DIGITS = 18
 
@@ -49,9 +49,9 @@ class Document:
     value: Value
     lines: Mapping[KeyPath, int]
 
-    def error(self, path: KeyPath, problem: str) -> SuiteError:
-        """Return the error `file:line: key: problem`; the line is that of `line(path)`."""
-        return _error(self.source, self.line(path), dotted(path), problem)
+    def located(self, path: KeyPath, problem: str) -> str:
+        """Return `file:line: key: problem`; the line is that of `line(path)`."""
+        return f"{_location(self.source, self.line(path), dotted(path))}: {problem}"
 
     def line(self, path: KeyPath) -> int:
         """Return the line of `path` or, if the file lacks it, of its innermost parent."""
@@ -67,7 +67,7 @@ def read(path: Path) -> Document:
         if not path.is_file():
             raise SuiteError(f"{source}: {'not a file' if path.exists() else 'no such file'}")
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SuiteError(f"{source}: cannot be read: {reason}") from error
@@ -76,7 +76,7 @@ def read(path: Path) -> Document:
 
 def parse(content: bytes, source: str) -> Document:
     """Return the document in `content`; errors name it `source`."""
-    if len(content) > _MAX_BYTES:
+    if len(content) > MAX_BYTES:
         raise SuiteError(f"{source}: is larger than 1 MiB; a suite or contender file is smaller")
     try:
         text = content.decode("utf-8-sig")
@@ -117,8 +117,11 @@ def quoted(value: object) -> str:
 
 
 def _error(source: str, line: int, key: str, problem: str) -> SuiteError:
-    where = f"{source}:{line}: {key}" if key else f"{source}:{line}"
-    return SuiteError(f"{where}: {problem}")
+    return SuiteError(f"{_location(source, line, key)}: {problem}")
+
+
+def _location(source: str, line: int, key: str) -> str:
+    return f"{source}:{line}: {key}" if key else f"{source}:{line}"
 
 
 def _line(event: yaml.Event) -> int:

@@ -104,7 +104,8 @@ def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_pa
         (
             "connections",
             "conections",
-            "x.yml:7: loads[0].conections: unknown key; did you mean 'connections'? (and 1 more)",
+            "x.yml:7: loads[0].conections: unknown key; did you mean 'connections'? (and 1 more:"
+            " see `fwbench validate`)",
         ),
         ("blocks: 1", "block: 1", "x.yml:10: block: unknown key; did you mean 'blocks'?"),
         ("cpus", "cpu", "x.yml:9: limits[0].cpu: unknown key; did you mean 'cpus'?"),
@@ -151,9 +152,9 @@ def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_pa
         ("cpus: 1", "cpus: 0", "x.yml:9: limits[0].cpus: must be more than 0"),
         (
             "100m",
-            "100MB",
-            "x.yml:9: limits[0].memory: must be a whole number and one of the units b, k, m, g,"
-            " such as 512m, not '100MB'",
+            "100 elephants",
+            "x.yml:9: limits[0].memory: must be an amount of memory such as 512m, 1g or 1.5g,"
+            " not '100 elephants'",
         ),
         ("name: published", "name: Pub lished", "x.yml:1: name: must be lower-case letters"),
         ("blocks: 1", "preset: fast", "x.yml:10: preset: must be 'smoke', 'standard' or 'publish'"),
@@ -187,6 +188,23 @@ def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_pa
         ),
         # what does not go together
         ("cpus: 1", "cpu_mode: quota", "x.yml:9: limits[0].cpu_mode: needs cpus"),
+        # durations
+        (
+            "requests: 1000",
+            "duration_s: 10 s",
+            "x.yml:7: loads[0].duration_s: must be a number of seconds, or a duration such as 10s"
+            " or 1m30s, not '10 s'",
+        ),
+        (
+            "requests: 1000",
+            "duration_s: 1500ms",
+            "x.yml:7: loads[0].duration_s: must be a whole number, not 1.5",
+        ),
+        (
+            "requests: 1000",
+            "duration_s: 9, search: {p99_ms: soon, lowest: 1, highest: 9}",
+            "x.yml:7: loads[0].search.p99_ms: must be a number of milliseconds, or a duration",
+        ),
         (
             "cpus: 1",
             "cpus: 1.5, cpu_mode: pinned",
@@ -232,7 +250,60 @@ def test_a_list_of_connections_or_rates_is_a_sweep(tmp_path: Path) -> None:
 
 def test_the_first_error_is_told_with_the_number_of_the_others(tmp_path: Path) -> None:
     text = replaced("40", "many").replace("blocks: 1", "block: 1")
-    assert error_of(tmp_path, text).endswith("not 'many' (and 1 more)")
+    assert error_of(tmp_path, text).endswith("not 'many' (and 1 more: see `fwbench validate`)")
+
+
+def test_an_error_has_all_problems_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = (
+        replaced("40", "[many, 0]")
+        .replace("blocks: 1", "block: 1\nstart_timeout_s: 5 parsecs")
+        .replace("name: published\n", "")
+        .replace("[flask, fastapi]", "[flask, rocket]")
+        .replace("[hello]", "[hello, jsn]")
+    )
+    file = tmp_path / "x.yml"
+    file.write_text(text)
+    with pytest.raises(SuiteError) as caught:
+        load_suite(file, CONTENDERS)
+    assert [problem.removeprefix(f"{tmp_path}/") for problem in caught.value.problems] == [
+        "x.yml:1: name: is missing",
+        "x.yml:2: contenders[1]: no contender is called 'rocket'; known: bare, fastapi, flask",
+        "x.yml:4: endpoints[1]: contender 'flask' has no endpoint 'jsn'; did you mean 'json'?",
+        "x.yml:6: loads[0].connections: must be a whole number, not 'many'",
+        "x.yml:6: loads[0].connections: must be at least 1, not 0",
+        "x.yml:9: block: unknown key; did you mean 'blocks'?",
+        "x.yml:10: start_timeout_s: must be a number of seconds, or a duration such as 10s or"
+        " 1m30s, not '5 parsecs'",
+    ]
+
+
+def test_what_a_load_generator_cannot_offer_is_listed_beside_other_problems(tmp_path: Path) -> None:
+    unknown = "{connections: 4, duration_s: 1, generator: ab}"
+    loads = f"{unknown}\n  - {{connections: 4, requests: 9, generator: wrk}}"
+    text = replaced("{connections: 40, requests: 1000}", loads).replace("blocks: 1", "blocks: 0")
+    file = tmp_path / "x.yml"
+    file.write_text(text)
+    with pytest.raises(SuiteError) as caught:
+        load_suite(file, CONTENDERS)
+    generator, requests, blocks = caught.value.problems
+    assert "x.yml:7: loads[0].generator: no load generator is called 'ab'" in generator
+    assert "x.yml:8: loads[1].requests: " in requests
+    assert "x.yml:11: blocks: must be at least 1" in blocks
+
+
+def test_durations_and_memory_take_units(tmp_path: Path) -> None:
+    timed = "duration_s: 1m30s, warm_up_s: 2s, search: {p99_ms: 0.05s, lowest: 1, highest: 9}"
+    text = (
+        replaced("requests: 1000", timed)
+        .replace("100m", "1.5GiB")
+        .replace("blocks: 1", "start_timeout_s: 1m\nthresholds: {client_skew_s: 20ms}")
+    )
+    found = suite_of(tmp_path, text)
+    (load,), (limits,) = found.loads, found.limits
+    assert load.search is not None
+    assert (load.duration_s, load.warm_up_s, load.search.p99_ms) == (90, 2, 50)
+    assert (limits.memory, found.start_timeout_s) == ("1536m", 60)
+    assert found.thresholds["client_skew_s"] == 0.02
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "just text\n"])
@@ -298,10 +369,10 @@ def test_any_bytes_give_a_suite_or_one_line_of_error_in_plain_words(
     try:
         suite_of(folder, content)
     except SuiteError as error:
-        message = str(error)
-        assert message.startswith(f"{folder}/x.yml")
-        assert "\n" not in message
-        assert not re.search("Input should|pydantic|validat|Field required|literal", message)
+        for message in (str(error).removesuffix(": see `fwbench validate`)"), *error.problems):
+            assert message.startswith(f"{folder}/x.yml")
+            assert "\n" not in message
+            assert not re.search("Input should|pydantic|validat|Field required|literal", message)
 
 
 # Contenders

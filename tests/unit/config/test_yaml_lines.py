@@ -27,7 +27,7 @@ def test_everything_is_found_on_its_line() -> None:
 
 def test_an_error_about_what_is_missing_is_on_the_line_of_what_should_hold_it() -> None:
     document = parse(b"a:\n  - b: 1\n", "x.yml")
-    assert str(document.error(("a", 0, "c"), "is missing")) == "x.yml:2: a[0].c: is missing"
+    assert document.located(("a", 0, "c"), "is missing") == "x.yml:2: a[0].c: is missing"
 
 
 @pytest.mark.parametrize(

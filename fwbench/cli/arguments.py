@@ -1,0 +1,33 @@
+"""Arguments that several commands share: suites and sessions."""
+
+from pathlib import Path
+
+
+def suite_path(suite: Path) -> Path:
+    """Return the suite's file; a bare name stands for a suite that comes with fwbench.
+
+    Raise `SuiteError` if there is neither.
+    """
+    from fwbench.errors import SuiteError
+
+    if suite.exists():
+        return suite
+    shipped = {path.stem: path for path in shipped_suites()}
+    name = suite.name.removesuffix(".yml")
+    if suite.parent in (Path(), Path("suites")) and name in shipped:
+        return shipped[name]
+    raise SuiteError(f"{suite}: no such file; name a file, or one of {', '.join(shipped)}")
+
+
+def shipped_suites() -> list[Path]:
+    """Return the files of the suites that come with fwbench, sorted."""
+    from fwbench import paths
+
+    return sorted((paths.data_folder() / "suites").glob("*.yml"))
+
+
+def shipped_contenders() -> list[Path]:
+    """Return the files of the contenders that come with fwbench, sorted."""
+    from fwbench import paths
+
+    return sorted((paths.data_folder() / "contenders").glob("*/contender.yml"))
