@@ -12,8 +12,8 @@ from fwbench.cli.arguments import suite_path
 from fwbench.cli.inventory import ChosenInventory, inventory_option, load_rigs
 from fwbench.cli.options import keep_going_option
 from fwbench.cli.output_file import print_chunks, write_file
+from fwbench.cli.overrides import override_options, overrides
 from fwbench.errors import RigError
-from fwbench.model.preset import Preset
 from fwbench.report.registry import FORMATS
 
 INVALID_RUNS_EXIT_CODE = 8
@@ -54,11 +54,7 @@ framework_share_option = click.option(
     show_default=True,
     help="Create the session's folder in this folder.",
 )
-@click.option(
-    "--preset",
-    type=click.Choice([preset.value for preset in Preset]),
-    help="Replace the suite's preset and number of blocks (smoke 1, standard 10, publish 30).",
-)
+@override_options
 @click.option(
     "--dry-run", "--check", "dry_run", is_flag=True, help="Print the plan; connect to no host."
 )
@@ -69,11 +65,11 @@ def run(
     suite: Path,
     inventory: ChosenInventory,
     output: Path,
-    preset: str | None,
     dry_run: bool,
     keep_going: bool,
     framework_share: Any,
     quiet: bool,
+    **replaced: Any,
 ) -> None:
     """Execute a suite on the hosts, and print its report.
 
@@ -85,6 +81,7 @@ def run(
       fwbench run suites/flask-vs-fastapi.yml -i hosts.yml
       fwbench run flask-vs-fastapi --dry-run
       fwbench run flask-vs-fastapi -i hosts.yml --preset smoke
+      fwbench run flask-vs-fastapi -i hosts.yml --blocks 20 --set loads.0.connections=64
     """
     from fwbench import paths
     from fwbench.cli.progress import SessionProgress
@@ -93,9 +90,8 @@ def run(
 
     contenders = load_contenders(paths.data_folder() / "contenders")
     path = suite_path(suite)
-    loaded = load_suite(path, contenders)
-    if preset is not None:
-        loaded = loaded.with_preset(Preset(preset))
+    changed = overrides(path, **replaced)
+    loaded = load_suite(path, contenders, changed)
     rigs = load_rigs(inventory, assume_one=dry_run)
     if dry_run:
         from fwbench.plan import make_plan
@@ -111,6 +107,7 @@ def run(
             output,
             SessionOptions(progress, keep_going=keep_going),
             suite_file=path,
+            overrides=changed,
         )
         _execute(session, progress)
     _print_report(session.store.folder, framework_share, excluded=session.unfinished_rigs)

@@ -1,7 +1,7 @@
 """Read suites and contenders from YAML files; an error names file, line and key."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from fwbench.config.overrides import override
 from fwbench.config.problems import Problem, error_of, problem_of, suggestion
 from fwbench.config.suite_file import SuiteFile, suite_of
 from fwbench.config.units import without_units
@@ -52,12 +53,14 @@ def load_contenders(folder: Path) -> dict[str, Contender]:
     return contenders
 
 
-def load_suite(path: Path, contenders: Mapping[str, Contender]) -> Suite:
-    """Return the suite in the file at `path`.
+def load_suite(
+    path: Path, contenders: Mapping[str, Contender], overrides: Sequence[str] = ()
+) -> Suite:
+    """Return the suite in the file at `path`, with overrides such as `blocks=3`.
 
     Raise `SuiteError` if the file is wrong, a contender does not exist, or lacks an endpoint.
     """
-    return parse_suite(read(path), contenders)
+    return parse_suite(override(read(path), overrides), contenders)
 
 
 def parse_suite(document: Document, contenders: Mapping[str, Contender] | None) -> Suite:

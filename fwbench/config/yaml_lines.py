@@ -8,7 +8,7 @@ expand aliases, construct objects or recurse.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -43,15 +43,29 @@ _PLAIN_KEY = re.compile(r"[\w-]{1,40}")
 
 @dataclass(frozen=True)
 class Document:
-    """The value of a whole file, and the line of each key and list entry."""
+    """The value of a whole file, and the line of each key and list entry.
+
+    `overrides` has the paths whose values were set on the command line instead, each with the words
+    that were typed there.
+    """
 
     source: str
     value: Value
     lines: Mapping[KeyPath, int]
+    overrides: Mapping[KeyPath, str] = field(default_factory=dict)
 
     def located(self, path: KeyPath, problem: str) -> str:
-        """Return `file:line: key: problem`; the line is that of `line(path)`."""
-        return f"{_location(self.source, self.line(path), dotted(path))}: {problem}"
+        """Return `file:line: key: problem`; the line is that of `line(path)`.
+
+        A value that was set on the command line has no line: its words stand there instead.
+        """
+        for depth in range(len(path), 0, -1):
+            if path[:depth] in self.overrides:
+                return f"command line: {self.overrides[path[:depth]]}: {dotted(path)}: {problem}"
+        where = _location(self.source, self.line(path), dotted(path))
+        if self.overrides and not path:
+            where += f", with {' '.join(self.overrides.values())}"
+        return f"{where}: {problem}"
 
     def line(self, path: KeyPath) -> int:
         """Return the line of `path` or, if the file lacks it, of its innermost parent."""

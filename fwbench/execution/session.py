@@ -70,8 +70,11 @@ class Session:
         options: SessionOptions,
         *,
         suite_file: Path | None = None,
+        overrides: Sequence[str] = (),
     ) -> "Session":
         """Return a session of a whole suite on these rigs, in a new folder below `parent`.
+
+        `overrides` are those with which the suite was read from its file.
 
         Raises `SuiteError` if a load has too few connections for a rig's clients.
         """
@@ -83,6 +86,7 @@ class Session:
             created_at=now.isoformat(timespec="seconds"),
             suite=suite,
             suite_file=None if suite_file is None else suite_file.absolute(),
+            overrides=tuple(overrides),
             contenders=tuple(contenders[name] for name in suite.contenders),
             rigs=tuple(rigs),
             facts=(),

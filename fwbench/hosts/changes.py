@@ -24,7 +24,8 @@ def config_changes(header: SessionHeader, contenders: Mapping[str, Contender]) -
     changes.extend(_contender_changes(header, contenders))
     if header.suite_file is not None and header.suite_file.exists():
         try:
-            changes.extend(_suite_changes(header, load_suite(header.suite_file, contenders)))
+            now = load_suite(header.suite_file, contenders, header.overrides)
+            changes.extend(_suite_changes(header, now))
         except SuiteError as error:
             changes.append(str(error))
     return tuple(changes)
@@ -67,8 +68,7 @@ def _contender_changes(header: SessionHeader, contenders: Mapping[str, Contender
 
 
 def _suite_changes(header: SessionHeader, now: Suite) -> Iterator[str]:
-    # The session may have been started with `--preset`.
-    if header.suite in (now, now.with_preset(header.suite.preset)):
+    if header.suite == now:
         return
     keys = [key for key, value in header.suite if getattr(now, key) != value]
     yield f"{header.suite_file} has changed: {', '.join(keys)}"

@@ -84,6 +84,9 @@ class SessionHeader(Frozen):
     created_at: str
     suite: Suite
     suite_file: Path | None = None
+    overrides: tuple[str, ...] = Field(
+        default=(), description="what replaced values of the suite's file, such as `blocks=3`"
+    )
     forked_from: str | None = Field(
         default=None, description="the session whose remaining runs this one executes"
     )

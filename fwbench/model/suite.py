@@ -4,9 +4,8 @@ from itertools import product
 from math import prod
 from typing import Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from fwbench.errors import SuiteError
 from fwbench.model.base import Frozen
 from fwbench.model.load import Load
 from fwbench.model.names import Name, aa_control_name
@@ -114,16 +113,3 @@ class Suite(Frozen):
                 self.endpoints, self.loads, self.limits, self.concurrency, self.networks
             )
         )
-
-    def with_preset(self, preset: Preset) -> "Suite":
-        """Return the suite with another preset and that preset's number of blocks.
-
-        Raise `SuiteError` if the suite is not valid with it.
-        """
-        try:
-            return Suite.model_validate(
-                {**dict(self), "preset": preset, "blocks": preset.blocks, "stop": None}
-            )
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise SuiteError(f"suite {self.name} with the preset {preset}: {reason}") from error

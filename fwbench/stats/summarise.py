@@ -30,6 +30,7 @@ def summarise(
         fwbench=header.fwbench,
         created_at=header.created_at,
         suite=suite,
+        overrides=header.overrides,
         seed=plan.seed,
         planned=len(plan.runs),
         executed=len(results.runs),

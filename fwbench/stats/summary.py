@@ -145,6 +145,9 @@ class Summary(Frozen):
     fwbench: str
     created_at: str
     suite: Suite
+    overrides: tuple[str, ...] = Field(
+        default=(), description="what replaced values of the suite's file, such as `blocks=3`"
+    )
     seed: int
     planned: int
     executed: int

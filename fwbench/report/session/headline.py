@@ -29,6 +29,12 @@ def scope(summary: Summary) -> str:
     return f"Claims hold for {summary.scope}."
 
 
+def overrides(summary: Summary) -> Iterator[str]:
+    """Return which values of the suite's file were replaced on the command line."""
+    if summary.overrides:
+        yield f"Set on the command line: {', '.join(summary.overrides)}."
+
+
 def stopped_rigs(summary: Summary) -> Iterator[str]:
     """Return which rigs stopped before their last block, each with the rule."""
     for rig, rule in summary.stopped_by.items():

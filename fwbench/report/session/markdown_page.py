@@ -19,7 +19,13 @@ from fwbench.report.session.findings import (
 )
 from fwbench.report.session.generators import GENERATOR_TITLE, generator_sentences
 from fwbench.report.session.groups import caveats, group_title, withheld_sentences
-from fwbench.report.session.headline import about_session, executed_runs, scope, stopped_rigs
+from fwbench.report.session.headline import (
+    about_session,
+    executed_runs,
+    overrides,
+    scope,
+    stopped_rigs,
+)
 from fwbench.report.session.legend import legend_entries
 from fwbench.report.session.markdown_text import bullet_list, details, escape, markdown_table
 from fwbench.report.session.sizes import (
@@ -60,6 +66,7 @@ def _runs_and_scope(summary: Summary) -> Iterator[str]:
     yield executed_runs(summary)
     if invalid := sum(run.verdict == "invalid" for run in summary.runs):
         yield f"{counted(invalid, 'invalid run')} not used."
+    yield from overrides(summary)
     yield from stopped_rigs(summary)
     yield scope(summary)
 

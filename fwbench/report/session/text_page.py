@@ -11,7 +11,7 @@ from fwbench.report.session.findings import finding_lines
 from fwbench.report.session.generators import generator_lines
 from fwbench.report.session.groups import caveats, group_title, withheld_sentences
 from fwbench.report.session.h2load_table import h2load_table
-from fwbench.report.session.headline import about_session, executed_runs, scope, stopped_rigs
+from fwbench.report.session.headline import about_session, executed_runs, overrides, scope, stopped_rigs
 from fwbench.report.session.legend import legend_entries
 from fwbench.report.session.sizes import size_lines
 from fwbench.report.session.tables import trial_table
@@ -38,7 +38,8 @@ def _headline(summary: Summary) -> str:
     question = wrap(summary.suite.question)
     longest = max(map(len, question.splitlines()), default=0)
     about = f"{about_session(summary)} {executed_runs(summary)} {scope(summary)}"
-    return "\n".join([question, "=" * longest, wrap(about), *map(wrap, stopped_rigs(summary))])
+    changed = [*overrides(summary), *stopped_rigs(summary)]
+    return "\n".join([question, "=" * longest, wrap(about), *map(wrap, changed)])
 
 
 def _group(session: ReportedSession, group: ComparisonGroup, by_rig: ResultsByRig) -> Iterator[str]:

@@ -473,12 +473,12 @@ def test_a_preset_that_a_suite_cannot_have_is_an_error_of_the_suite(tmp_path: Pa
     smoke = SUITE.replace("blocks: 1\n", "preset: smoke\n")
     file = tmp_path / "x.yml"
     file.write_text(smoke.replace("[flask, fastapi]", "[flask, flask-aa]"))
-    named_so = load_suite(file, CONTENDERS | FLASK_TWIN)
-    with pytest.raises(SuiteError, match="suite published with the preset standard: contenders: "):
-        named_so.with_preset(Preset.STANDARD)
+    assert load_suite(file, CONTENDERS | FLASK_TWIN).preset is Preset.SMOKE
+    with pytest.raises(SuiteError, match=r"x\.yml:1, with preset=standard: contenders: 'flask-aa'"):
+        load_suite(file, CONTENDERS | FLASK_TWIN, ["preset=standard"])
     many = ", ".join(map(str, range(1, 1001)))
     large = smoke.replace("connections: 40, ", f"connections: [{many}], ")
-    large = large.replace("[flask, fastapi]", "[flask, fastapi, bare]")
-    with pytest.raises(SuiteError, match="the preset publish: it has 120000 runs") as no:
-        suite_of(tmp_path, large).with_preset(Preset.PUBLISH)
+    file.write_text(large.replace("[flask, fastapi]", "[flask, fastapi, bare]"))
+    with pytest.raises(SuiteError, match="with preset=publish: it has 120000 runs") as no:
+        load_suite(file, CONTENDERS, ["preset=publish"])
     assert "\n" not in str(no.value)

@@ -54,11 +54,25 @@ def test_a_comment_is_no_change(begun: SessionHeader) -> None:
     assert changes.config_changes(begun, CONTENDERS) == ()
 
 
-def test_another_preset_on_the_command_line_is_no_change(begun: SessionHeader) -> None:
-    begun = begun.model_copy(
-        update={"suite": begun.suite.with_preset(type(begun.suite.preset)("smoke"))}
-    )
+@pytest.mark.parametrize(
+    "overrides", [("preset=smoke",), ("blocks=4", "loads.0.connections=3"), ("baseline=",)]
+)
+def test_what_was_set_on_the_command_line_is_no_change(
+    begun: SessionHeader, overrides: tuple[str, ...]
+) -> None:
+    assert begun.suite_file is not None
+    suite = load_suite(begun.suite_file, CONTENDERS, overrides)
+    begun = begun.model_copy(update={"suite": suite, "overrides": overrides})
     assert changes.config_changes(begun, CONTENDERS) == ()
+    edit(begun, "duration_s: 2", "duration_s: 3")
+    assert changes.config_changes(begun, CONTENDERS) == (f"{begun.suite_file} has changed: loads",)
+
+
+def test_a_file_that_no_longer_has_what_was_set_is_a_change(begun: SessionHeader) -> None:
+    edit(begun, "loads:\n  - {", "loads: {")
+    begun = begun.model_copy(update={"overrides": ("loads.0.connections=3",)})
+    (said,) = changes.config_changes(begun, CONTENDERS)
+    assert "loads is not a list in the file" in said
 
 
 def test_a_suite_that_asks_something_else_is_told_with_its_keys(begun: SessionHeader) -> None:
