@@ -2,7 +2,8 @@
 
     python selfbench/start_up.py [--times 21]
 
-Prints the wall time of its version, of two pages of help and of a shell completion, and which
+Prints the wall time of its version, of two pages of help, of a shell completion, of each listing
+and of a validation, and which
 heavy packages each of them imports. Beside them stands Python itself, for the share that is not
 fwbench's.
 """
@@ -26,6 +27,11 @@ COMMANDS: dict[str, tuple[list[str], dict[str, str]]] = {
     "fwbench --help": ([PROGRAM, "--help"], {}),
     "fwbench report --help": ([PROGRAM, "report", "--help"], {}),
     "shell completion": ([PROGRAM], COMPLETION),
+    **{
+        f"fwbench list {kind}": ([PROGRAM, "list", kind], {})
+        for kind in ("suites", "contenders", "checks", "sessions", "loadgens")
+    },
+    "fwbench validate smoke": ([PROGRAM, "validate", "smoke"], {}),
     "python -c pass": ([sys.executable, "-c", "pass"], {}),
 }
 

@@ -2,6 +2,18 @@
 
 from pathlib import Path
 
+import click
+
+LAST = Path("last")
+
+sessions_option = click.option(
+    "--sessions",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("sessions"),
+    show_default=True,
+    help="The folder of the sessions.",
+)
+
 
 def suite_path(suite: Path) -> Path:
     """Return the suite's file; a bare name stands for a suite that comes with fwbench.
@@ -31,3 +43,17 @@ def shipped_contenders() -> list[Path]:
     from fwbench import paths
 
     return sorted((paths.data_folder() / "contenders").glob("*/contender.yml"))
+
+
+def session_folder(session: Path, sessions: Path) -> Path:
+    """Return a session's folder; `last` stands for the newest in the folder `sessions`.
+
+    Raise `SessionError` if there is none.
+    """
+    if session != LAST:
+        return session
+    from fwbench.storage.overview import last_session
+
+    folder = last_session(sessions)
+    click.echo(f"the last session is {folder}", err=True)
+    return folder

@@ -11,6 +11,7 @@ from fwbench.cli import hosts, runs
 from fwbench.cli.defect import defect_error
 from fwbench.cli.explain import explain
 from fwbench.cli.lab import lab
+from fwbench.cli.listing import listing
 from fwbench.cli.validate import validate
 from fwbench.errors import FwbenchError
 
@@ -112,6 +113,7 @@ for command in (
     runs.resume,
     runs.report,
     explain,
+    listing,
     validate,
     lab,
 ):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fwbench.cli.arguments import suite_path
+from fwbench.cli.arguments import session_folder, sessions_option, suite_path
 from fwbench.cli.inventory import ChosenInventory, inventory_option, load_rigs
 from fwbench.cli.options import keep_going_option
 from fwbench.cli.output_file import print_chunks, write_file
@@ -49,6 +49,8 @@ framework_share_option = click.option(
 @click.option(
     "-o",
     "--output",
+    "--sessions",
+    "output",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("sessions"),
     show_default=True,
@@ -115,6 +117,7 @@ def run(
 
 @click.command()
 @click.argument("session", type=click.Path(path_type=Path, file_okay=False))
+@sessions_option
 @click.option(
     "--fork",
     is_flag=True,
@@ -123,8 +126,17 @@ def run(
 @keep_going_option
 @framework_share_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the report alone.")
-def resume(session: Path, fork: bool, keep_going: bool, framework_share: Any, quiet: bool) -> None:
+def resume(
+    session: Path,
+    sessions: Path,
+    fork: bool,
+    keep_going: bool,
+    framework_share: Any,
+    quiet: bool,
+) -> None:
     """Continue a session that was interrupted, in the same plan.
+
+    SESSION is the session's folder, or `last` for the newest session.
 
     Runs that are recorded stay; a run that was interrupted is repeated. Before it continues,
     `resume` checks that hosts, images and configuration are unchanged. If no run remains, it only
@@ -132,6 +144,7 @@ def resume(session: Path, fork: bool, keep_going: bool, framework_share: Any, qu
 
     \b
     Examples:
+      fwbench resume last
       fwbench resume sessions/smoke-20261123t101500123
       fwbench resume sessions/smoke-20261123t101500123 --keep-going
       fwbench resume sessions/smoke-20261123t101500123 --fork
@@ -146,7 +159,8 @@ def resume(session: Path, fork: bool, keep_going: bool, framework_share: Any, qu
     with SessionProgress(quiet=quiet) as progress:
         open_session = Session.fork_remaining if fork else Session.resume
         options = SessionOptions(progress, keep_going=keep_going)
-        resumed = open_session(SessionStore(session), contenders, options)
+        store = SessionStore(session_folder(session, sessions))
+        resumed = open_session(store, contenders, options)
         _execute(resumed, progress)
     _print_report(resumed.store.folder, framework_share, excluded=resumed.unfinished_rigs)
 
@@ -164,6 +178,7 @@ def _execute(session: Any, progress: Any) -> None:
 
 @click.command()
 @click.argument("session", type=click.Path(path_type=Path, file_okay=False))
+@sessions_option
 @click.option(
     "--format",
     "format_name",
@@ -180,25 +195,32 @@ def _execute(session: Any, progress: Any) -> None:
 @click.option("--force", is_flag=True, help="Replace the file of --output if it exists.")
 @framework_share_option
 def report(
-    session: Path, format_name: str | None, output: Path | None, force: bool, framework_share: Any
+    session: Path,
+    sessions: Path,
+    format_name: str | None,
+    output: Path | None,
+    force: bool,
+    framework_share: Any,
 ) -> None:
     """Print the report of a session, or write it to a file.
 
-    SESSION is the session's folder. No host is contacted.
+    SESSION is the session's folder, or `last` for the newest session. No host is contacted.
 
     \b
     Examples:
+      fwbench report last
       fwbench report sessions/smoke-20261123t101500123
       fwbench report sessions/smoke-20261123t101500123 --format json | jq .groups
       fwbench report sessions/smoke-20261123t101500123 --output comment.md
       fwbench report sessions/flask-vs-fastapi-20261123t101500123 --framework-share 20%
     """
+    folder = session_folder(session, sessions)
     if output is None:
-        _print_report(session, framework_share, format_name or "text")
+        _print_report(folder, framework_share, format_name or "text")
     else:
         of_suffix = {each.suffix: each.name for each in FORMATS.values()}.get(output.suffix, "text")
         write = partial(write_file, output, force=force)
-        _print_report(session, framework_share, format_name or of_suffix, write)
+        _print_report(folder, framework_share, format_name or of_suffix, write)
 
 
 def _print_report(

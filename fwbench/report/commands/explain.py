@@ -43,7 +43,7 @@ in `client-1`, and so on, in the order of the inventory. With several clients, f
 of them, and the evidence names the client. *The window* is the measured window. The
 [glossary](glossary.md) defines it and the other terms of this page.
 
-`fwbench explain CODE` prints a section of this page.
+`fwbench list checks` lists all codes, and `fwbench explain CODE` prints a section of this page.
 """
 
 _PAGE_THRESHOLDS = """\
