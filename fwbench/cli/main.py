@@ -12,6 +12,7 @@ from fwbench.cli.defect import defect_error
 from fwbench.cli.explain import explain
 from fwbench.cli.lab import lab
 from fwbench.cli.listing import listing
+from fwbench.cli.schema import schema
 from fwbench.cli.validate import validate
 from fwbench.errors import FwbenchError
 
@@ -115,6 +116,7 @@ for command in (
     explain,
     listing,
     validate,
+    schema,
     lab,
 ):
     main.add_command(command)

@@ -14,7 +14,15 @@ from fwbench.model.suite import Suite
 def _thresholds_model(thresholds: Iterable[Threshold]) -> type[Frozen]:
     """Return a model with a field for each threshold, which has its default and its range."""
     fields: dict[str, Any] = {
-        each.name: (float, Field(default=each.default, ge=each.at_least, le=each.at_most))
+        each.name: (
+            float,
+            Field(
+                default=each.default,
+                ge=each.at_least,
+                le=each.at_most,
+                description=each.description,
+            ),
+        )
         for each in thresholds
     }
     return create_model("Thresholds", __base__=Frozen, **fields)

@@ -25,7 +25,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 CONTENDER_FILE = "contender.yml"
 SWEEP_KEYS = ("connections", "rate")
-_MAX_SWEEP = 1000
+MAX_SWEEP = 1000
 _NO_MAPPING = Problem((), "must be a mapping of keys to values")
 
 
@@ -157,8 +157,8 @@ def _expand_sweeps(document: Document, value: dict[str, Any]) -> tuple[dict[str,
     entries: list[int] = []
     for entry, load in enumerate(loads):
         keys = [key for key in SWEEP_KEYS if isinstance(load, dict) and _is_sweep(load.get(key))]
-        if (number := prod(len(load[key]) for key in keys)) > _MAX_SWEEP:
-            text = f"stands for {number} loads; a sweep may have {_MAX_SWEEP}"
+        if (number := prod(len(load[key]) for key in keys)) > MAX_SWEEP:
+            text = f"stands for {number} loads; a sweep may have {MAX_SWEEP}"
             raise error_of(document, [Problem(("loads", entry), text)])
         for values in product(*(load[key] for key in keys)):
             expanded.append({**load, **dict(zip(keys, values, strict=True))} if keys else load)

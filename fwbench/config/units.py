@@ -61,20 +61,29 @@ def docker_memory(value: float | str) -> str:
     return f"{size // _BYTES_PER_UNIT[exact]}{exact}"
 
 
+def is_duration(key: str) -> bool:
+    """Return whether the values of a key are durations."""
+    return key.endswith(tuple(_MS_PER_SUFFIX))
+
+
+def is_memory(key: str) -> bool:
+    """Return whether the values of a key are amounts of memory."""
+    return key == "memory"
+
+
 def _plain(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
     if isinstance(value, dict):
         return {key: _plain(each, (*path, key), problems) for key, each in value.items()}
     if isinstance(value, list):
         return [_plain(each, (*path, index), problems) for index, each in enumerate(value)]
     key = str(path[-1])
-    suffix = next((suffix for suffix in _MS_PER_SUFFIX if key.endswith(suffix)), None)
     try:
-        if suffix is not None and isinstance(value, str):
-            return _number(duration_ms(value) / _MS_PER_SUFFIX[suffix])
-        if key == "memory" and isinstance(value, int | float | str):
+        if is_duration(key) and isinstance(value, str):
+            return _number(duration_ms(value) / _MS_PER_SUFFIX[_suffix(key)])
+        if is_memory(key) and isinstance(value, int | float | str):
             return docker_memory(value)
     except ValueError:
-        problems.append(Problem(path, _rule(key, suffix) + f", not {quoted(value)}"))
+        problems.append(Problem(path, _rule(key) + f", not {quoted(value)}"))
     return value
 
 
@@ -82,7 +91,11 @@ def _number(value: Fraction) -> int | float:
     return int(value) if value.denominator == 1 else float(value)
 
 
-def _rule(key: str, suffix: str | None) -> str:
-    if key == "memory":
+def _suffix(key: str) -> str:
+    return "_ms" if key.endswith("_ms") else "_s"
+
+
+def _rule(key: str) -> str:
+    if is_memory(key):
         return "must be an amount of memory such as 512m, 1g or 1.5g"
-    return f"must be a number of {_UNIT_NAMES[suffix or '_s']}, or a duration such as 10s or 1m30s"
+    return f"must be a number of {_UNIT_NAMES[_suffix(key)]}, or a duration such as 10s or 1m30s"
