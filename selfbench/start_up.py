@@ -3,9 +3,8 @@
     python selfbench/start_up.py [--times 21]
 
 Prints the wall time of its version, of two pages of help, of a shell completion, of each listing
-and of a validation, and which
-heavy packages each of them imports. Beside them stands Python itself, for the share that is not
-fwbench's.
+and of a validation, and which heavy packages each of them imports. Beside them stands
+Python itself, for the share that is not fwbench's.
 """
 
 import argparse
@@ -31,6 +30,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, str]]] = {
         f"fwbench list {kind}": ([PROGRAM, "list", kind], {})
         for kind in ("suites", "contenders", "checks", "sessions", "loadgens")
     },
+    "fwbench completion bash": ([PROGRAM, "completion", "bash"], {}),
     "fwbench validate smoke": ([PROGRAM, "validate", "smoke"], {}),
     "python -c pass": ([sys.executable, "-c", "pass"], {}),
 }

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
+from fwbench.cli.completers import complete_session
+
 LAST = Path("last")
+
+session_argument = click.argument(
+    "session",
+    type=click.Path(path_type=Path, file_okay=False),
+    shell_complete=complete_session,
+)
 
 sessions_option = click.option(
     "--sessions",

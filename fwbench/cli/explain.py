@@ -4,9 +4,11 @@ import difflib
 
 import click
 
+from fwbench.cli.completers import complete_code
+
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=complete_code)
 def explain(code: str | None) -> None:
     """Explain a finding: what it means, why it matters, and what to do.
 

@@ -8,6 +8,7 @@ import click
 
 from fwbench import __version__
 from fwbench.cli import hosts, runs
+from fwbench.cli.completion import completion
 from fwbench.cli.defect import defect_error
 from fwbench.cli.explain import explain
 from fwbench.cli.lab import lab
@@ -117,6 +118,7 @@ for command in (
     listing,
     validate,
     schema,
+    completion,
     lab,
 ):
     main.add_command(command)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fwbench.cli.completers import complete_contender
 from fwbench.model.preset import Preset
 
 _OPTIONS = (
@@ -21,6 +22,7 @@ _OPTIONS = (
         "contenders",
         metavar="NAME",
         multiple=True,
+        shell_complete=complete_contender,
         help="Measure only this contender of the suite, and the baseline. Repeat for several.",
     ),
     click.option(

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from fwbench.cli.arguments import session_folder, sessions_option, suite_path
+from fwbench.cli.arguments import (
+    session_argument,
+    session_folder,
+    sessions_option,
+    suite_path,
+)
+from fwbench.cli.completers import complete_suite
 from fwbench.cli.inventory import ChosenInventory, inventory_option, load_rigs
 from fwbench.cli.options import keep_going_option
 from fwbench.cli.output_file import print_chunks, write_file
@@ -44,7 +50,7 @@ framework_share_option = click.option(
 
 
 @click.command()
-@click.argument("suite", type=click.Path(path_type=Path))
+@click.argument("suite", type=click.Path(path_type=Path), shell_complete=complete_suite)
 @inventory_option
 @click.option(
     "-o",
@@ -116,7 +122,7 @@ def run(
 
 
 @click.command()
-@click.argument("session", type=click.Path(path_type=Path, file_okay=False))
+@session_argument
 @sessions_option
 @click.option(
     "--fork",
@@ -177,7 +183,7 @@ def _execute(session: Any, progress: Any) -> None:
 
 
 @click.command()
-@click.argument("session", type=click.Path(path_type=Path, file_okay=False))
+@session_argument
 @sessions_option
 @click.option(
     "--format",

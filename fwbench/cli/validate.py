@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fwbench.cli.completers import complete_suite
 from fwbench.errors import SuiteError
 
 _STDIN = Path("-")
@@ -13,7 +14,12 @@ _STDIN = Path("-")
 
 @click.command()
 @click.argument(
-    "files", metavar="FILE...", type=click.Path(path_type=Path), nargs=-1, required=True
+    "files",
+    metavar="FILE...",
+    type=click.Path(path_type=Path),
+    nargs=-1,
+    required=True,
+    shell_complete=complete_suite,
 )
 def validate(files: tuple[Path, ...]) -> None:
     """Check suites and contenders, and list all problems.

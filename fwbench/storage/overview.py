@@ -51,20 +51,24 @@ def session_overviews(parent: Path) -> list[SessionOverview]:
 
     Raise `SessionError` if the folder cannot be read. A damaged session is no error.
     """
-    found = map(_overview, _session_folders(parent))
+    found = map(_overview, session_folders(parent))
     return sorted(found, key=lambda each: _age(each.folder, each.started), reverse=True)
 
 
 def last_session(parent: Path) -> Path:
     """Return the folder of the newest session. Raise `SessionError` if there is none."""
-    found = [(folder, _suite_and_start(folder)[1]) for folder in _session_folders(parent)]
+    found = [(folder, _suite_and_start(folder)[1]) for folder in session_folders(parent)]
     newest = max(found, key=lambda each: _age(*each), default=(parent, None))
     if newest[1] is None:
         raise SessionError(f"{parent}: contains no session; name a session's folder")
     return newest[0]
 
 
-def _session_folders(parent: Path) -> list[Path]:
+def session_folders(parent: Path) -> list[Path]:
+    """Return the session folders in a folder, in no order; none if it does not exist.
+
+    Raise `SessionError` if the folder cannot be read.
+    """
     try:
         return [
             folder
