@@ -16,7 +16,7 @@ LOCK = "fwbench.lock"  # in a temporary folder, and locked while its process liv
 
 
 def data_folder() -> Path:
-    """Return the folder of playbooks, roles, contenders, suites and ansible.cfg."""
+    """Return the folder of playbooks, roles, contenders, suites, schemas, docs and ansible.cfg."""
     installed = _PACKAGE / "_data"
     return installed if installed.is_dir() else _PACKAGE.parent
 

@@ -53,6 +53,15 @@ def shipped_contenders() -> list[Path]:
     return sorted((paths.data_folder() / "contenders").glob("*/contender.yml"))
 
 
+def pages() -> dict[str, Path]:
+    """Return the files of the documentation by name, sorted; pages have no suffix in their name."""
+    from fwbench import paths
+
+    folder = paths.data_folder() / "docs"
+    files = [path for suffix in ("md", "json") for path in folder.rglob(f"*.{suffix}")]
+    return {path.relative_to(folder).as_posix().removesuffix(".md"): path for path in sorted(files)}
+
+
 def session_folder(session: Path, sessions: Path) -> Path:
     """Return a session's folder; `last` stands for the newest in the folder `sessions`.
 

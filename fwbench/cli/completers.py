@@ -57,6 +57,13 @@ def complete_code(_: click.Context, __: click.Parameter, incomplete: str) -> lis
     return _matching(sorted(codes), incomplete)
 
 
+def complete_page(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the pages of the documentation."""
+    from fwbench.cli.arguments import pages
+
+    return _matching(pages(), incomplete)
+
+
 def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     return [
         CompletionItem(name)

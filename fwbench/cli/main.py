@@ -10,6 +10,7 @@ from fwbench import __version__
 from fwbench.cli import hosts, runs
 from fwbench.cli.completion import completion
 from fwbench.cli.defect import defect_error
+from fwbench.cli.docs import docs
 from fwbench.cli.explain import explain
 from fwbench.cli.lab import lab
 from fwbench.cli.listing import listing
@@ -103,6 +104,9 @@ def main() -> None:
       fwbench doctor -i hosts.yml
       fwbench provision -i hosts.yml
       fwbench run suites/flask-vs-fastapi.yml -i hosts.yml
+
+    `fwbench docs` lists the documentation. If a message names a file in docs/, `fwbench
+    docs FILE` prints it.
     """
 
 
@@ -115,6 +119,7 @@ for command in (
     runs.resume,
     runs.report,
     explain,
+    docs,
     listing,
     validate,
     schema,
