@@ -52,7 +52,7 @@ def user() -> str:
 def temporary_folder(kind: str = "", parent: Path | None = None) -> Iterator[Path]:
     """Yield a new folder with mode 0700 below TMPDIR or `parent`, and remove it on exit.
 
-    If the process is killed, its lock ends, and `fwbench clean` removes the folder.
+    If the process is killed, its lock ends, and `fwbench prune` removes the folder.
     """
     prefix = f"{TEMPORARY_PREFIX}{kind}"
     with (

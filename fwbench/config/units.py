@@ -12,8 +12,9 @@ _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 DURATION_PATTERN = (
     rf"^(?=[0-9])({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"  # 1h, 1m30s, 500ms
 )
-MEMORY_PATTERN = (
-    r"^(?=.*[1-9])([0-9]{1,15}|[0-9]{1,9}\.[0-9]{1,9}) ?([kKmMgG]([iI]?[bB])?|[bB])?$"  # 512m, 1.5g
+MEMORY_PATTERN = (  # 512m, 1.5g
+    r"^(?=.*[1-9])([0-9]{1,15}|[0-9]{1,5}\.[0-9]{1,9}(?= ?[kKmMgG])) ?"
+    r"([kKmMgG]([iI]?[bB])?|[bB])?$"
 )
 
 _DURATION_PARTS = re.compile(r"([0-9.]+)(ms|[hms])")

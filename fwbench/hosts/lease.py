@@ -130,7 +130,7 @@ def _raise_if_held(remote: Remote, folder: PurePosixPath, result: Completed) -> 
     if result.exit_status == HELD_BY_ANOTHER_SESSION:
         raise NotReadyError(
             f"{remote.name}: is in use by {_read_holder(remote, folder).description};"
-            " wait for its end, or remove that session with `fwbench clean --force`"
+            " wait for its end, or remove that session with `fwbench prune --force`"
         )
 
 

@@ -1,4 +1,4 @@
-"""The result of `fwbench clean`, host by host."""
+"""The result of `fwbench prune`, host by host."""
 
 from pydantic import Field
 

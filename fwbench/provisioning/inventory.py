@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,8 +71,8 @@ def list_inventory(inventory: Inventory) -> Mapping[str, Any]:
     for source in inventory.sources:
         if isinstance(source, Path):
             _check_path(source)
-    with tempfile.TemporaryDirectory(prefix="fwbench-") as private:
-        listed = _execute(inventory, inventory.arguments(Path(private)))
+    with paths.temporary_folder() as folder:
+        listed = _execute(inventory, inventory.arguments(folder))
     if listed.returncode:
         message = " ".join(listed.stderr.replace("ERROR!", "").split())
         raise InventoryError(

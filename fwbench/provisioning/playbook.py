@@ -35,8 +35,6 @@ _ENFORCED_ENVIRONMENT = {
 }
 
 
-
-
 def play(
     name: str,
     inventory: Inventory,

@@ -1,10 +1,10 @@
 """Run fwbench's playbooks on hosts, for provisioning, verification and teardown alike."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from fwbench import paths
 from fwbench.errors import (
     EngineKeptError,
     FwbenchError,
@@ -77,8 +77,8 @@ def run_playbook(
         for host, error in excluded.items()
     }
     if included:
-        with tempfile.TemporaryDirectory(prefix="fwbench-") as folder:
-            pinned = Path(folder) / "known_hosts"
+        with paths.temporary_folder() as folder:
+            pinned = folder / "known_hosts"
             pinned.write_text(pinned_host_keys(included))
             play_result = play(
                 name,

@@ -215,7 +215,7 @@ def test_two_sessions_cannot_use_one_rig_at_once(befall: Befall, lab: Lab) -> No
     assert "is in use by session befallen-" in refused
     refused = session.program("teardown", "-i", lab.inventory, exits=7).stderr
     assert "is in use by session befallen-" in refused
-    assert "fwbench clean --force" in refused
+    assert "fwbench prune --force" in refused
     code, said = session.wait()
     assert code in ACCEPTED_EXITS, said
     session.assert_nothing_lost()

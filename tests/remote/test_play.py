@@ -444,7 +444,7 @@ def test_no_port_of_the_users_configuration_is_forwarded(
 def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a short name, beneath which the sockets of one test's plays are."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        monkeypatch.setattr(openssh, "_SOCKETS_PARENT", Path(folder))
+        monkeypatch.setattr(openssh, "SOCKETS_PARENT", Path(folder))
         yield Path(folder)
 
 

@@ -76,10 +76,11 @@ NOT_FOR_FWBENCH = re.compile(
     r"|ip6?tables(?:-\w+)?|sysctl|modprobe|insmod|mkfs|fdisk|swapoff|swapon|curl|wget|nc|ncat)\b"
 )
 ALLOWED = {
-    ("before.py", "iptables"),  # reads what was there, and puts it back
-    ("before.py", "ip6tables"),
+    ("network.py", "iptables"),  # reads what was there, and puts it back
+    ("network.py", "ip6tables"),
+    ("network.py", "iptables-save"),  # a comment
     ("before.py", "groupdel"),  # the group that the engine's package made
-    ("remove.yml", "passwd"),  # `getent passwd`: where the login's home folder is
+    ("packages_remove.yml", "passwd"),  # `getent passwd`: where the login's home folder is
 }
 # Commands that change a host, by what they are for. Any other only reads.
 THAT_CHANGE_HOSTS = {
@@ -92,13 +93,17 @@ THAT_CHANGE_HOSTS = {
     "provide.yml": {"Tag the images as `current`"},
     "prune.yml": {"Remove what the builds left"},
     "ship.yml": {"Save the images", "Load the images"},
-    "install.yml": {"Record the state of the host before the engine"},
+    "install.yml": {
+        "Record the state of the host before the engine",
+        "Record the state of the network before the engine",
+    },
     "remove.yml": {
         "Remove or stop the remaining containers",
-        "Stop the engine, and restore folders, services and kernel settings",
+        "Stop the engine, and restore folders and services",
+        "Restore the network",
         "Rebuild the system's bundle of authorities",
-        "Remove the packages that fwbench installed, and its records",
     },
+    "packages_remove.yml": {"Remove the packages that fwbench installed, and its records"},
     "remove_own.yml": {"Remove fwbench's containers and images from the engine"},
     "authorities.yml": {"Update the system's bundle of authorities"},
     "packages_install.yml": {
@@ -135,8 +140,8 @@ def test_roles_touch_no_login_no_sudo_no_firewall_and_reboot_nothing() -> None:
     lines += [(file.name, file.read_text()) for file in ROOT.glob("roles/*/files/*.py")]
     found = {(file, word) for file, line in lines for word in NOT_FOR_FWBENCH.findall(line)}
     assert found == ALLOWED
-    before = (ROOT / "roles/docker_engine/files/before.py").read_text()
-    assert set(re.findall(r'"(-[A-Z])"', before)) == {"-S", "-P", "-D", "-F", "-X"}  # no -A, no -I
+    network = (ROOT / "roles/docker_engine/files/network.py").read_text()
+    assert set(re.findall(r'"(-[A-Z])"', network)) == {"-S", "-P", "-N", "-D", "-X"}  # no -A, no -I
 
 
 def test_each_command_that_changes_a_host_is_known() -> None:
@@ -202,7 +207,7 @@ def test_the_base_of_debian_packages_has_debians_mirror_and_keys(
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     subprocess.run(
-        ["bash", "-c", re.sub(r"\{\{.*?\}\}", "x", script)],
+        ["bash", "-c", re.sub(r"\{\{.*?\}\}", str(tmp_path), script)],
         env={**os.environ, "PATH": path},
         check=True,
     )

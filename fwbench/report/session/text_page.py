@@ -11,7 +11,13 @@ from fwbench.report.session.findings import finding_lines
 from fwbench.report.session.generators import generator_lines
 from fwbench.report.session.groups import caveats, group_title, withheld_sentences
 from fwbench.report.session.h2load_table import h2load_table
-from fwbench.report.session.headline import about_session, executed_runs, overrides, scope, stopped_rigs
+from fwbench.report.session.headline import (
+    about_session,
+    executed_runs,
+    overrides,
+    scope,
+    stopped_rigs,
+)
 from fwbench.report.session.legend import legend_entries
 from fwbench.report.session.sizes import size_lines
 from fwbench.report.session.tables import trial_table

@@ -129,7 +129,12 @@ def test_the_answer_of_prune_is_a_table_and_a_host_that_failed_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nothing = AgentCleanup(
-        removed=(), live_sessions=(), orphan_containers=0, abandoned_folders=0, unremovable=0
+        removed=(),
+        live_sessions=(),
+        orphan_containers=0,
+        abandoned_folders=0,
+        provisioning_folders=0,
+        unremovable=0,
     )
     results = [
         CleanupResult(host=TARGET.name, result=nothing),

@@ -25,7 +25,7 @@ def _no_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Session, "run", run)
-    monkeypatch.setattr("fwbench.cli.runs.load_rigs", lambda _: [rig()])
+    monkeypatch.setattr("fwbench.cli.runs.load_rigs", lambda *_, **_options: [rig()])
 
 
 def fwbench(*arguments: str) -> Result:

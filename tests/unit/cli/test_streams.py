@@ -23,7 +23,7 @@ from fwbench.storage.store import SessionStore
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fwbench.cli.runs.load_rigs", lambda _: [rig()])
+    monkeypatch.setattr("fwbench.cli.runs.load_rigs", lambda *_, **_options: [rig()])
 
 
 def fwbench(*arguments: str) -> Result:

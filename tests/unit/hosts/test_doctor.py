@@ -8,8 +8,8 @@ import pytest
 
 from fwbench.hosts import doctor
 from fwbench.hosts.doctor import verify_hosts
-from fwbench.model.host_check import NOT_YET, HostCheck
 from fwbench.model.host import Client, Host
+from fwbench.model.host_check import NOT_YET, HostCheck
 from fwbench.provisioning.inventory import Inventory
 from fwbench.provisioning.playbook import HostResult, PlayResult
 

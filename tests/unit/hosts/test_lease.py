@@ -54,7 +54,7 @@ def test_a_host_that_is_held_is_not_unused_and_nothing_is_left_there() -> None:
         lease.check_unused(host)
     assert str(refused.value) == (
         "one-client: is in use by session other of somebody on a laptop;"
-        " wait for its end, or remove that session with `fwbench clean --force`"
+        " wait for its end, or remove that session with `fwbench prune --force`"
     )
     assert host.is_clean
 

@@ -41,6 +41,7 @@ except OSError as error:
 IN_NAMESPACE = """
 import json, subprocess, sys
 from pathlib import Path
+from fwbench.provisioning.inventory import Inventory
 from fwbench.provisioning.playbook import play
 folder, connect, *urls = sys.argv[1:]
 ask = lambda: [
@@ -48,7 +49,7 @@ ask = lambda: [
     for url in urls
 ]
 before = ask()
-played = play(folder + "/play.yml", Path(folder, "hosts.yml"), ["box"])
+played = play(folder + "/play.yml", Inventory((Path(folder, "hosts.yml"),)), ["box"])
 print(json.dumps([before, ask(), played.hosts[0].error]))
 """
 

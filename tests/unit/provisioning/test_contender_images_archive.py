@@ -21,6 +21,7 @@ import yaml
 from repository import ROOT
 
 from fwbench import paths
+from fwbench.provisioning.inventory import Inventory
 from fwbench.provisioning.playbook import PlayResult, play
 
 FILTER = ROOT / "roles/contender_images/filter_plugins/contender_images_archive.py"
@@ -300,6 +301,7 @@ def shipped(
         "contender_images_sources_tried": ["source"],
         "contender_images_missing": [],
         "contender_images_present": PRESENT,
+        "contender_images_records_dir": str(folder / "state/images"),
         "contender_images_wanted": {"flask": TAG},
         "fwbench_host_system": {"architecture": "x86_64", "memory_bytes": 1},
     }
@@ -320,7 +322,7 @@ def shipped(
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
     return play(
         str(folder / "play.yml"),
-        folder / "hosts.yml",
+        Inventory((folder / "hosts.yml",)),
         ["source", "other"],
         variables={
             "contender_images_installations": f"{folder}/ids-of-{{{{ inventory_hostname }}}}"
@@ -335,7 +337,8 @@ def test_the_images_that_were_asked_for_are_shipped_with_the_ids_of_installation
     played = shipped(tmp_path, tar(legacy()), monkeypatch)
     assert played.failed == ()
     assert (tmp_path / "ids-of-other").read_text() == f"{ID}\n"
-    assert (tmp_path / "loads").read_text().startswith("load --quiet --input /var/tmp/fwbench-")
+    loaded = f"load --quiet --input {tmp_path}/state/tmp/fwbench-images-"
+    assert (tmp_path / "loads").read_text().startswith(loaded)
 
 
 @pytest.mark.parametrize("line", ["", f"{ID}; reboot"])
