@@ -1,7 +1,7 @@
 """The commands for hosts: doctor, provision, teardown, prune."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ from fwbench.cli.inventory import (
     load_rigs,
     yes_option,
 )
+from fwbench.cli.loadgens import loadgen_options, playbook_variables
 from fwbench.cli.options import keep_going_option
 from fwbench.errors import HostError, NotReadyError
 
@@ -24,7 +25,8 @@ check_option = click.option(
 
 @click.command()
 @inventory_option
-def doctor(inventory: ChosenInventory) -> None:
+@loadgen_options
+def doctor(inventory: ChosenInventory, loadgens: Sequence[str]) -> None:
     """Check that fwbench can reach and use every host, and that it is provisioned.
 
     Logs in to every host and prints its CPUs, memory, system and software. Then it checks that
@@ -42,12 +44,13 @@ def doctor(inventory: ChosenInventory) -> None:
       fwbench doctor -i eu.yml -i us.yml
       fwbench doctor -i one,two --targets one --clients two
       fwbench doctor -i production.yml --targets web --clients load
+      fwbench doctor -i hosts.yml --suite mine.yml
     """
     from fwbench.hosts.doctor import check_hosts
     from fwbench.model.host_check import NOT_YET
     from fwbench.report.commands import hosts as tables
 
-    checks = _verify(check_hosts(load_rigs(inventory)), inventory)
+    checks = _verify(check_hosts(load_rigs(inventory)), inventory, loadgens)
     click.echo(tables.host_check_table(checks))
     if errors := [check.error for check in checks if check.error]:
         for error in errors:
@@ -56,11 +59,12 @@ def doctor(inventory: ChosenInventory) -> None:
     if unready := [check for check in checks if check.missing]:
         how_far = "yet" if all(check.missing == NOT_YET for check in unready) else "completely"
         names = ", ".join(check.host.name for check in unready)
-        command = f"fwbench provision {inventory.options()}".strip()
+        options = [inventory.options(), *(f"--loadgen {name}" for name in loadgens[1:])]
+        command = " ".join(["fwbench provision", *filter(None, options)])
         raise NotReadyError(f"not provisioned {how_far}: {names}; run `{command}`")
 
 
-def _verify(checks: Any, inventory: ChosenInventory) -> Any:
+def _verify(checks: Any, inventory: ChosenInventory, loadgens: Sequence[str]) -> Any:
     """Return the checks, with what the provisioned hosts lack."""
     from fwbench.cli.progress import PlaybookProgress
     from fwbench.hosts.doctor import is_verifiable, verify_hosts
@@ -69,18 +73,23 @@ def _verify(checks: Any, inventory: ChosenInventory) -> Any:
     if not names:
         return checks
     with PlaybookProgress(f"verification of {', '.join(names)}") as progress:
-        return verify_hosts(checks, ansible_inventory(inventory), progress.task)
+        variables = playbook_variables(loadgens)
+        return verify_hosts(checks, ansible_inventory(inventory), variables, progress.task)
 
 
 @click.command()
 @inventory_option
+@loadgen_options
 @check_option
 @keep_going_option
 @yes_option
-def provision(inventory: ChosenInventory, check: bool, keep_going: bool, yes: bool) -> None:
+def provision(
+    inventory: ChosenInventory, loadgens: Sequence[str], check: bool, keep_going: bool, yes: bool
+) -> None:
     """Install what fwbench needs on the hosts.
 
-    Targets get Docker and the contenders' images, clients get h2load.
+    Targets get Docker and the contenders' images, clients get h2load and the load generators that
+    you name.
 
     Safe to repeat: only what is missing is installed. If a host cannot be reached, nothing is
     changed on any host; with --keep-going, only that host is excluded. If a host fails later, the
@@ -93,8 +102,10 @@ def provision(inventory: ChosenInventory, check: bool, keep_going: bool, yes: bo
       fwbench provision -i hosts.yml --keep-going
       fwbench provision -i 192.0.2.10,192.0.2.20 --targets 192.0.2.10 --clients 192.0.2.20
       fwbench provision -i production.yml --targets web --clients load
+      fwbench provision -i hosts.yml --loadgen wrk
     """
-    _run_playbook("provision.yml", inventory, keep_going, check=check, yes=yes)
+    variables = playbook_variables(loadgens)
+    _run_playbook("provision.yml", inventory, keep_going, check=check, yes=yes, variables=variables)
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from fwbench.errors import FwbenchError, InventoryError
@@ -32,16 +32,18 @@ def check_hosts(rigs: Sequence[Rig]) -> tuple[HostCheck, ...]:
 def verify_hosts(
     checks: Sequence[HostCheck],
     inventory: Inventory,
+    variables: Mapping[str, object] | None = None,
     on_task: Callable[[str], None] = lambda _: None,
 ) -> tuple[HostCheck, ...]:
     """Run the playbook `verify.yml` on the provisioned hosts; return the checks with its results.
 
-    It changes nothing on hosts. Raise `ProvisionError` if Ansible itself fails.
+    `variables` are the playbook's. It changes nothing on hosts. Raise `ProvisionError` if Ansible
+    itself fails.
     """
     hosts = [check.host for check in checks if is_verifiable(check)]
     if not hosts:
         return tuple(checks)
-    play_result = run_playbook("verify.yml", inventory, hosts, on_task=on_task)
+    play_result = run_playbook("verify.yml", inventory, hosts, variables=variables, on_task=on_task)
     results = {result.host: result for result in play_result.failed}
     return tuple(_with_result(check, results.get(check.host.name)) for check in checks)
 

@@ -208,7 +208,7 @@ def test_no_variable_turns_the_check_off(
         key: value.format(known=known_now(sshd, tmp_path)) if isinstance(value, str) else value
         for key, value in variables.items()
     }
-    inventory = write_inventory(tmp_path, refused, given)
+    inventory = Inventory((write_inventory(tmp_path, refused, given),))
     with pytest.raises(FwbenchError, match=re.escape(reason)):
         check_connections(parse_rigs(list_inventory(inventory), "x")[0].hosts)
     if reason == CHANGED:  # the inventory is read; after the first contact the playbook is played

@@ -15,8 +15,7 @@ from lab_program import Lab, Program
 
 from fwbench.inventory.rigs import parse_rigs
 from fwbench.provisioning.inventory import Inventory, list_inventory
-from fwbench.provisioning.playbook import play
-from fwbench.ssh.ssh_config import ssh_config
+from fwbench.provisioning.provision import run_playbook
 
 ROLES = ("fwbench_host", "docker_engine")
 INSTALL = (
@@ -193,10 +192,5 @@ class OwnedHosts:
         inventory = Inventory((self.lab.inventory,))
         rigs = parse_rigs(list_inventory(inventory), str(self.lab.inventory))
         hosts = [host for rig in rigs for host in rig.hosts if host.name in PASTS]
-        played = play(
-            str(place / "engines.yml"),
-            inventory,
-            [host.name for host in hosts],
-            ssh_config=ssh_config(hosts),
-        )
+        played = run_playbook(str(place / "engines.yml"), inventory, hosts)
         return {host.host: host.error for host in played.hosts}

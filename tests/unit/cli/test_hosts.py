@@ -61,6 +61,19 @@ def test_the_doctor_ends_well_where_all_hosts_are_ready(monkeypatch: pytest.Monk
     assert verified == [TARGET.name, CLIENT.name]
 
 
+def test_the_next_command_names_the_load_generators(monkeypatch: pytest.MonkeyPatch) -> None:
+    examine(monkeypatch, target_check(), client_check(missing="lacks wrk"))
+    done = fwbench("doctor", "-i", "hosts.yml", "--loadgen", "wrk")
+    assert done.exit_code == 7
+    assert "run `fwbench provision -i hosts.yml --loadgen wrk`" in done.stderr
+
+
+def test_an_unknown_load_generator_is_named_with_all_that_exist() -> None:
+    done = fwbench("provision", "-i", "hosts.yml", "--loadgen", "ab")
+    assert done.exit_code == 2
+    assert "no load generator is called 'ab'; fwbench has h2load, wrk" in done.stderr
+
+
 def test_hosts_before_provisioning_have_a_code_and_the_next_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -301,16 +301,16 @@ def shipped(
         "contender_images_sources_tried": ["source"],
         "contender_images_missing": [],
         "contender_images_present": PRESENT,
-        "contender_images_records_dir": str(folder / "state/images"),
         "contender_images_wanted": {"flask": TAG},
         "fwbench_host_system": {"architecture": "x86_64", "memory_bytes": 1},
     }
+    places = {"contender_images_tmp_dir": str(folder / "tmp")}
     written = [
         {
             "hosts": "all",
             "connection": "local",
             "gather_facts": False,
-            "tasks": [{"ansible.builtin.include_role": role}],
+            "tasks": [{"ansible.builtin.include_role": role, "vars": places}],
         }
     ]
     (folder / "play.yml").write_text(yaml.safe_dump(written))
@@ -337,7 +337,7 @@ def test_the_images_that_were_asked_for_are_shipped_with_the_ids_of_installation
     played = shipped(tmp_path, tar(legacy()), monkeypatch)
     assert played.failed == ()
     assert (tmp_path / "ids-of-other").read_text() == f"{ID}\n"
-    loaded = f"load --quiet --input {tmp_path}/state/tmp/fwbench-images-"
+    loaded = f"load --quiet --input {tmp_path}/tmp/fwbench-images-"
     assert (tmp_path / "loads").read_text().startswith(loaded)
 
 

@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,6 +183,21 @@ def test_a_teardown_with_keep_going_leaves_a_used_host_alone(world: World) -> No
 def test_provisioning_does_not_ask_whether_a_host_is_used(world: World) -> None:
     world.used = {"client-2": NotReadyError(USED)}
     assert fwbench("provision").exit_code == 0
+
+
+def test_provisioning_installs_the_load_generators_of_a_suite_and_of_options(
+    world: World, tmp_path: Path
+) -> None:
+    suite = tmp_path / "mine.yml"
+    suite.write_text(
+        "name: mine\nquestion: Q?\ncontenders: [flask]\n"
+        "loads: [{generator: wrk, connections: 1, duration_s: 1}]\n"
+    )
+    for options in (["--suite", str(suite)], ["--loadgen", "wrk", "--loadgen", "h2load"]):
+        assert fwbench("provision", *options).exit_code == 0
+        assert world.variables == {"fwbench_loadgens": ["h2load", "wrk"]}
+    assert fwbench("provision").exit_code == 0
+    assert world.variables == {}
 
 
 def test_with_keep_going_it_is_left_out_and_shown(world: World) -> None:
