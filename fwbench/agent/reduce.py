@@ -37,6 +37,7 @@ _SECOND_US = 1_000_000
 _TENTH_OF_SECOND_US = 100_000
 _STRETCH_US = 10_000
 _PAUSE_US = 100_000
+_LATEST_US = 10**16  # in the year 2286; the counts have seconds of ten digits
 _MAX_SPAN_US = 86_400 * _SECOND_US
 
 
@@ -147,6 +148,8 @@ def _measured_window(log: RequestLog, skip_s: float, duration_s: float | None) -
 
 
 def _check_span(first_us: int, last_us: int) -> None:
+    if last_us >= _LATEST_US:
+        raise MalformedLogError(f"h2load's log has a time of {last_us} us since 1970")
     if last_us - first_us > _MAX_SPAN_US:
         seconds = (last_us - first_us) // _SECOND_US
         raise MalformedLogError(f"h2load's log spans {seconds} s, more than a day")

@@ -265,6 +265,7 @@ def test_a_reduction_agrees_with_the_plain_way_of_counting(
         max_size=6,
     )
 )
+@example(["10000000000000000\t0\t0\n", "0"])
 def test_any_log_is_reduced_or_refused_and_nothing_else(pieces: list[str]) -> None:
     text = "".join(pieces)
     left = reduced(text)
