@@ -197,7 +197,13 @@ def test_a_terminal_is_asked_and_ctrl_c_is_no_answer(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("ANSIBLE_INVENTORY", "hosts.yml")
     script = "from fwbench.cli.main import main; main(prog_name='fwbench')"
     for typed, told in (("n\n", "nothing was changed"), ("\x03", "interrupted")):
-        process = pexpect.spawn(sys.executable, ["-c", script, "prune"], timeout=30)
+        # A program inherits that SIGINT is ignored, as in a background job of a script.
+        process = pexpect.spawn(
+            sys.executable,
+            ["-c", script, "prune"],
+            timeout=30,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         process.expect_exact("Continue? [y/N] ")
         process.send(typed)
         process.expect_exact(f"fwbench: {told}")
