@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from types import MappingProxyType
 
+from fwbench.errors import SuiteError
 from fwbench.model.figures import LoadSummary
 from fwbench.model.load import Load
 
 
-class UnsuitableLoadError(Exception):
+class UnsuitableLoadError(SuiteError):
     """A load that a load generator cannot offer: because of which key, and why."""
 
     def __init__(self, key: str, reason: str) -> None:

@@ -143,7 +143,7 @@ class Wrk(LoadGenerator):
 
 def _numbers(values: dict[str, float]) -> dict[str, float]:
     """Return the values; without a latency, wrk's minimum is the largest number of its type."""
-    return values if values["max_us"] else values | {"min_us": 0.0}
+    return values if values.get("max_us") else values | {"min_us": 0.0}
 
 
 def _summary(result: _Result) -> LoadSummary:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fwbench.errors import SessionError
+from fwbench.loadgen.generator import UnsuitableLoadError
 from fwbench.loadgen.registry import generator_of
 from fwbench.model.figures import Percentiles, SummaryStatistics
 from fwbench.model.load import Load
@@ -89,13 +90,17 @@ class RunResult:
 def run_result(record: Record) -> RunResult:
     """Return what estimates and reports use of a record.
 
-    Raises `SessionError` if it contains a figure that no run can have.
+    Raises `SessionError` if it contains a figure that no run can have, or another load generator.
     """
     try:
         return _result(record)
     except OverflowError as error:
         raise SessionError(
             f"records.jsonl: run {record.run.id} has a figure that no run can have: {error}"
+        ) from error
+    except UnsuitableLoadError as error:
+        raise SessionError(
+            f"records.jsonl: run {record.run.id} has a load that fwbench cannot offer: {error}"
         ) from error
 
 

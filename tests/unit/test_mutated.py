@@ -359,7 +359,7 @@ def test_mutated_records_are_a_report_or_one_line_of_error(
     try:
         results = session_results(store.attempts())
     except SessionError as error:
-        assert_names(error, Path(file.name) if "has a figure" in str(error) else file)
+        assert_names(error, Path(file.name) if str(error).startswith(file.name) else file)
     else:
         event("still records")
         summary = summarise(head, plan, results)

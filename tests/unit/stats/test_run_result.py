@@ -81,3 +81,9 @@ def test_a_time_that_no_run_can_take_is_an_error(elapsed_s: float) -> None:
     said = figures("ok-n", elapsed_s=elapsed_s, requests_succeeded=900)
     with pytest.raises(SessionError, match="has a figure that no run can have"):
         run_result(executed(load_result(summary=said, log=log(1000, 1)), COUNTED))
+
+
+def test_a_load_generator_that_fwbench_does_not_have_is_an_error_that_names_the_run() -> None:
+    by_another = TIMED.model_copy(update={"generator": "2load"})
+    with pytest.raises(SessionError, match=r"run r1-0001-flask has a load that .* called '2load'"):
+        run_result(executed(load_result(), by_another))
