@@ -37,6 +37,11 @@ def ensure(say: Callable[[str], None]) -> None:
         raise LabError("the Docker engine was installed, but it does not answer")
 
 
+def is_half_removed() -> bool:
+    """Return whether the engine is fwbench's and does not answer, as after a failed `release`."""
+    return _ownership_marker().exists() and not docker.engine_answers()
+
+
 def release(say: Callable[[str], None]) -> None:
     """Remove the engine if fwbench installed or started it, and it holds nothing of others."""
     if not _ownership_marker().exists():

@@ -89,7 +89,11 @@ class Lab:
         """Remove hosts, volumes, network and inventory.
 
         With `everything`, also remove the lab's images and a Docker engine that fwbench installed.
+        Raise `LabError` if Docker fails, or the engine cannot be removed; a repeat continues.
         """
+        if everything and engine.is_half_removed():
+            engine.release(say)
+            return
         for name in list_names(["ps", "--all"], self._label, "{{.Names}}"):
             say(f"removing {name}")
             docker("rm", "--force", "--volumes", name)

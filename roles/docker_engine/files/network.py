@@ -1,10 +1,13 @@
 """Record a host's network before fwbench installs or starts a Docker engine, and restore it later.
 
     network.py record FILE     record the state, unless FILE exists
-    network.py restore FILE    remove what the engine made, and restore what it set
+    network.py restore FILE    remove what the engine made, and restore what it set; nothing
+                               without FILE
 
 The engine has to be stopped before `restore`. Standard library alone, since it runs on hosts.
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -154,7 +157,7 @@ def check(*argv: str) -> None:
         sys.exit(f"`{shlex.join(argv)}` exited {completed.returncode}: {completed.stderr.strip()}")
 
 
-def run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run a command with its output in English."""
     return subprocess.run(
         argv,
@@ -169,6 +172,9 @@ def run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 if __name__ == "__main__":
     file = Path(sys.argv[2])
     try:
-        record(file) if sys.argv[1] == "record" else restore(json.loads(file.read_text()))
+        if sys.argv[1] == "record":
+            record(file)
+        elif file.exists():
+            restore(json.loads(file.read_text()))
     except OSError as error:
         sys.exit(str(error))

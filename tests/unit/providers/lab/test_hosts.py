@@ -41,7 +41,7 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
 
 
 def listing(inventory: Path) -> dict[str, object]:
-    """What `ansible-inventory --list` makes of it."""
+    """Return what `ansible-inventory --list` prints for the inventory."""
     everything = yaml.safe_load(inventory.read_text())["all"]
     groups = everything["children"]
     variables = {
@@ -56,19 +56,19 @@ def listing(inventory: Path) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("targets", "clients"), [(1, 1), (2, 2), (3, 3), (1, 2), (1, 4), (2, 4), (2, 5)]
 )
-def test_every_target_gets_clients_in_turn(lab: Lab, targets: int, clients: int) -> None:
+def test_clients_are_distributed_evenly_over_targets(lab: Lab, targets: int, clients: int) -> None:
     names = [f"target-{n + 1}" for n in range(targets)] + [
         f"client-{n + 1}" for n in range(clients)
     ]
     lab._write_inventory([host(name, 2200 + n) for n, name in enumerate(names)], [])
-    found = parse_rigs(listing(lab.inventory), "the lab")
-    assert [rig.target.name for rig in found] == names[:targets]
-    sizes = [len(rig.clients) for rig in found]
-    assert sum(sizes) == clients
-    assert max(sizes) - min(sizes) <= 1
+    rigs = parse_rigs(listing(lab.inventory), "the lab")
+    assert [rig.target.name for rig in rigs] == names[:targets]
+    counts = [len(rig.clients) for rig in rigs]
+    assert sum(counts) == clients
+    assert max(counts) - min(counts) <= 1
 
 
-def test_the_inventory_pins_the_keys_and_keeps_both_addresses_apart(lab: Lab) -> None:
+def test_inventory_pins_host_keys_and_has_both_addresses(lab: Lab) -> None:
     lab._write_inventory([host("target-1", 2201), host("client-1", 2202)], [Path("/etc/our.crt")])
     (rig,) = parse_rigs(listing(lab.inventory), "the lab")
     assert (rig.target.address, rig.target.port) == ("127.0.0.1", 2201)
@@ -80,7 +80,7 @@ def test_the_inventory_pins_the_keys_and_keeps_both_addresses_apart(lab: Lab) ->
     ]
 
 
-def test_the_size_of_a_target_is_its_instance_type_with_its_price(lab: Lab) -> None:
+def test_size_of_a_target_is_its_instance_type_and_price(lab: Lab) -> None:
     up = [host("target-1", 1, SMALL), host("target-2", 2, LARGE), host("client-1", 3)]
     lab._write_inventory([*up, host("client-2", 4)], [])
     groups = yaml.safe_load(lab.inventory.read_text())["all"]["children"]
@@ -92,11 +92,11 @@ def test_the_size_of_a_target_is_its_instance_type_with_its_price(lab: Lab) -> N
         assert not {"fwbench_instance_type", "fwbench_price_per_hour"} & set(client)
 
 
-# What `docker` is asked, by an engine that is not there
+# Commands to `docker`, with a fake engine
 
 
-class Engine:
-    """The containers of an engine that does what it is told."""
+class FakeEngine:
+    """An engine that starts containers without error."""
 
     def __init__(self) -> None:
         self.containers: dict[str, list[str]] = {}
@@ -129,34 +129,32 @@ class Engine:
 
 
 @pytest.fixture
-def of_engine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    made = Engine()
+def fake_engine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
     for name in ("docker", "list_names", "inspect"):
-        monkeypatch.setattr(hosts, name, getattr(made, name))
+        monkeypatch.setattr(hosts, name, getattr(fake, name))
     monkeypatch.setattr(hosts, "host_image", lambda *_: "image")
     monkeypatch.setattr(hosts, "_answers_ssh", lambda _: True)
     monkeypatch.setattr(engine, "ensure", lambda _: None)
     (lab.folder / "key").touch()
     (lab.folder / "key.pub").write_text("ssh-ed25519 AAAA")
-    return made
+    return fake
 
 
 def up(lab: Lab, *targets: Size | None, clients: int = 1) -> list[str]:
-    said: list[str] = []
-    lab.up(targets, clients, ["debian:13"], [], said.append)
-    return said
+    messages: list[str] = []
+    lab.up(targets, clients, ["debian:13"], [], messages.append)
+    return messages
 
 
-def test_a_target_gets_the_limits_of_its_size_and_a_client_none(
-    lab: Lab, of_engine: Engine
-) -> None:
-    said = up(lab, SMALL, None)
-    sized = of_engine.containers["fwbench-lab-target-1"]
-    assert {"--cpus=0.5", "--memory=512m", "--memory-swap=512m"} <= set(sized)
+def test_size_limits_targets_but_not_clients(lab: Lab, fake_engine: FakeEngine) -> None:
+    messages = up(lab, SMALL, None)
+    limited_argv = fake_engine.containers["fwbench-lab-target-1"]
+    assert {"--cpus=0.5", "--memory=512m", "--memory-swap=512m"} <= set(limited_argv)
     for name in ("target-2", "client-1"):
-        words = of_engine.containers[f"fwbench-lab-{name}"]
-        assert not [word for word in words if word.startswith(("--cpus", "--memory"))]
-    assert said[0] == "starting target-1 (debian:13, small=0.5,512m,0.01)"
+        argv = fake_engine.containers[f"fwbench-lab-{name}"]
+        assert not [word for word in argv if word.startswith(("--cpus", "--memory"))]
+    assert messages[0] == "starting target-1 (debian:13, small=0.5,512m,0.01)"
     assert {host.name: host.size for host in lab.hosts()} == {
         "client-1": None,
         "target-1": SMALL,
@@ -164,44 +162,44 @@ def test_a_target_gets_the_limits_of_its_size_and_a_client_none(
     }
 
 
-def test_a_second_lab_up_with_the_same_sizes_or_with_none_changes_nothing(
-    lab: Lab, of_engine: Engine
+def test_second_lab_up_with_same_or_no_sizes_changes_nothing(
+    lab: Lab, fake_engine: FakeEngine
 ) -> None:
     up(lab, SMALL, LARGE, clients=2)
-    before = dict(of_engine.containers), lab.inventory.read_text()
+    before = dict(fake_engine.containers), lab.inventory.read_text()
     assert up(lab, SMALL, LARGE, clients=2) == []
     assert up(lab, None) == []
-    assert (of_engine.containers, lab.inventory.read_text()) == before
+    assert (fake_engine.containers, lab.inventory.read_text()) == before
 
 
-@pytest.mark.parametrize("there", [(LARGE,), (None,), (parse_size("small=0.5,512m,0.02"),)])
-def test_a_host_that_is_there_in_another_size_is_refused_before_anything_is_changed(
-    lab: Lab, of_engine: Engine, there: tuple[Size | None]
+@pytest.mark.parametrize("existing", [(LARGE,), (None,), (parse_size("small=0.5,512m,0.02"),)])
+def test_new_size_for_an_existing_host_is_an_error_before_changes(
+    lab: Lab, fake_engine: FakeEngine, existing: tuple[Size | None]
 ) -> None:
-    up(lab, *there)
-    before = set(of_engine.containers)
+    up(lab, *existing)
+    before = set(fake_engine.containers)
     with pytest.raises(LabError, match=r"target-1 exists as .* and cannot become small=0\.5,512m"):
         up(lab, SMALL, SMALL, clients=2)
-    assert set(of_engine.containers) == before
+    assert set(fake_engine.containers) == before
 
 
-@pytest.mark.usefixtures("of_engine")
-def test_hosts_are_in_the_order_of_their_numbers(lab: Lab) -> None:
+@pytest.mark.usefixtures("fake_engine")
+def test_hosts_are_sorted_by_number(lab: Lab) -> None:
     up(lab, *[None] * 11, clients=1)
     names = [host.name for host in lab.hosts()]
     assert names == ["client-1", *(f"target-{n}" for n in range(1, 12))]
 
 
 @pytest.fixture
-def _signals_as_before() -> Iterator[None]:
+def _restored_signals() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.usefixtures("_signals_as_before")
+@pytest.mark.usefixtures("_restored_signals")
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["--target", "small=0.5"], "'small=0.5' is not of the form NAME=CPUS,MEMORY[,PRICE]"),
         (["--target", "small=0,1g"], "'0' is not a number of CPUs above 0"),
@@ -209,15 +207,15 @@ def _signals_as_before() -> Iterator[None]:
         (["--target", "a=1,1g", "--targets", "1"], "--targets and --target exclude each other"),
     ],
 )
-def test_wrong_sizes_are_wrong_usage(words: list[str], said: str) -> None:
-    done = CliRunner().invoke(main, ["lab", "up", *words])
-    assert done.exit_code == 2
-    assert said in " ".join(done.stderr.split())
+def test_invalid_sizes_are_usage_errors(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, ["lab", "up", *arguments])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
 
 
-@pytest.mark.usefixtures("_signals_as_before")
+@pytest.mark.usefixtures("_restored_signals")
 @pytest.mark.parametrize(
-    ("words", "targets", "clients"),
+    ("options", "targets", "clients"),
     [
         ([], [None], 1),
         (["--targets", "2"], [None, None], 1),
@@ -225,31 +223,31 @@ def test_wrong_sizes_are_wrong_usage(words: list[str], said: str) -> None:
         (["--target", "large=1,1g", "--clients", "2"], [LARGE], 2),
     ],
 )
-def test_the_command_line_asks_for_as_many_clients_as_targets_of_a_size(
-    monkeypatch: pytest.MonkeyPatch, words: list[str], targets: list[Size | None], clients: int
+def test_default_is_one_client_per_sized_target(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], targets: list[Size | None], clients: int
 ) -> None:
-    asked: list[object] = []
+    call: list[object] = []
 
-    def note(_: Lab, *arguments: object) -> str:
-        asked.extend(arguments[:2])
+    def record(_: Lab, *arguments: object) -> str:
+        call.extend(arguments[:2])
         return "hosts.yml"
 
-    monkeypatch.setattr(Lab, "up", note)
-    assert CliRunner().invoke(main, ["lab", "up", *words]).exit_code == 0
-    assert (list(asked[0]), asked[1]) == (targets, clients)  # type: ignore[call-overload]
+    monkeypatch.setattr(Lab, "up", record)
+    assert CliRunner().invoke(main, ["lab", "up", *options]).exit_code == 0
+    assert (list(call[0]), call[1]) == (targets, clients)  # type: ignore[call-overload]
 
 
-def test_every_address_of_the_lab_lies_in_the_range_for_benchmarks() -> None:
+def test_lab_addresses_are_in_the_benchmarking_range() -> None:
     benchmarks = ip_network("198.18.0.0/15")
     assert hosts.NETWORKS.subnet_of(benchmarks)
-    nested = yaml.safe_load((image.CONTEXT / "daemon.json").read_text())
-    pools = [pool["base"] for pool in nested["default-address-pools"]]
-    for network in (ip_network(nested["bip"], strict=False), *map(ip_network, pools)):
+    daemon_settings = yaml.safe_load((image.CONTEXT / "daemon.json").read_text())
+    pools = [pool["base"] for pool in daemon_settings["default-address-pools"]]
+    for network in (ip_network(daemon_settings["bip"], strict=False), *map(ip_network, pools)):
         assert network.subnet_of(benchmarks)
         assert not network.overlaps(hosts.NETWORKS)
 
 
-def test_a_system_that_cannot_be_pulled_is_made_of_packages_or_refused_in_a_sentence(
+def test_image_that_can_be_neither_pulled_nor_built_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: str, **__: object) -> str:
@@ -257,14 +255,14 @@ def test_a_system_that_cannot_be_pulled_is_made_of_packages_or_refused_in_a_sent
 
     monkeypatch.setattr(docker, "inspect", lambda *_: None)
     monkeypatch.setattr(docker, "docker", refuse)
-    with pytest.raises(LabError, match="only debian:12 and debian:13 can be made"):
+    with pytest.raises(LabError, match="only debian:11, debian:12, debian:13, debian:testing can"):
         image.host_image("ubuntu:24.04", lambda _: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LabError, match="without root on Debian or Ubuntu"):
         image.host_image("debian:13", lambda _: None)
 
 
-def test_docker_without_an_answer_is_an_error_that_quotes_it(
+def test_failing_docker_command_is_an_error_that_quotes_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     stub = tmp_path / "docker"

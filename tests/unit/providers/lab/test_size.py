@@ -16,20 +16,20 @@ from fwbench.providers.lab.size import parse_size
         ("gift=2,4g,0", Size(name="gift", cpus=2, memory="4g", price_per_hour=0)),
     ],
 )
-def test_a_size_is_read_and_written_alike(text: str, size: Size) -> None:
+def test_size_round_trips_through_text(text: str, size: Size) -> None:
     assert parse_size(text) == size
     assert str(size) == text
 
 
 @pytest.mark.parametrize("number", ["0.3333333333333333", "1e-05", "12.25"])
-def test_no_digit_of_a_size_is_lost(number: str) -> None:
-    """A label of the container keeps it, and the next `lab up` compares."""
+def test_size_keeps_all_digits(number: str) -> None:
+    """A label of the container stores the size, and the next `lab up` compares it."""
     size = parse_size(f"odd={number},512m,{number}")
     assert parse_size(str(size)) == size
 
 
 @pytest.mark.parametrize(
-    ("text", "wrong"),
+    ("text", "reason"),
     [
         ("small", "is not of the form NAME=CPUS,MEMORY[,PRICE], as in small=0.5,512m"),
         ("0.5,512m", "is not of the form"),
@@ -51,8 +51,8 @@ def test_no_digit_of_a_size_is_lost(number: str) -> None:
         ("small=0.5,512m,nan", "'nan' is not a price per hour"),
     ],
 )
-def test_what_is_no_size_is_refused_by_what_is_wrong_with_it(text: str, wrong: str) -> None:
-    with pytest.raises(ValueError) as refused:  # noqa: PT011 - its words are what is tested
+def test_invalid_size_is_an_error_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the test checks the message
         parse_size(text)
-    assert str(refused.value).startswith(repr(text))
-    assert wrong in str(refused.value)
+    assert str(caught.value).startswith(repr(text))
+    assert reason in str(caught.value)
