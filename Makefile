@@ -19,9 +19,10 @@ test: $(VENV)/developer ## all tests that this machine can run in reasonable tim
 	@$(MAKE) --no-print-directory --jobs=2 $(OUTPUT_SYNC) unit lint types layers remote-test
 	@$(MAKE) lab-test
 
-lint: $(VENV)/developer ## ruff, yamllint, ansible-lint at its production profile
+lint: $(VENV)/developer ## ruff, vermin (the oldest Python of hosts), yamllint, ansible-lint at its production profile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/vermin --quiet --no-tips --target=3.9- --violations fwbench/agent roles/*/files
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production
 
@@ -44,6 +45,7 @@ lab-test: $(VENV)/developer ## end-to-end tests in a lab of their own, fault inj
 
 test-long: $(VENV)/developer ## tests that take too long for every change; docs/reliability.md has their last result
 	$(BIN)/pytest tests/unit/test_mutated.py --hypothesis-profile=long
+	$(BIN)/pytest tests/lab -m long
 	$(BIN)/pytest tests/faults/test_nothing_lost.py tests/faults/test_clean.py -m 'long or not long' -rP
 
 selfbench: $(VENV)/installed ## measure the overhead of fwbench itself; needs a lab that is up

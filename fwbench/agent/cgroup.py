@@ -1,5 +1,7 @@
 """Read the kernel's counters of a control group, of version 1 or 2."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Remove what sessions left on this host: processes, containers, folders."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import signal

@@ -1,10 +1,13 @@
 """Ask the cloud's metadata service for the machine's instance type and region."""
 
+from __future__ import annotations
+
 import http.client
 import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 
 from fwbench.agent.counters import read_text
 
@@ -23,8 +26,8 @@ RESPONSE_LIMIT_BYTES = 1 << 10
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _AZURE = "7783-7084-3265-9085-8269-3286-77"
 
-Facts = dict[str, str | None]
-_Get = Callable[..., str | None]
+Facts = dict[str, Optional[str]]
+_Get = Callable[..., Optional[str]]
 
 
 def cloud_facts(

@@ -1,5 +1,7 @@
 """Read the kernel's counters of a whole host: CPU time, pressure, clock frequency."""
 
+from __future__ import annotations
+
 import os
 from contextlib import suppress
 from pathlib import Path

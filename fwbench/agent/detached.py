@@ -1,5 +1,7 @@
 """Detach a process from the command that started it, and find it again later."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 

@@ -44,7 +44,7 @@ class Rows(NamedTuple):
         begin_us, window_end_us, must_end_inside = window
         if must_end_inside:
             ends_us = map(add, self.starts_us, self.latencies_us)
-            pairs = zip(self.starts_us, ends_us)  # noqa: B905 - Python 3.9 has no `strict`
+            pairs = zip(self.starts_us, ends_us)
             counted = [
                 begin_us <= start_us and end_us <= window_end_us for start_us, end_us in pairs
             ]
@@ -126,5 +126,5 @@ def _parse_rows(text: bytes, lines_before: int) -> Rows:
             shown = line[:200].decode("ascii", "backslashreplace")
             raise MalformedLogError(f"line {number} of h2load's log is not a row: {shown!r:.200}")
         rows.append(row.groups())
-    starts, statuses, latencies = zip(*rows, strict=True)
+    starts, statuses, latencies = zip(*rows)
     return Rows(list(map(int, starts)), list(statuses), list(map(int, latencies)))

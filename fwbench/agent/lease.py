@@ -6,6 +6,8 @@ and its end, which is counted in seconds since the boot: a clock may be set, and
 lease.
 """
 
+from __future__ import annotations
+
 import json
 import time
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Read the kernel's network counters of a host and of a container."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +58,8 @@ def _parse_pairs(text: str) -> dict[str, int]:
     """Return the counters in a file with two lines per protocol: names, then numbers."""
     values = {}
     lines = [line.split() for line in text.splitlines()]
-    for names, numbers in zip(lines[::2], lines[1::2], strict=False):
-        for name, number in zip(names[1:], numbers[1:], strict=False):
+    for names, numbers in zip(lines[::2], lines[1::2]):
+        for name, number in zip(names[1:], numbers[1:]):
             if number.isdigit():
                 values[f"{names[0].rstrip(':')}.{name}"] = int(number)
     return values

@@ -17,6 +17,8 @@ blanks. A pair of second and status may have several lines, which add up.
 completion, except one at the end.
 """
 
+from __future__ import annotations
+
 import gzip
 import os
 from bisect import bisect_left
@@ -93,7 +95,7 @@ def log_ends(log: Path) -> tuple[int | None, int | None]:
 
 
 def _write_results(
-    log: RequestLog, folder: Path, window_of: "Callable[[RequestLog], Window | None]"
+    log: RequestLog, folder: Path, window_of: Callable[[RequestLog], Window | None]
 ) -> None:
     partial = folder / f"{LATENCY_COUNTS}.{os.getpid()}.partial"
     try:
@@ -109,7 +111,7 @@ def _write_results(
     write(folder / LOG_SUMMARY, summary)
 
 
-def _write_counts(log: RequestLog, counts: IO[str], window: "Window | None") -> dict[str, Any]:
+def _write_counts(log: RequestLog, counts: IO[str], window: Window | None) -> dict[str, Any]:
     """Write the counts, and return the content of the summary."""
     counts.write(HEADER + "\n")
     reduction = _Reduction(counts)
@@ -183,7 +185,7 @@ class _Reduction:
         seconds = map(floordiv, ends_us, repeat(_SECOND_US))
         statuses = cycle(rows.statuses)
         begin = 0
-        for (second, status), run in groupby(zip(seconds, statuses)):  # noqa: B905 - one is endless
+        for (second, status), run in groupby(zip(seconds, statuses)):
             end = begin + len(list(run))
             self._count(second, status, rows.latencies_us[begin:end])
             begin = end

@@ -1,19 +1,21 @@
 """Find the network path to an address in the kernel's routing tables."""
 
+from __future__ import annotations
+
 import ipaddress
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from fwbench.agent.counters import PROC, read_text
 
 DEVICES = Path("/sys/class/net")
 _UP, _GATEWAY, _REJECT = 0x1, 0x2, 0x200
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 class Route(NamedTuple):

@@ -1,5 +1,7 @@
 """Record what a host does during a load: a series of samples, and counters before and after."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import time
@@ -163,7 +165,7 @@ def _used_ticks(stat: str) -> int:
 
 
 def sample_until_ended(
-    sampler: Sampler, process: "subprocess.Popen[bytes]", time_limit_s: float
+    sampler: Sampler, process: subprocess.Popen[bytes], time_limit_s: float
 ) -> bool:
     """Sample until a process has ended; return False if it still runs after the time limit."""
     started_s = time.monotonic()
@@ -186,7 +188,7 @@ def next_due(due: float) -> float:
     return due + (missed + 1) * INTERVAL_S
 
 
-def _wait_for_end(process: "subprocess.Popen[bytes]", timeout_s: float) -> bool:
+def _wait_for_end(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
     """Wait for a process to end; return whether it did within `timeout_s`."""
     # `Popen.wait` with a timeout polls, which costs CPU; a pidfd needs no polling.
     try:

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -70,12 +71,19 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def agent(packed: Path, kept: Path) -> Agent:
+def interpreters() -> list[str]:
+    """Return this Python, and the oldest that hosts may have, if this machine has it."""
+    oldest = shutil.which("python3.9")
+    works = oldest and subprocess.run([oldest, "-c", ""], capture_output=True).returncode == 0
+    return [sys.executable, *([str(oldest)] if works else [])]
+
+
+@pytest.fixture(params=interpreters(), ids=lambda path: Path(path).name)
+def agent(packed: Path, kept: Path, request: pytest.FixtureRequest) -> Agent:
     """Runs the archive as the hosts do, with neither this project nor any other on its path."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-I", "-S", str(packed), *arguments]
+        argv = [request.param, "-I", "-S", str(packed), *arguments]
         env = {"PATH": os.environ["PATH"], "PLACE_OF_STATE": str(kept), **environment}
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
 

@@ -5,7 +5,7 @@ import zipfile
 
 from fwbench.agent.archive import build_archive
 
-OLDEST = (3, 10)  # the Python of the oldest systems that hosts may have
+OLDEST = (3, 9)  # the Python of the oldest systems that hosts may have
 
 
 def trees() -> dict[str, ast.Module]:
