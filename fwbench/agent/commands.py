@@ -86,9 +86,10 @@ def _probe(folder: Path, command: protocol.Probe) -> None:
 
 def _load(folder: Path, command: protocol.Load) -> None:
     from fwbench.agent.detached import detach
-    from fwbench.agent.load import run_load
+    from fwbench.agent.load import raise_open_files_limit, run_load
 
     if detach():
+        raise_open_files_limit()
         run_load(folder, command)
 
 

@@ -1,8 +1,11 @@
 """Collect facts about a host: its hardware, kernel, engine and images."""
 
+from __future__ import annotations
+
 import json
 import os
 import platform
+import resource
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +18,7 @@ from fwbench.agent.counters import CPUS, read_text
 from fwbench.agent.route import network_path
 
 IMAGES = Path("/var/lib/fwbench/images")
+PORT_SETTINGS = Path("/proc/sys/net/ipv4")
 # Flags for which Python, C servers or their libraries choose different code paths.
 RELEVANT_CPU_FLAGS = frozenset(
     {"adx", "aes", "avx", "avx2", "avx512bw", "avx512f", "avx512vl", "bmi1", "bmi2", "erms", "fsrm"}
@@ -54,6 +58,8 @@ def host_facts(load_address: str | None = None, programs: Iterable[str] = ()) ->
         "versions": program_versions(programs),
         "images": images(),
         "listening_ports": listening_ports(),
+        "open_files_limit": open_files_limit(),
+        "local_ports": local_ports(),
         "network_path": None if load_address is None else network_path(load_address),
         **cloud_facts(),
     }
@@ -154,3 +160,23 @@ def listening_ports() -> list[int]:
             if status == "0A":
                 ports.add(int(local.rsplit(":", 1)[1], 16))
     return sorted(ports)
+
+
+def open_files_limit() -> int | None:
+    """Return how many files a process of this login may have open; None if there is no limit."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return None if hard == resource.RLIM_INFINITY else hard
+
+
+def local_ports() -> int | None:
+    """Return how many ports connections to one address and port may use; None if it is unknown."""
+    words = read_text(PORT_SETTINGS / "ip_local_port_range").split()
+    if len(words) != 2 or not all(word.isdigit() for word in words):
+        return None
+    first, last = map(int, words)
+    reserved = set()
+    for part in read_text(PORT_SETTINGS / "ip_local_reserved_ports").strip().split(","):
+        low, _, high = part.partition("-")
+        if low.isdigit():
+            reserved |= set(range(int(low), int(high if high.isdigit() else low) + 1))
+    return max(0, last - first + 1) - sum(first <= port <= last for port in reserved)

@@ -13,6 +13,7 @@ from fwbench import paths
 from fwbench.agent.protocol import FACTS, Facts, command_line
 from fwbench.errors import HostError, InventoryError, NotReadyError, ParseError
 from fwbench.loadgen.registry import LOADGENS
+from fwbench.loadgen.shares import divide_load
 from fwbench.model.contender import Contender
 from fwbench.model.host import Host, Rig, Target
 from fwbench.model.record import HostFacts
@@ -22,6 +23,9 @@ from fwbench.ssh.remote import Remote
 
 PROVISION_ADVICE = "run `fwbench provision` with this inventory"
 FACTS_LIMIT_BYTES = 1 << 20
+# What a load generator has open besides its connections. h2load 1.52 stops at 1017 of 1024 files;
+# each thread needs some more.
+OTHER_OPEN_FILES = 64
 
 
 def load_address(target: Target) -> str:
@@ -115,8 +119,9 @@ def check_rigs(
     for rig in rigs:
         target = facts_by_host[rig.target.name]
         try:
-            for client in rig.clients:
-                _check_client(facts_by_host[client.name], suite)
+            for number, client in enumerate(rig.clients):
+                share = _max_connections(suite, number, len(rig.clients))
+                _check_client(facts_by_host[client.name], suite, share)
             own_images = _images(target, contenders, _max_pinned_cpus(suite))
             reference = references.get(target.architecture, (target.host, own_images))
             _check_same_images(target, own_images, *reference)
@@ -128,12 +133,31 @@ def check_rigs(
     return PreflightResult(images=images, errors=errors)
 
 
-def _check_client(client: HostFacts, suite: Suite) -> None:
+def _max_connections(suite: Suite, number: int, clients: int) -> int:
+    """Return the most connections that client `number` of a rig opens at the same time."""
+    return max(divide_load(load, clients)[number].connections for load in suite.loads)
+
+
+def _check_client(client: HostFacts, suite: Suite, connections: int) -> None:
     for name in suite.loadgens:
         if name not in client.versions:
             raise NotReadyError(
                 f"{client.host}: there is no {name}; run `fwbench provision` with --loadgen {name}"
             )
+    needed, limit = connections + OTHER_OPEN_FILES, client.open_files_limit
+    if limit is not None and needed > limit:
+        raise NotReadyError(
+            f"{client.host}: {connections} connections need {needed} open files, and the login's"
+            f" hard limit (`ulimit -Hn`) is {limit}; raise it, for example in"
+            " /etc/security/limits.conf, add clients to the rig, or lower connections"
+        )
+    ports = client.local_ports
+    if ports is not None and connections > ports:
+        raise NotReadyError(
+            f"{client.host}: {connections} connections need as many local ports, and"
+            f" net.ipv4.ip_local_port_range leaves {ports}; widen it, add clients to the rig, or"
+            " lower connections"
+        )
 
 
 def _max_pinned_cpus(suite: Suite) -> int:

@@ -47,6 +47,12 @@ class HostFacts(Frozen):
     )
     images: tuple[ImageFacts, ...] = ()
     listening_ports: tuple[int, ...] = Field(default=(), description="TCP ports in use")
+    open_files_limit: int | None = Field(
+        default=None, description="files that a process of the login may have open"
+    )
+    local_ports: int | None = Field(
+        default=None, description="ports that connections to one address and port may use"
+    )
     network_path: str | None = Field(
         default=None, description="on a client, its route to the target's load address"
     )

@@ -1,4 +1,5 @@
 import json
+import resource
 import socket
 import subprocess
 from contextlib import closing
@@ -137,3 +138,27 @@ def test_images_are_what_provisioning_recorded(
     assert facts.images() == [record]
     monkeypatch.setattr(facts, "IMAGES", tmp_path / "nowhere")
     assert facts.images() == []
+
+
+def test_open_files_limit_is_the_hard_one() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert facts.open_files_limit() == (None if hard == resource.RLIM_INFINITY else hard)
+
+
+@pytest.mark.parametrize(
+    ("settings", "ports"),
+    [
+        ({"ip_local_port_range": "32768\t60999\n"}, 28232),
+        ({"ip_local_port_range": "100\t109\n", "ip_local_reserved_ports": "90-101,105,200\n"}, 7),
+        ({"ip_local_port_range": "100\t109\n", "ip_local_reserved_ports": "\n"}, 10),
+        ({"ip_local_port_range": "unknown\n"}, None),
+        ({}, None),
+    ],
+)
+def test_local_ports_are_those_of_the_range_that_are_not_reserved(
+    settings: dict[str, str], ports: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, text in settings.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(facts, "PORT_SETTINGS", tmp_path)
+    assert facts.local_ports() == ports

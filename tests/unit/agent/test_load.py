@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+import resource
 import stat
 import time
 from collections.abc import Sequence
@@ -195,6 +196,20 @@ def test_the_load_that_is_started_over_ssh_goes_on_without_it(
     go.touch()
     await_file(folder / "load.json")
     assert json.loads((folder / "load.json").read_text())["exit_status"] == 0
+
+
+def test_load_generator_gets_the_hard_limit_of_open_files(
+    agent: Agent, folder: Path, h2load: H2load
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    argv = h2load("ulimit -Sn", folder)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        agent("load", f"--url={refused_url()}", "--time-limit-s=30", str(folder), *argv)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    await_file(folder / "load.json")
+    assert (folder / "loadgen.out").read_text() == f"{hard}\n"
 
 
 def test_files_of_a_load_are_their_owners_alone(agent: Agent, folder: Path, h2load: H2load) -> None:

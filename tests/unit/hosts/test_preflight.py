@@ -245,3 +245,28 @@ def test_only_a_target_is_asked_as_root(number: int, as_root: bool) -> None:
     remote.facts = target().model_dump(mode="json", exclude={"host"})
     preflight.read_facts(remote, host, FOLDER)
     assert asked == [as_root]
+
+
+def test_client_must_be_able_to_open_its_share_of_the_connections() -> None:
+    most = max(load.connections for load in suite().loads)
+    enough = most + preflight.OTHER_OPEN_FILES
+    assert check(target(), client(open_files_limit=enough, local_ports=most)).errors == {}
+    assert str(trouble(target(), client(open_files_limit=enough - 1))) == (
+        f"one-client: {most} connections need {enough} open files, and the login's hard limit"
+        f" (`ulimit -Hn`) is {enough - 1}; raise it, for example in /etc/security/limits.conf, add"
+        " clients to the rig, or lower connections"
+    )
+    assert str(trouble(target(), client(local_ports=most - 1))) == (
+        f"one-client: {most} connections need as many local ports, and"
+        f" net.ipv4.ip_local_port_range leaves {most - 1}; widen it, add clients to the rig, or"
+        " lower connections"
+    )
+
+
+def test_connections_are_divided_among_the_clients_before_the_check() -> None:
+    two = Rig(name="one", target=rig().target, clients=(*rig("one").clients, *rig("two").clients))
+    most = max(load.connections for load in suite().loads)
+    share = -(-most // 2) + preflight.OTHER_OPEN_FILES
+    first, second = (client(name, open_files_limit=share) for name in ("one", "two"))
+    assert check(target(), first, second, rigs=(two,)).errors == {}
+    assert check(target(), client("one", open_files_limit=share - 1), second, rigs=(two,)).errors
