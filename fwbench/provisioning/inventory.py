@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 from fwbench import paths
 from fwbench.errors import InventoryError
 from fwbench.provisioning.environment import ansible_environment
+from fwbench.provisioning.inventory_errors import failure_reason
+from fwbench.provisioning.limited import LimitExceededError, Limits, run_limited
 
+# For scripts and plugins that wait, or print without end.
+LISTING_LIMITS = Limits(seconds=60, output_bytes=64 << 20, memory_bytes=512 << 20)
 _FILE_SUFFIXES = frozenset({".cfg", ".ini", ".json", ".py", ".yaml", ".yml"})
 
 
@@ -74,9 +78,8 @@ def list_inventory(inventory: Inventory) -> Mapping[str, Any]:
     with paths.temporary_folder() as folder:
         listed = _execute(inventory, inventory.arguments(folder))
     if listed.returncode:
-        message = " ".join(listed.stderr.replace("ERROR!", "").split())
         raise InventoryError(
-            f"{inventory}: not an inventory that Ansible can read: {message[-400:]}"
+            f"{inventory}: not an inventory that Ansible can read: {failure_reason(listed.stderr)}"
         )
     try:
         listing = json.loads(listed.stdout)
@@ -99,14 +102,16 @@ def _check_path(path: Path) -> None:
 def _execute(inventory: Inventory, sources: Sequence[str]) -> subprocess.CompletedProcess[str]:
     options = [word for source in sources for word in ("--inventory", source)]
     try:
-        return subprocess.run(
+        return run_limited(
             ["ansible-inventory", *options, "--list"],
-            capture_output=True,
-            encoding="utf-8",
-            errors="backslashreplace",
-            stdin=subprocess.DEVNULL,
-            env={**ansible_environment(), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
+            LISTING_LIMITS,
+            {**ansible_environment(), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
         )
+    except LimitExceededError as error:
+        raise InventoryError(
+            f"{inventory}: ansible-inventory {error} and was stopped; does a script or a plugin of"
+            " the inventory wait for something, or print without end?"
+        ) from error
     except OSError as error:
         raise InventoryError(
             f"{inventory}: ansible-inventory cannot be started ({error.strerror});"
