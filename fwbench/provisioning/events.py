@@ -1,7 +1,10 @@
 """Collect from the events of an Ansible run what fwbench needs of them."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
+
+_CLOSED = re.compile(r"^Shared connection to .* closed\.\r?\n?", re.M)
 
 
 class EventCollector:
@@ -35,13 +38,15 @@ class EventCollector:
 
 
 def failure_message(data: Mapping[str, Any]) -> str:
-    """Return one line about a failed task: its name, its messages, and the end of its stderr."""
+    """Return one line about a failed task: its name, its messages, and the end of its output."""
     result = data.get("res", {})
     messages = [str(result.get("msg") or "failed").strip()]
     items = [item for item in result.get("results", []) if isinstance(item, dict)]
     # ansible-core 2.19 marks a failed item as `failed`; 2.21 only adds its exception.
     failed = [item for item in items if item.get("failed") or "exception" in item]
     messages += [str(item.get("msg", "")) for item in failed]
-    if stderr := str(result.get("stderr") or "").strip():
-        messages.append(stderr[-600:])
+    stderr = _CLOSED.sub("", str(result.get("stderr") or "")).strip()
+    # On the terminal of a raw command, both outputs are one.
+    if output := stderr or str(result.get("stdout") or "").strip():
+        messages.append(output[-600:])
     return f"{data.get('task', 'a task')}: {' '.join(' '.join(messages).split())[:1200]}"
