@@ -32,8 +32,8 @@ def _side_by_side(prepared_early: None) -> None:
 
 @pytest.fixture(scope="session")
 def spare(program: Program) -> Iterator[Lab]:
-    """Another rig, for what leaves its hosts unfit for anything else."""
-    yield from lab_up(program, f"spare-{os.getpid()}", ["--os", "debian:13"])
+    """Start a rig with the oldest supported system, for a test that changes its hosts for good."""
+    yield from lab_up(program, f"spare-{os.getpid()}", ["--os", "debian:11"])
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,12 @@ from tempfile import gettempdir
 from urllib.parse import urlsplit
 
 import yaml
+from fresh_hosts import (
+    assert_many_connections,
+    assert_owners_package_is_not_configured,
+    assert_was_fresh,
+    make_fresh,
+)
 from lab_program import Lab, Program
 
 STATE = """
@@ -143,7 +149,9 @@ def test_a_host_can_be_made_ready_and_bare_again(
     for host in spare.hosts:
         spare.run(host, "sudo cp /tmp/hosts /etc/hosts; rm /tmp/hosts")
 
+    make_fresh(spare)
     program("provision", "-i", spare.inventory)
+    assert_was_fresh(spare)
     program("doctor", "-i", spare.inventory)
     chosen = ("--targets", "target-1", "--clients", "clients")
     verified = program("doctor", "-i", spare.inventory, "-i", "others,", *chosen).stdout
@@ -158,6 +166,9 @@ def test_a_host_can_be_made_ready_and_bare_again(
     assert "not provisioned completely: client-1; run" in told.stderr.splitlines()[-1]
     spare.run("client-1", "sudo mv /usr/bin/h2load.away /usr/bin/h2load")
 
+    assert int(spare.run("client-1", "ulimit -Sn")) < 3000
+    assert_many_connections(program, spare, tmp_path, 3000)
+    assert_owners_package_is_not_configured(program, spare)
     assert_no_credentials_stay(program, spare, tmp_path)
 
     for makes, words, ends in OWNERS:

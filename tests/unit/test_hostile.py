@@ -1,6 +1,6 @@
-"""Hostile text wherever a file, a host or a server can put it: an error or data, nothing else.
+"""Hostile text from files, hosts and servers causes an error or stays data. It is never executed.
 
-`docs/security.md` says what is promised; each promise names its test here or elsewhere.
+`docs/security.md` lists the promises, each with its test here or elsewhere.
 """
 
 import io
@@ -94,30 +94,32 @@ CONTENDER: dict[str, Any] = {
 }
 
 
-def ways(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value that is neither a list nor a mapping."""
+def leaf_paths(value: Any, key_path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the keys that lead to each value that is neither a list nor a mapping."""
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
-            yield from ways(value[key], (*way, key))
+            yield from leaf_paths(value[key], (*key_path, key))
     else:
-        yield way
+        yield key_path
 
 
-def replaced(value: Any, way: tuple[Any, ...], by: str, *, key: bool = False) -> Any:
-    """A copy with something else there; with `key`, under another name instead."""
+def replace_at(
+    value: Any, key_path: tuple[Any, ...], text: str, *, rename_key: bool = False
+) -> Any:
+    """Return a copy with `text` as the value at `key_path`, or as the name of its last key."""
     copy = json.loads(json.dumps(value))
     holder = copy
-    for part in way[:-1]:
+    for part in key_path[:-1]:
         holder = holder[part]
-    if key:
-        holder[by] = holder.pop(way[-1])
+    if rename_key:
+        holder[text] = holder.pop(key_path[-1])
     else:
-        holder[way[-1]] = by
+        holder[key_path[-1]] = text
     return copy
 
 
-def written(file: Path, value: Any) -> Path:
-    """JSON in ASCII is YAML, with escapes for what YAML forbids as it is."""
+def write_json(file: Path, value: Any) -> Path:
+    """Write the value as JSON in ASCII: valid YAML, with escapes for what YAML forbids."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(value))
     return file
@@ -129,47 +131,51 @@ def assert_one_line(error: Exception, file: Path) -> None:
     assert len(str(error)) < 1000 + len(str(file))
 
 
-def words_of(asked: Suite, contender: Contender = FLASK) -> Iterator[list[str]]:
-    """Every command that comes of a suite, for the target's engine and for the load generator."""
-    for setting in asked.settings:
+def commands(suite: Suite, contender: Contender = FLASK) -> Iterator[list[str]]:
+    """Yield the commands that a suite causes: of the target's engine and of the load generator."""
+    for setting in suite.settings:
         for address in ("192.0.2.1", "fd00::1"):
             for contract in contender.endpoints.values():
-                at = endpoint_url(address, contender, contract)
+                url = endpoint_url(address, contender, contract)
                 yield run_argv("fwbench-s-r1", contender, "sha256:0", setting, address, "s", (0, 1))
                 generator = generator_of(setting.load)
-                yield generator.command_line(setting.load, at, PurePosixPath("/var/tmp/x"))
+                yield generator.command_line(setting.load, url, PurePosixPath("/var/tmp/x"))
 
 
 # A suite
 
 
-@pytest.mark.parametrize("way", list(ways(SUITE)), ids=str)
-def test_hostile_text_in_a_suite_is_an_error_or_data(tmp_path: Path, way: tuple[Any, ...]) -> None:
-    honest = list(words_of(Suite.model_validate(SUITE)))
+@pytest.mark.parametrize("key_path", list(leaf_paths(SUITE)), ids=str)
+def test_hostile_text_in_a_suite_is_an_error_or_data(
+    tmp_path: Path, key_path: tuple[Any, ...]
+) -> None:
+    expected = list(commands(Suite.model_validate(SUITE)))
     for text in HOSTILE:
-        file = written(tmp_path / "suite.yml", replaced(SUITE, way, text))
+        file = write_json(tmp_path / "suite.yml", replace_at(SUITE, key_path, text))
         try:
-            asked = load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
+            suite = load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
         except SuiteError as error:
             assert_one_line(error, file)
             continue
-        assert way == ("question",)
-        assert asked.question == text
-        assert list(words_of(asked)) == honest
+        assert key_path == ("question",)
+        assert suite.question == text
+        assert list(commands(suite)) == expected
 
 
 @pytest.mark.parametrize(
-    "way", [("name",), ("loads", 0, "rate"), ("thresholds", "completion_gap_s")], ids=str
+    "key_path", [("name",), ("loads", 0, "rate"), ("thresholds", "completion_gap_s")], ids=str
 )
-def test_a_hostile_key_of_a_suite_is_an_error(tmp_path: Path, way: tuple[Any, ...]) -> None:
+def test_hostile_key_in_a_suite_is_an_error(tmp_path: Path, key_path: tuple[Any, ...]) -> None:
     for text in HOSTILE:
-        file = written(tmp_path / "suite.yml", replaced(SUITE, way, text, key=True))
+        file = write_json(
+            tmp_path / "suite.yml", replace_at(SUITE, key_path, text, rename_key=True)
+        )
         with pytest.raises(SuiteError) as caught:
             load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
         assert_one_line(caught.value, file)
 
 
-def test_what_a_suite_names_is_no_path_and_no_option() -> None:
+def test_run_ids_and_contenders_are_safe_file_names() -> None:
     for run in make_plan(suite(), [Rig.model_validate(RIG | {"name": "../../x"})]).runs:
         assert NAME.fullmatch(run.id)
         assert NAME.fullmatch(run.trial.contender)
@@ -177,12 +183,12 @@ def test_what_a_suite_names_is_no_path_and_no_option() -> None:
         assert Path(*folder.parts).resolve().is_relative_to("/s/runs")
 
 
-def loads(number: int) -> list[dict[str, Any]]:
-    return [{"connections": n, "duration_s": 1} for n in range(1, number + 1)]
+def loads(count: int) -> list[dict[str, Any]]:
+    return [{"connections": n, "duration_s": 1} for n in range(1, count + 1)]
 
 
 @pytest.mark.parametrize(
-    ("most", "more", "problem"),
+    ("allowed", "excessive", "problem"),
     [
         (
             {"loads": [{"connections": list(range(1, 1001)), "duration_s": 1}], "blocks": 1},
@@ -194,7 +200,7 @@ def loads(number: int) -> list[dict[str, Any]]:
             {"loads": loads(1001), "blocks": 1},
             "must have at most 1000 entries",
         ),
-        # The baseline runs twice in each block, beside one other contender.
+        # In each block, the baseline runs twice and the other contender once.
         (
             {"loads": loads(40), "blocks": 833},
             {"loads": loads(40), "blocks": 834},
@@ -204,20 +210,20 @@ def loads(number: int) -> list[dict[str, Any]]:
     ],
     ids=["loads of a sweep", "entries of a list", "runs of a rig", "blocks"],
 )
-def test_a_suite_cannot_ask_for_more_than_can_be_planned(
-    tmp_path: Path, most: dict[str, Any], more: dict[str, Any], problem: str
+def test_suite_that_is_too_large_is_an_error(
+    tmp_path: Path, allowed: dict[str, Any], excessive: dict[str, Any], problem: str
 ) -> None:
     base = {key: value for key, value in SUITE.items() if key != "stop"}
-    file = written(tmp_path / "suite.yml", base | most)
+    file = write_json(tmp_path / "suite.yml", base | allowed)
     load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
-    written(file, base | more)
+    write_json(file, base | excessive)
     with pytest.raises(SuiteError, match=re.escape(problem)) as caught:
         load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
     assert_one_line(caught.value, file)
 
 
-def test_an_error_about_many_entries_names_one_and_counts_the_others(tmp_path: Path) -> None:
-    file = written(tmp_path / "suite.yml", SUITE | {"contenders": ["A"] * 20_000})
+def test_error_about_many_entries_quotes_one_and_counts_the_rest(tmp_path: Path) -> None:
+    file = write_json(tmp_path / "suite.yml", SUITE | {"contenders": ["A"] * 20_000})
     with pytest.raises(SuiteError, match=re.escape("(and 19999 more: ")):
         load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
 
@@ -225,49 +231,49 @@ def test_an_error_about_many_entries_names_one_and_counts_the_others(tmp_path: P
 # A contender
 
 
-@pytest.mark.parametrize("way", list(ways(CONTENDER)), ids=str)
+@pytest.mark.parametrize("key_path", list(leaf_paths(CONTENDER)), ids=str)
 def test_hostile_text_in_a_contender_is_an_error_or_data(
-    tmp_path: Path, way: tuple[Any, ...]
+    tmp_path: Path, key_path: tuple[Any, ...]
 ) -> None:
     for text in HOSTILE:
-        written(tmp_path / "flask" / "contender.yml", replaced(CONTENDER, way, text))
+        write_json(tmp_path / "flask" / "contender.yml", replace_at(CONTENDER, key_path, text))
         try:
             (contender,) = load_contenders(tmp_path).values()
         except SuiteError as error:
             assert_one_line(error, tmp_path)
             continue
-        assert way[-1] in ("summary", "path", "content_type", "body")
-        for words in words_of(suite(), contender):
-            assert shlex.split(shlex.join(words)) == words
+        assert key_path[-1] in ("summary", "path", "content_type", "body")
+        for argv in commands(suite(), contender):
+            assert shlex.split(shlex.join(argv)) == argv
         for contract in contender.endpoints.values():
-            at = urlsplit(endpoint_url("192.0.2.1", contender, contract))
-            assert (at.scheme, at.netloc) == ("http", "192.0.2.1:8001")
+            url = urlsplit(endpoint_url("192.0.2.1", contender, contract))
+            assert (url.scheme, url.netloc) == ("http", "192.0.2.1:8001")
 
 
-def test_a_hostile_name_of_an_endpoint_or_of_a_folder_is_an_error(tmp_path: Path) -> None:
+def test_hostile_endpoint_or_folder_name_is_an_error(tmp_path: Path) -> None:
     for number, text in enumerate(HOSTILE):
-        hostile = replaced(CONTENDER, ("endpoints", "hello"), text, key=True)
-        file = written(tmp_path / str(number) / "flask" / "contender.yml", hostile)
+        hostile = replace_at(CONTENDER, ("endpoints", "hello"), text, rename_key=True)
+        file = write_json(tmp_path / str(number) / "flask" / "contender.yml", hostile)
         with pytest.raises(SuiteError) as caught:
             load_contenders(file.parents[1])
         assert_one_line(caught.value, file)
     for text in ("; touch pwned", "$(id)", "-x", "Flask", "{{ x }}", "a\nb", "\x1b[2J"):
-        written(tmp_path / "named" / text / "contender.yml", CONTENDER)
+        write_json(tmp_path / "named" / text / "contender.yml", CONTENDER)
         with pytest.raises(SuiteError, match="must be lower-case"):
             load_contenders(tmp_path / "named")
         (tmp_path / "named" / text / "contender.yml").unlink()
 
 
-def test_a_container_has_no_privileges_and_is_reached_on_one_address() -> None:
-    asked = suite(networks=(Network.PUBLISHED, Network.HOST))
-    for words in words_of(asked):
-        if words[0] != "docker":
+def test_container_is_unprivileged_and_bound_to_one_address() -> None:
+    both_networks = suite(networks=(Network.PUBLISHED, Network.HOST))
+    for argv in commands(both_networks):
+        if argv[0] != "docker":
             continue
-        assert {"--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"} <= set(words)
+        assert {"--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"} <= set(argv)
         forbidden = "--(privileged|volume|mount|cap-add|device|pid=|ipc|userns)|-v|.*docker.sock"
-        assert not [word for word in words if re.match(forbidden, word)]
-        published = [word for word in words if word.startswith("--publish")]
-        bound = [word for word in words if word.startswith("--env=FWBENCH_BIND")]
+        assert not [word for word in argv if re.match(forbidden, word)]
+        published = [word for word in argv if word.startswith("--publish")]
+        bound = [word for word in argv if word.startswith("--env=FWBENCH_BIND")]
         assert len(published) + len(bound) == 1
         address = (published + bound)[0].partition("=")[2]
         assert re.match(r"(FWBENCH_BIND=)?(192\.0\.2\.1|\[fd00::1\])(:|$)", address)
@@ -282,11 +288,11 @@ RIG: dict[str, Any] = {
     "target": {"name": "t", "address": "t", "load_address": "t"},
     "clients": [{"name": "c", "address": "c"}],
 }
-TEXTS = [
+TEXT_VARIABLES = [
     *["ansible_host", "ansible_user", "ansible_ssh_private_key_file", "fwbench_known_hosts"],
     *["fwbench_load_address", "fwbench_rig", "fwbench_instance_type", "fwbench_region"],
 ]
-REFUSING = [
+RESTRICTED_VARIABLES = [
     *["ansible_port", "fwbench_price_per_hour", "ansible_become", "ansible_ssh_common_args"],
     *["ansible_connection", "ansible_ssh_executable", "ansible_become_exe", "ansible_ssh_args"],
 ]
@@ -301,7 +307,7 @@ def listing(target: str, variables: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("key", TEXTS)
+@pytest.mark.parametrize("key", TEXT_VARIABLES)
 def test_hostile_text_in_a_variable_is_an_error_or_data(key: str) -> None:
     for text in HOSTILE:
         try:
@@ -309,16 +315,16 @@ def test_hostile_text_in_a_variable_is_an_error_or_data(key: str) -> None:
         except InventoryError as error:
             assert_one_line(error, Path("hosts.yml"))
             continue
-        said = json.loads(rig.model_dump_json())
-        values = {rig.name, *(str(value) for value in said["target"].values())}
+        dump = json.loads(rig.model_dump_json())
+        values = {rig.name, *(str(value) for value in dump["target"].values())}
         assert text in values or key.endswith(("file", "known_hosts"))
         assert text.isprintable()
         assert not text.startswith("-")
         assert "{{" not in text
 
 
-@pytest.mark.parametrize("key", REFUSING)
-def test_hostile_text_in_a_variable_with_a_meaning_is_an_error(key: str) -> None:
+@pytest.mark.parametrize("key", RESTRICTED_VARIABLES)
+def test_hostile_text_in_a_restricted_variable_is_an_error(key: str) -> None:
     for text in HOSTILE:
         if key == "ansible_ssh_common_args" and not text.strip():
             continue
@@ -327,7 +333,7 @@ def test_hostile_text_in_a_variable_with_a_meaning_is_an_error(key: str) -> None
         assert_one_line(caught.value, Path("hosts.yml"))
 
 
-def test_a_hostile_name_of_a_host_or_a_group_is_an_error_or_data() -> None:
+def test_hostile_host_or_group_name_is_an_error_or_data() -> None:
     for text in HOSTILE:
         in_group = {"targets": {"hosts": [], "children": [text]}, text: {"hosts": ["t"]}}
         for inventory in (listing(text, {}), listing("t", {}) | in_group):
@@ -348,34 +354,35 @@ def test_a_hostile_name_of_a_host_or_a_group_is_an_error_or_data() -> None:
         *["ansible_ssh_common_args", "ansible_ssh_extra_args", "fwbench_rig_token"],
     ],
 )
-def test_a_secret_of_the_inventory_is_in_no_error_and_in_nothing_that_is_kept(key: str) -> None:
+def test_inventory_secrets_are_in_no_error_and_no_session_header(key: str) -> None:
     secret = "https://me:hunter2@index.example/simple"
     try:
-        told = header(rigs=parse_rigs(listing("t", {key: secret}), "hosts.yml")).model_dump_json()
+        output = header(rigs=parse_rigs(listing("t", {key: secret}), "hosts.yml")).model_dump_json()
     except InventoryError as error:
-        told = str(error)
-    assert "hunter2" not in told
+        output = str(error)
+    assert "hunter2" not in output
 
 
 # Hosts
 
 
-def test_what_a_host_says_of_itself_steers_no_terminal() -> None:
-    honest = header()
+def test_printed_facts_have_no_control_characters() -> None:
+    original = header()
     for text in HOSTILE[:40]:
-        lying = honest.facts[0].model_copy(
+        forged = original.facts[0].model_copy(
             update={"system": text, "kernel": text, "cpu_model": text, "engine": text}
         )
-        page = facts_of_hosts(honest.model_copy(update={"facts": (lying, honest.facts[1])}))
+        page = facts_of_hosts(original.model_copy(update={"facts": (forged, original.facts[1])}))
         assert page.replace("\n", "").isprintable()
         assert "touch pwned\n" not in page or "touch pwned" in text
 
 
 # Roles
 
-# Constants of the roles, and what the same host said.
-OWN_WORDS = {
+# Constants of the roles, and values that come from the same host.
+UNQUOTED = {
     "docker_engine_state_dir",
+    "fwbench_host_finish_interrupted",
     "fwbench_host_kept_records | join(' ')",
     "fwbench_host_record_new",
     "fwbench_host_state_dir",
@@ -387,74 +394,78 @@ OWN_WORDS = {
 }
 
 
-def shell_lines() -> Iterator[tuple[str, str]]:
-    """Every text that a role or a playbook gives to a shell, and where it is."""
+def shell_commands() -> Iterator[tuple[str, str]]:
+    """Yield the shell commands of roles and playbooks, each after its file's or variable's name."""
     variables = yaml.safe_load((ROOT / "roles/fwbench_host/vars/main.yml").read_text())
-    for name in ("fwbench_host_record_new", "fwbench_host_update_lists"):
+    for name in (
+        "fwbench_host_finish_interrupted",
+        "fwbench_host_record_new",
+        "fwbench_host_update_lists",
+    ):
         yield name, variables[name]
     files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]
     for file in sorted(files):
-        for task in within(yaml.safe_load(file.read_text())):
+        for task in mappings_in(yaml.safe_load(file.read_text())):
             for module in ("ansible.builtin.shell", "ansible.builtin.raw"):
                 if module in task:
-                    given = task[module]
-                    yield file.name, given["cmd"] if isinstance(given, dict) else given
+                    arguments = task[module]
+                    yield file.name, arguments["cmd"] if isinstance(arguments, dict) else arguments
 
 
-def within(value: Any) -> Iterator[dict[str, Any]]:
+def mappings_in(value: Any) -> Iterator[dict[str, Any]]:
     for part in value.values() if isinstance(value, dict) else value:
         if isinstance(part, dict | list):
-            yield from within(part)
+            yield from mappings_in(part)
     if isinstance(value, dict):
         yield value
 
 
-def test_what_the_roles_put_into_shell_lines_is_quoted() -> None:
-    found = 0
-    for where, line in shell_lines():
-        without_raw = re.sub(r"\{% raw %\}.*?\{% endraw %\}", "", line, flags=re.DOTALL)
-        for words in re.findall(r"\{\{(.*?)\}\}", without_raw, re.DOTALL):
-            found += 1
-            quoted = re.search(r"\|\s*quote\s*$|map\('quote'\)\s*\|\s*join\(' '\)\s*$", words)
-            assert quoted or words.strip() in OWN_WORDS, f"{where}: {words}"
-    assert found > 10
+def test_roles_quote_values_in_shell_commands() -> None:
+    count = 0
+    for source, command in shell_commands():
+        without_raw = re.sub(r"\{% raw %\}.*?\{% endraw %\}", "", command, flags=re.DOTALL)
+        for expression in re.findall(r"\{\{(.*?)\}\}", without_raw, re.DOTALL):
+            count += 1
+            quoted = re.search(r"\|\s*quote\s*$|map\('quote'\)\s*\|\s*join\(' '\)\s*$", expression)
+            assert quoted or expression.strip() in UNQUOTED, f"{source}: {expression}"
+    assert count > 10
 
 
-def test_the_roles_confine_the_containers_that_they_start() -> None:
+def test_roles_confine_containers_that_they_start() -> None:
     options = yaml.safe_load((ROOT / "roles/contender_images/vars/main.yml").read_text())
     confined = options["contender_images_confined"].split()
     assert {"--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"} <= set(confined)
     assert "--network=none" in confined
     assert [option for option in confined if re.fullmatch("--pids-limit=[0-9]{1,3}", option)]
-    starts = [line for where, line in shell_lines() if "docker run" in line]
+    starts = [command for _, command in shell_commands() if "docker run" in command]
     assert len(starts) == 2
-    for line in starts:
-        assert line.count("docker run") == 1
-        assert "docker run {{ contender_images_confined }} --entrypoint" in line
+    for command in starts:
+        assert command.count("docker run") == 1
+        assert "docker run {{ contender_images_confined }} --entrypoint" in command
 
 
-def test_tasks_that_see_the_credentials_of_an_index_say_nothing() -> None:
-    seen = 0
+def test_tasks_with_index_credentials_have_no_log() -> None:
+    count = 0
     for file in sorted(ROOT.glob("roles/contender_images/tasks/*.yml")):
-        for task in within(yaml.safe_load(file.read_text())):
+        for task in mappings_in(yaml.safe_load(file.read_text())):
             own = {
                 key: part for key, part in task.items() if key not in ("block", "rescue", "always")
             }
             if "name" in task and re.search(r"pip_(extra_)?index_url", json.dumps(own)):
-                seen += 1
+                count += 1
                 assert task.get("no_log") is True, f"{file.name}: {task['name']}"
-    assert seen
+    assert count
     specs = yaml.safe_load((ROOT / "roles/contender_images/meta/argument_specs.yml").read_text())
     for entry in specs["argument_specs"].values():
         for name in ("contender_images_pip_index_url", "contender_images_pip_extra_index_urls"):
             assert entry["options"][name]["no_log"] is True
 
 
-# What leaves a host
+# Data from a host
 
 
-class Liar:
-    """A `Remote` whose files say what a test wants."""
+class FakeRemote:
+    """A `Remote` on which every file has the same content, set by the test."""
 
     name = "t"
 
@@ -477,74 +488,74 @@ class Liar:
         return True
 
 
-TEXT = st.sampled_from(HOSTILE[:50]) | st.just("\ud800")
-NUMBERS = st.sampled_from([0, -1, 1.5, 10**400, 2**63, float("inf"), float("nan"), True, None])
-HONEST_FACTS = json.loads(header().facts[0].model_dump_json(exclude={"host"}))
+HOSTILE_TEXTS = st.sampled_from(HOSTILE[:50]) | st.just("\ud800")
+ODD_NUMBERS = st.sampled_from([0, -1, 1.5, 10**400, 2**63, float("inf"), float("nan"), True, None])
+FACTS = json.loads(header().facts[0].model_dump_json(exclude={"host"}))
 
 
 @given(
-    way=st.sampled_from(list(ways(HONEST_FACTS))),
-    by=TEXT | NUMBERS,
-    deep=st.sampled_from([0, 5000]),
+    key_path=st.sampled_from(list(leaf_paths(FACTS))),
+    value=HOSTILE_TEXTS | ODD_NUMBERS,
+    depth=st.sampled_from([0, 5000]),
 )
 @settings(max_examples=300)
-def test_facts_of_a_liar_are_facts_or_one_line_of_error(
-    way: tuple[Any, ...], by: Any, deep: int
+def test_forged_facts_are_valid_or_one_line_of_error(
+    key_path: tuple[Any, ...], value: Any, depth: int
 ) -> None:
-    content = json.dumps(replaced(HONEST_FACTS, way, by)).encode()
-    if deep:
-        content = content.replace(b"null", b"[" * deep + b"]" * deep, 1)
+    content = json.dumps(replace_at(FACTS, key_path, value)).encode()
+    if depth:
+        content = content.replace(b"null", b"[" * depth + b"]" * depth, 1)
     target = Target(name="t", address="t", load_address="t")
     try:
-        facts = preflight.read_facts(Liar(content), target, PurePosixPath("/x"))
+        facts = preflight.read_facts(FakeRemote(content), target, PurePosixPath("/x"))
     except HostError as error:
         assert_one_line(error, Path("t: "))
     else:
-        kept = header(facts=(facts.model_copy(update={"host": "one-target"}),))
-        assert SessionHeader.model_validate_json(kept.model_dump_json()) == kept
-        assert facts_of_hosts(kept).replace("\n", "").isprintable()
+        stored = header(facts=(facts.model_copy(update={"host": "one-target"}),))
+        assert SessionHeader.model_validate_json(stored.model_dump_json()) == stored
+        assert facts_of_hosts(stored).replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
-@pytest.mark.parametrize("kind", [ContainerState, ClockReading])
-def test_a_number_that_could_not_be_kept_is_refused(kind: type[Frozen], number: str) -> None:
-    honest: Frozen = container()
-    if kind is ClockReading:
-        honest = ClockReading(asked_s=1, host_s=2, answered_s=3)
-    key = "idle_wait_s" if kind is ContainerState else "host_s"
-    lying = json.dumps(json.loads(honest.model_dump_json()) | {key: "x"}).replace('"x"', number)
+@pytest.mark.parametrize("model", [ContainerState, ClockReading])
+def test_number_that_json_cannot_store_is_an_error(model: type[Frozen], number: str) -> None:
+    original: Frozen = container()
+    if model is ClockReading:
+        original = ClockReading(asked_s=1, host_s=2, answered_s=3)
+    key = "idle_wait_s" if model is ContainerState else "host_s"
+    forged = json.dumps(json.loads(original.model_dump_json()) | {key: "x"}).replace('"x"', number)
     with pytest.raises(RunError):
-        files.read_model(kind, lying, Path("x.json"))
+        files.read_model(model, forged, Path("x.json"))
 
 
-def test_the_log_the_processes_and_the_tmp_of_a_container_are_bounded() -> None:
-    words = next(words_of(suite()))
-    assert {"--log-driver=local", "--log-opt=max-size=4m", "--log-opt=max-file=2"} <= set(words)
-    (limit,) = (word.partition("=")[2] for word in words if word.startswith("--pids-limit"))
+def test_log_processes_and_tmp_of_a_container_are_limited() -> None:
+    argv = next(commands(suite()))
+    assert {"--log-driver=local", "--log-opt=max-size=4m", "--log-opt=max-file=2"} <= set(argv)
+    (limit,) = (word.partition("=")[2] for word in argv if word.startswith("--pids-limit"))
     assert 1024 <= int(limit) <= 16_384
-    assert [word for word in words if word.startswith("--tmpfs")] == ["--tmpfs=/tmp:size=256m"]
+    assert [word for word in argv if word.startswith("--tmpfs")] == ["--tmpfs=/tmp:size=256m"]
 
 
-# What people see
+# Output
 
 
-def test_an_error_is_one_line_that_steers_no_terminal_whatever_it_quotes() -> None:
+def test_error_message_is_one_printable_line() -> None:
     for text in HOSTILE:
         assert str(HostError(f"t: {text}")).isprintable()
 
 
-def test_a_host_that_is_called_like_a_number_is_shown_as_it_is() -> None:
+def test_numeric_host_name_is_printed_unchanged() -> None:
     hosts = tuple(HostResult(host=name, changed=1) for name in ("007", "1e5"))
-    named = [
+    rigs = [
         Rig.model_validate(RIG | {"name": "r", "target": RIG["target"] | {"name": h.host}})
         for h in hosts
     ]
-    page = play_table(PlayResult(hosts=hosts), named)
+    page = play_table(PlayResult(hosts=hosts), rigs)
     assert "007" in page
     assert "1e5" in page
 
 
-def test_what_a_host_says_of_itself_steers_no_terminal_of_doctor() -> None:
+def test_doctor_table_has_no_control_characters() -> None:
     target = Target(name="t", address="t", load_address="t")
     for text in HOSTILE:
         facts = header().facts[0].model_copy(update={"system": text, "engine": text})
@@ -553,7 +564,7 @@ def test_what_a_host_says_of_itself_steers_no_terminal_of_doctor() -> None:
         assert page.replace("\n", "").isprintable()
 
 
-def test_progress_takes_no_name_for_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_does_not_interpret_names_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=io.StringIO(), force_terminal=True)
     monkeypatch.setattr(progress, "Console", lambda **_: console)
     plan = make_plan(suite(), [Rig.model_validate(RIG | {"name": "[/red]"})])
@@ -565,7 +576,7 @@ def test_progress_takes_no_name_for_markup(monkeypatch: pytest.MonkeyPatch) -> N
     assert "[/red]" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-# What Ansible would evaluate
+# Ansible templates and commands
 
 
 @pytest.mark.parametrize(
@@ -583,7 +594,7 @@ def test_progress_takes_no_name_for_markup(monkeypatch: pytest.MonkeyPatch) -> N
         ("ansible_shell_executable", "/bin/sh; touch pwned"),
     ],
 )
-def test_what_ansible_would_make_a_command_of_is_refused(key: str, value: object) -> None:
+def test_variable_that_ansible_would_execute_is_an_error(key: str, value: object) -> None:
     with pytest.raises(InventoryError) as caught:
         parse_rigs(listing("t", {key: value}), "hosts.yml")
     assert_one_line(caught.value, Path("hosts.yml"))
@@ -599,20 +610,20 @@ def test_what_ansible_would_make_a_command_of_is_refused(key: str, value: object
         ("ansible_remote_tmp", "~/.ansible/tmp"),
     ],
 )
-def test_what_ansible_makes_no_command_of_is_let_through(key: str, value: object) -> None:
+def test_variable_that_ansible_does_not_execute_is_accepted(key: str, value: object) -> None:
     assert parse_rigs(listing("t", {key: value}), "hosts.yml")
 
 
-def test_a_rate_that_no_clock_could_keep_is_refused(tmp_path: Path) -> None:
+def test_search_rate_out_of_range_is_an_error(tmp_path: Path) -> None:
     for lowest, highest in ((5e-324, 100.0), (10.0, 1e308)):
         search = {"p99_ms": 5, "lowest": lowest, "highest": highest}
         loads = [{"connections": 1, "duration_s": 1, "search": search}]
-        file = written(tmp_path / "suite.yml", SUITE | {"loads": loads})
+        file = write_json(tmp_path / "suite.yml", SUITE | {"loads": loads})
         with pytest.raises(SuiteError, match="must be at"):
             load_suite(file, {"flask": FLASK, "fastapi": FASTAPI})
 
 
-def test_a_session_is_called_as_nothing_that_hosts_would_misread(tmp_path: Path) -> None:
+def test_unsafe_session_name_is_an_error(tmp_path: Path) -> None:
     for name in ("a b", "$(id)", "-x", "A", "a=b", "x" * 101):
         store = SessionStore.create(tmp_path / name)
         with pytest.raises(SessionError, match="is not the name of a session"):

@@ -1,7 +1,7 @@
-"""What the roles may do to a host, and what of the controller they send there.
+"""What the roles may change on a host, and which files of the controller they send there.
 
-`docs/security.md` says what is promised. The roles are read here as text, except where a play in
-Ansible's check mode shows more.
+`docs/security.md` lists the promises. Most tests here read the roles as text. Some play them in
+Ansible's check mode, or execute their scripts.
 """
 
 import importlib.util
@@ -24,39 +24,39 @@ from fwbench.provisioning.playbook import play
 
 
 def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every task of the roles and playbooks, and the file it is in."""
+    """Yield every task of the roles and playbooks, after the name of its file."""
     files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]
     for file in sorted(files):
-        for task in within(yaml.safe_load(file.read_text())):
+        for task in mappings_in(yaml.safe_load(file.read_text())):
             yield file.name, task
 
 
-def within(value: Any) -> Iterator[dict[str, Any]]:
+def mappings_in(value: Any) -> Iterator[dict[str, Any]]:
     for part in value.values() if isinstance(value, dict) else value:
         if isinstance(part, dict | list):
-            yield from within(part)
+            yield from mappings_in(part)
     if isinstance(value, dict):
         yield value
 
 
 def modules() -> Iterator[tuple[str, str, Any]]:
-    """Of every task the file, the module and what that is given."""
+    """Yield file name, module and arguments of every task."""
     for file, task in tasks():
-        for key, given in task.items():
+        for key, arguments in task.items():
             if isinstance(key, str) and key.startswith("ansible.builtin."):
-                yield file, key.removeprefix("ansible.builtin."), given
+                yield file, key.removeprefix("ansible.builtin."), arguments
 
 
-# What is changed on a host
+# Changes on a host
 
-THAT_CHANGE_FILES = {"blockinfile", "copy", "fetch", "file", "lineinfile", "tempfile"}
-THAT_CHANGE_NO_FILE = {
+FILE_MODULES = {"blockinfile", "copy", "fetch", "file", "lineinfile", "tempfile"}
+OTHER_MODULES = {
     *["assert", "debug", "fail", "find", "meta", "set_fact", "set_stats", "stat"],
     *["import_tasks", "include_role", "include_tasks"],
 }
-COMMANDS = {"command", "raw", "shell"}
-# Folders that fwbench makes and removes, and the files of others that it changes.
-WRITTEN = (
+COMMAND_MODULES = {"command", "raw", "shell"}
+# fwbench's own folders, and files of the system that it changes.
+WRITABLE = (
     "/etc/default/docker",
     "/usr/local/share/ca-certificates/",
     "{{ contender_images_build.path }}",
@@ -68,7 +68,7 @@ WRITTEN = (
     "{{ docker_engine_state_dir }}",
     "{{ fwbench_host_state_dir }}",
 )
-NOT_FOR_FWBENCH = re.compile(
+FORBIDDEN = re.compile(
     r"\b(reboot|shutdown|poweroff|halt|kexec|telinit|sshd|ssh_config|authorized_keys"
     r"|ssh-keygen|ssh-copy-id|sudoers|visudo|su|sudo|passwd|chpasswd|shadow|chage|chsh|vipw"
     r"|user(?:add|mod|del)|group(?:add|mod|del)|add(?:user|group)|del(?:user|group)|gpasswd|newusers"
@@ -82,8 +82,8 @@ ALLOWED = {
     ("before.py", "groupdel"),  # the group that the engine's package made
     ("packages_remove.yml", "passwd"),  # `getent passwd`: where the login's home folder is
 }
-# Commands that change a host, by what they are for. Any other only reads.
-THAT_CHANGE_HOSTS = {
+# The tasks whose commands change a host, by file. All other commands only read.
+CHANGING_COMMANDS = {
     "base.yml": {"Try to pull the base image"},
     "base_debian.yml": {"Make the base image from packages of Debian 13"},
     "build_images.yml": {
@@ -107,6 +107,7 @@ THAT_CHANGE_HOSTS = {
     "remove_own.yml": {"Remove fwbench's containers and images from the engine"},
     "authorities.yml": {"Update the system's bundle of authorities"},
     "packages_install.yml": {
+        "Finish an installation of fwbench's that was interrupted",
         "Update the package lists",
         "Record which packages will be new",
         "Install the packages",
@@ -115,59 +116,67 @@ THAT_CHANGE_HOSTS = {
 }
 
 
-def test_roles_change_files_in_the_places_that_the_page_names_and_no_others() -> None:
-    seen = set()
-    for file, module, given in modules():
-        assert module in THAT_CHANGE_FILES | THAT_CHANGE_NO_FILE | COMMANDS | {"service"}, file
-        if module in THAT_CHANGE_FILES - {"tempfile"}:
-            place = given.get("dest") or given["path"]
-            assert place.startswith(WRITTEN), f"{file}: {place}"
-            seen.add(next(each for each in WRITTEN if place.startswith(each)))
+def test_roles_write_only_in_the_documented_places() -> None:
+    used = set()
+    for file, module, arguments in modules():
+        assert module in FILE_MODULES | OTHER_MODULES | COMMAND_MODULES | {"service"}, file
+        if module in FILE_MODULES - {"tempfile"}:
+            path = arguments.get("dest") or arguments["path"]
+            assert path.startswith(WRITABLE), f"{file}: {path}"
+            used.add(next(prefix for prefix in WRITABLE if path.startswith(prefix)))
         elif module == "service":
-            assert given["name"] == "docker"
-    assert seen == set(WRITTEN)
+            assert arguments["name"] == "docker"
+    assert used == set(WRITABLE)
 
 
-def words(value: Any) -> str:
-    """The texts of a value on lines of their own: in JSON, `\\n` would join a line's first word."""
+def strings_in(value: Any) -> str:
+    """Return the strings in a value, one a line; JSON would escape their line breaks as `\\n`."""
     parts = value.values() if isinstance(value, dict) else value
-    return value if isinstance(value, str) else "\n".join(map(words, parts))
+    return value if isinstance(value, str) else "\n".join(map(strings_in, parts))
 
 
-def test_roles_touch_no_login_no_sudo_no_firewall_and_reboot_nothing() -> None:
-    lines = [(file, words(given)) for file, module, given in modules() if module in COMMANDS]
+def test_roles_change_no_login_sudo_or_firewall_and_never_reboot() -> None:
+    lines = [
+        (file, strings_in(arguments))
+        for file, module, arguments in modules()
+        if module in COMMAND_MODULES
+    ]
     assert len(lines) > 30
     lines += [(file.name, file.read_text()) for file in ROOT.glob("roles/*/files/*.py")]
-    found = {(file, word) for file, line in lines for word in NOT_FOR_FWBENCH.findall(line)}
-    assert found == ALLOWED
+    matches = {(file, word) for file, line in lines for word in FORBIDDEN.findall(line)}
+    assert matches == ALLOWED
     network = (ROOT / "roles/docker_engine/files/network.py").read_text()
     assert set(re.findall(r'"(-[A-Z])"', network)) == {"-S", "-P", "-N", "-D", "-X"}  # no -A, no -I
 
 
-def test_each_command_that_changes_a_host_is_known() -> None:
-    found: dict[str, set[str]] = {}
+def test_commands_that_change_a_host_are_listed() -> None:
+    changing: dict[str, set[str]] = {}
     for file, task in tasks():
-        if COMMANDS & {str(key).removeprefix("ansible.builtin.") for key in task}:
+        if COMMAND_MODULES & {str(key).removeprefix("ansible.builtin.") for key in task}:
             assert "changed_when" in task, f"{file}: {task['name']}"
             if task["changed_when"] is not False:
-                found.setdefault(file, set()).add(task["name"])
-    assert found == THAT_CHANGE_HOSTS
+                changing.setdefault(file, set()).add(task["name"])
+    assert changing == CHANGING_COMMANDS
 
 
-def test_the_folders_of_builds_and_images_are_made_by_nobody_but_tempfile() -> None:
-    """Ansible makes these with mode 0700."""
-    made = [given for _, module, given in modules() if module == "tempfile"]
-    assert [given["state"] for given in made] == ["directory"] * 3
-    assert {given["prefix"] for given in made} == {"fwbench-build-", "fwbench-images-"}
+def test_build_and_image_folders_are_made_by_tempfile() -> None:
+    """Ansible's `tempfile` makes folders with mode 0700."""
+    tempfiles = [arguments for _, module, arguments in modules() if module == "tempfile"]
+    assert [arguments["state"] for arguments in tempfiles] == ["directory"] * 3
+    assert {arguments["prefix"] for arguments in tempfiles} == {"fwbench-build-", "fwbench-images-"}
 
 
-def test_no_command_holds_the_words_of_another_host() -> None:
-    """What comes of them is in files and messages; those of images.tar.gz are images."""
-    lines = [(file, json.dumps(given)) for file, module, given in modules() if module in COMMANDS]
+def test_no_command_contains_values_from_another_host() -> None:
+    """Such values only go into files and messages. The content of images.tar.gz is images."""
+    lines = [
+        (file, json.dumps(arguments))
+        for file, module, arguments in modules()
+        if module in COMMAND_MODULES
+    ]
     assert [file for file, line in lines if "hostvars" in line] == []
 
 
-# Where the base image comes from
+# Source of the base image
 
 
 @pytest.mark.parametrize(
@@ -179,19 +188,19 @@ def test_no_command_holds_the_words_of_another_host() -> None:
             "http://mirror.example/debian",
         ),
         (
-            "",  # Ubuntu has no source of Debian
+            "",  # Ubuntu's sources have no Debian mirror
             ["--keyring=/usr/share/keyrings/debian-archive-keyring.gpg"],
             "http://deb.debian.org/debian",
         ),
     ],
     ids=["debian", "ubuntu"],
 )
-def test_the_base_of_debian_packages_has_debians_mirror_and_keys(
+def test_debian_base_uses_debians_mirror_and_keyring(
     tmp_path: Path, sources: str, keyring: list[str], mirror: str
 ) -> None:
     (script,) = (
-        given["cmd"]
-        for file, module, given in modules()
+        arguments["cmd"]
+        for file, module, arguments in modules()
         if file == "base_debian.yml" and module == "shell"
     )
     log = tmp_path / "log"
@@ -211,30 +220,30 @@ def test_the_base_of_debian_packages_has_debians_mirror_and_keys(
         env={**os.environ, "PATH": path},
         check=True,
     )
-    given = log.read_text().splitlines()
-    assert [word for word in given if "keyring" in word] == keyring
-    assert (given[-3], given[-1]) == ("trixie", mirror)
+    argv = log.read_text().splitlines()
+    assert [word for word in argv if "keyring" in word] == keyring
+    assert (argv[-3], argv[-1]) == ("trixie", mirror)
 
 
-# What of the controller leaves it
+# Files of the controller
 
 
-def refused(place: Path, role: str, entry: str, variables: dict[str, Any]) -> str:
-    """Why a role goes no further on this machine, where it only checks."""
-    task = {"name": str(paths.data_folder() / "roles" / role), "tasks_from": entry}
-    written = [
+def role_error(folder: Path, role: str, tasks_from: str, variables: dict[str, Any]) -> str:
+    """Return the error of a role that is played on this machine in check mode."""
+    role_to_include = {"name": str(paths.data_folder() / "roles" / role), "tasks_from": tasks_from}
+    playbook = [
         {
             "hosts": "all",
             "connection": "local",
             "gather_facts": False,
             "vars": {"ansible_python_interpreter": sys.executable, **variables},
-            "tasks": [{"ansible.builtin.include_role": task}],
+            "tasks": [{"ansible.builtin.include_role": role_to_include}],
         }
     ]
-    (place / "play.yml").write_text(yaml.safe_dump(written))
-    (place / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"box": None}}}))
-    played = play(str(place / "play.yml"), Inventory((place / "hosts.yml",)), ["box"], check=True)
-    return played.hosts[0].error or ""
+    (folder / "play.yml").write_text(yaml.safe_dump(playbook))
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"box": None}}}))
+    result = play(str(folder / "play.yml"), Inventory((folder / "hosts.yml",)), ["box"], check=True)
+    return result.hosts[0].error or ""
 
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nsesame\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -242,46 +251,50 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nsesame\n-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize("content", [KEY, CERTIFICATE + KEY, "sesame\n"])
-def test_an_authority_that_is_no_certificate_is_not_sent(tmp_path: Path, content: str) -> None:
+def test_authority_file_that_is_no_certificate_is_not_sent(tmp_path: Path, content: str) -> None:
     file = tmp_path / "id_ed25519"
     file.write_text(content)
     variables = {
         "fwbench_host_ca_certs": [str(file)],
         "fwbench_host_state_dir": str(tmp_path),
     }
-    trouble = refused(tmp_path, "fwbench_host", "authorities", variables)
-    assert f"{file} is not a certificate in PEM, or also contains a key" in trouble
-    assert "sesame" not in trouble
+    error = role_error(tmp_path, "fwbench_host", "authorities", variables)
+    assert f"{file} is not a certificate in PEM, or also contains a key" in error
+    assert "sesame" not in error
 
 
-def test_a_folder_without_a_dockerfile_is_not_sent(tmp_path: Path) -> None:
+def test_folder_without_a_dockerfile_is_not_sent(tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "id_ed25519").write_text(KEY)
     variables = {"contender_images_dir": str(tmp_path), "contender_images_names": [".ssh"]}
-    trouble = refused(tmp_path, "contender_images", "wanted", variables)
-    assert "has no folder with a Dockerfile for .ssh" in trouble
+    error = role_error(tmp_path, "contender_images", "wanted", variables)
+    assert "has no folder with a Dockerfile for .ssh" in error
 
 
-def test_the_settings_of_an_index_are_private_and_stay_in_the_first_stage() -> None:
-    (given,) = (
-        given
-        for _, module, given in modules()
-        if module == "copy" and given["dest"].endswith("/pip.conf")
+def test_pip_settings_are_private_and_stay_in_the_first_stage() -> None:
+    (arguments,) = (
+        arguments
+        for _, module, arguments in modules()
+        if module == "copy" and arguments["dest"].endswith("/pip.conf")
     )
-    assert given["mode"] == "0600"
+    assert arguments["mode"] == "0600"
     for file in ROOT.glob("contenders/*/Dockerfile"):
-        *_, before, last = re.split("^FROM ", file.read_text(), flags=re.MULTILINE)
-        copied = [line.split()[1:-1] for line in last.splitlines() if line.startswith("COPY ")]
-        assert "pip.conf" in before, file
-        assert "pip.conf" not in last, file
-        assert "ADD" not in last.split(), file
-        assert not {".", "./", "*", "/build"} & {word for words in copied for word in words}, file
+        *_, first_stage, last_stage = re.split("^FROM ", file.read_text(), flags=re.MULTILINE)
+        copy_sources = [
+            line.split()[1:-1] for line in last_stage.splitlines() if line.startswith("COPY ")
+        ]
+        assert "pip.conf" in first_stage, file
+        assert "pip.conf" not in last_stage, file
+        assert "ADD" not in last_stage.split(), file
+        assert not {".", "./", "*", "/build"} & {
+            word for sources in copy_sources for word in sources
+        }, file
 
 
-# Whose containers and images are removed
+# Removal of containers and images
 
 
-def holdings() -> Any:
+def load_holdings() -> Any:
     file = ROOT / "roles/docker_engine/files/holdings.py"
     spec = importlib.util.spec_from_file_location("holdings", file)
     assert spec is not None
@@ -291,93 +304,108 @@ def holdings() -> Any:
     return module
 
 
-MINE, OTHERS = "fwbench.installation=mine", "fwbench.installation=another"
+OWN, FOREIGN = "fwbench.installation=mine", "fwbench.installation=another"
 IMAGES = {
-    "fwbench/flask:current i1": [MINE],
-    "mine/flask:kept i1": [MINE],
-    "<none>:<none> i2": [MINE],
-    "fwbench/flask:theirs i3": [OTHERS],
-    "<none>:<none> i4": [OTHERS],
+    "fwbench/flask:current i1": [OWN],
+    "mine/flask:kept i1": [OWN],
+    "<none>:<none> i2": [OWN],
+    "fwbench/flask:theirs i3": [FOREIGN],
+    "<none>:<none> i4": [FOREIGN],
     "fwbench/named-so:1 i5": [],
     "fwbench-web:1 i6": ["fwbench.session=s"],
 }
 CONTAINERS = {
-    "of-a-session": [MINE, "fwbench.session=s"],
-    "of-an-image": [MINE],
-    "of-another": [OTHERS, "fwbench.session=s"],
+    "of-a-session": [OWN, "fwbench.session=s"],
+    "of-an-image": [OWN],
+    "of-another": [FOREIGN, "fwbench.session=s"],
     "labelled-so": ["fwbench.session=s"],
     "fwbench-named-so": [],
 }
 
 
 def matches(filters: set[str], labels: list[str]) -> bool:
-    """As Docker has it: with or without a value."""
+    """Filter like Docker, by label or by label and value."""
     known = {*labels, *(label.partition("=")[0] for label in labels)}
     return filters <= known
 
 
-class Engine:
-    """An engine that other people use too, and what was removed from it."""
+class FakeEngine:
+    """An engine with containers and images of fwbench and of others. It records removals."""
 
     def __init__(self) -> None:
         self.removed: list[str] = []
 
     def docker(self, *argv: str, **_: Any) -> str:
-        filters = {each.removeprefix("--filter=label=") for each in argv if "--filter" in each}
+        filters = {
+            argument.removeprefix("--filter=label=") for argument in argv if "--filter" in argument
+        }
         if argv[0] == "info":
             return '{"DockerRootDir": "/var/lib/docker"}'
         if argv[0] == "ps":
-            return "\n".join(name for name, of in CONTAINERS.items() if matches(filters, of))
+            return "\n".join(
+                name for name, labels in CONTAINERS.items() if matches(filters, labels)
+            )
         if argv[:2] == ("image", "ls"):
-            return "\n".join(name for name, of in IMAGES.items() if matches(filters, of))
+            return "\n".join(name for name, labels in IMAGES.items() if matches(filters, labels))
         if argv[:2] in (("image", "rm"), ("container", "rm")):
             self.removed.append(argv[-1])
             return ""
         raise AssertionError(argv)
 
 
-def test_containers_and_images_of_others_stay_whatever_their_name_or_label(
+def test_removal_keeps_containers_and_images_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, engine = holdings(), Engine()
-    monkeypatch.setattr(held, "docker", engine.docker)
-    monkeypatch.setattr(held, "engine", lambda: {"DockerRootDir": "/var/lib/docker"})
+    holdings, engine = load_holdings(), FakeEngine()
+    monkeypatch.setattr(holdings, "docker", engine.docker)
+    monkeypatch.setattr(holdings, "engine", lambda: {"DockerRootDir": "/var/lib/docker"})
     (tmp_path / "installations").write_text("mine\n")
-    found = list(held.remove(tmp_path, dry_run=False))
+    reported = list(holdings.remove(tmp_path, dry_run=False))
     assert engine.removed == ["of-a-session", "fwbench/flask:current", "i2"]
-    assert found == ["container of-a-session", "image fwbench/flask:current", "image i2"]
+    assert reported == ["container of-a-session", "image fwbench/flask:current", "image i2"]
 
 
 @pytest.mark.parametrize(
     ("has_engine", "data", "command"),
     [(False, "absent", "rm"), (False, "use", "stop"), (True, "use", "stop")],
 )
-def test_containers_from_before_are_stopped_and_never_removed(
+def test_earlier_containers_are_stopped_and_never_removed(
     monkeypatch: pytest.MonkeyPatch, has_engine: bool, data: str, command: str
 ) -> None:
-    held, calls = holdings(), []
-    monkeypatch.setattr(held, "engine", lambda: {"DockerRootDir": "/var/lib/docker"})
-    monkeypatch.setattr(held, "docker", lambda *argv: calls.append(argv) or "c1\n")
-    held.end({"has_engine": has_engine, "folders": {"/var/lib/docker": data}})
-    listed, ended = calls
-    assert ("--all" in listed) == (command == "rm")
-    assert ended[0] == command
+    holdings, calls = load_holdings(), []
+    monkeypatch.setattr(holdings, "engine", lambda: {"DockerRootDir": "/var/lib/docker"})
+    monkeypatch.setattr(holdings, "docker", lambda *argv: calls.append(argv) or "c1\n")
+    holdings.end({"has_engine": has_engine, "folders": {"/var/lib/docker": data}})
+    list_argv, end_argv = calls
+    assert ("--all" in list_argv) == (command == "rm")
+    assert end_argv[0] == command
 
 
 @pytest.mark.parametrize("has_containerd", [False, True])
-def test_a_namespace_of_containerd_keeps_an_engine_that_does_not_answer(
+def test_containerd_namespace_keeps_an_unresponsive_engine(
     monkeypatch: pytest.MonkeyPatch, has_containerd: bool
 ) -> None:
-    held = holdings()
-    monkeypatch.setattr(held, "engine", lambda: None)
-    monkeypatch.setattr(held, "remaining_data", list)
-    monkeypatch.setattr(held, "foreign_namespaces", lambda: ["namespace owner"])
-    found = held.foreign([], {"has_engine": False, "has_containerd": has_containerd})
-    assert found == ([] if has_containerd else ["namespace owner in containerd"])
+    holdings = load_holdings()
+    monkeypatch.setattr(holdings, "engine", lambda: None)
+    monkeypatch.setattr(holdings, "remaining_data", list)
+    monkeypatch.setattr(holdings, "foreign_namespaces", lambda: ["namespace owner"])
+    foreign_data = holdings.foreign([], {"has_engine": False, "has_containerd": has_containerd})
+    assert foreign_data == ([] if has_containerd else ["namespace owner in containerd"])
 
 
-def test_nothing_is_removed_where_fwbench_remembers_nothing(tmp_path: Path) -> None:
+def test_nothing_is_removed_without_fwbench_records(tmp_path: Path) -> None:
     program = ROOT / "roles/docker_engine/files/holdings.py"
     argv = [sys.executable, str(program), "remove", str(tmp_path)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == []
+    result = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == []
+
+
+def test_network_without_a_record_is_left_as_it_is(tmp_path: Path) -> None:
+    script = ROOT / "roles/docker_engine/files/network.py"
+    result = subprocess.run(
+        [sys.executable, str(script), "restore", str(tmp_path / "network.json")],
+        capture_output=True,
+        text=True,
+        env={"PATH": ""},  # no iptables: an attempt to change anything would fail
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

@@ -12,7 +12,18 @@ from fwbench.errors import LabError
 from fwbench.providers.lab import docker
 
 CONTEXT = Path(__file__).with_name("host")
-MINBASE = {"debian:12": "bookworm", "debian:13": "trixie"}
+MINBASE = {
+    "debian:11": "bullseye",
+    "debian:12": "bookworm",
+    "debian:13": "trixie",
+    "debian:testing": "testing",
+}
+MMDEBSTRAP_OPTIONS = {
+    # Its security archive no longer has all the packages that it lists.
+    "bullseye": ['--setup-hook=sed -i /security/d "$1/etc/apt/sources.list"'],
+    # Its lists expire after a week, also those of a mirror that is a snapshot.
+    "testing": ['--aptopt=Acquire::Check-Valid-Until "false"'],
+}
 SYSTEMS = (*MINBASE, "ubuntu:22.04", "ubuntu:24.04")
 
 
@@ -51,7 +62,7 @@ def _base_image(system: str, say: Callable[[str], None]) -> str:
         pull_error = str(error)
     if system not in MINBASE:
         raise LabError(
-            f"{system} cannot be pulled ({pull_error}), and only {' and '.join(MINBASE)} "
+            f"{system} cannot be pulled ({pull_error}), and only {', '.join(MINBASE)} "
             "can be made without a registry; choose one of them with --os"
         )
     say(f"cannot reach a registry: making {system} from Debian's packages")
@@ -69,7 +80,8 @@ def _bootstrap(suite: str, tag: str) -> None:
         _run(["apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap"])
     with paths.temporary_folder() as private:
         archive = f"{private}/base.tar"
-        _run(["mmdebstrap", "--mode=root", "--variant=minbase", suite, archive])
+        options = ["--mode=root", "--variant=minbase", *MMDEBSTRAP_OPTIONS.get(suite, [])]
+        _run(["mmdebstrap", *options, suite, archive])
         docker.docker("import", archive, tag)
 
 
