@@ -21,8 +21,8 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the user's keys, agent and settings nor what fwbench has recorded play a part."""
+def _isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the user's keys, agent and settings, and the host keys that fwbench has recorded."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
@@ -31,7 +31,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def host(sshd: Server) -> Callable[..., Host]:
-    """Makes a host that stands for the server; tests change what they are about."""
+    """Return a function that makes a `Host` for the server; keyword arguments replace fields."""
 
     def make(**changes: Any) -> Host:
         values = {
@@ -59,8 +59,8 @@ def relay(sshd: Server) -> Iterator[Relay]:
 
 
 @pytest.fixture
-def known() -> Callable[[str, Path], Path]:
-    """Writes a host's key into the file of first contacts, as if it had been met."""
+def record_key() -> Callable[[str, Path], Path]:
+    """Return a function that writes a key into fwbench's known_hosts, as a first contact does."""
 
     def write(name: str, key: Path) -> Path:
         kind, data = Path(f"{key}.pub").read_text().split()[:2]

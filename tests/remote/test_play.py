@@ -1,4 +1,4 @@
-"""Real plays over a real sshd: Ansible's ssh checks the keys that the driver has met."""
+"""Playbooks over a real sshd: Ansible's ssh accepts only the host keys that fwbench accepts."""
 
 import getpass
 import json
@@ -25,61 +25,61 @@ from fwbench.ssh import openssh
 from fwbench.ssh.remote import SshRemote
 
 HostOf = Callable[..., Host]
-Known = Callable[[str, Path], Path]
+RecordKey = Callable[[str, Path], Path]
 ME = getpass.getuser()
 CHANGED = "shows another host key than before (ssh-ed25519 SHA256:"
 
 
-class Plays:
-    """Plays one raw command on one host, whose variables in the inventory are given."""
+class CommandPlaybook:
+    """Execute one raw command on one host by a playbook, with given inventory variables."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.output = folder / "output"
 
     def __call__(self, host: Host, command: str = "true", **variables: Any) -> PlayResult:
-        """Play it; what the command prints goes to `output`."""
-        own = {
+        """Return the result of the playbook; the command's output goes to the file `output`."""
+        defaults = {
             "ansible_host": host.address,
             "ansible_port": host.port,
             "ansible_user": host.user,
             "ansible_ssh_private_key_file": str(host.key_file) if host.key_file else None,
         }
-        given = {key: value for key, value in own.items() if value is not None} | variables
+        hostvars = {key: value for key, value in defaults.items() if value is not None} | variables
         inventory = self._folder / "hosts.json"
-        inventory.write_text(json.dumps({"all": {"hosts": {host.name: given}}}))
-        return run_playbook(str(self.playbook(command)), Inventory((inventory,)), [host])
+        inventory.write_text(json.dumps({"all": {"hosts": {host.name: hostvars}}}))
+        return run_playbook(str(self.write(command)), Inventory((inventory,)), [host])
 
-    def playbook(self, command: str) -> Path:
-        """Write a playbook with a command; what it prints goes to `output`."""
-        task = {"name": "Say it", "ansible.builtin.raw": f"{{ {command}; }} > {self.output} 2>&1"}
+    def write(self, command: str) -> Path:
+        """Write a playbook that executes a command and redirects its output to `output`."""
+        task = {"name": "Execute", "ansible.builtin.raw": f"{{ {command}; }} > {self.output} 2>&1"}
         playbook = self._folder / "play.yml"
         playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
         return playbook
 
-    def trouble(self, host: Host, **variables: Any) -> str:
-        """Why the play failed; it did not come to the host."""
-        played = self(host, "echo here", **variables)
+    def error(self, host: Host, **variables: Any) -> str:
+        """Return the error of a playbook that does not reach the host."""
+        result = self(host, "echo here", **variables)
         assert not self.output.exists(), "the command was executed"
-        return played.hosts[0].error or ""
+        return result.hosts[0].error or ""
 
 
 @pytest.fixture
-def plays(tmp_path: Path) -> Plays:
-    return Plays(tmp_path)
+def command_playbook(tmp_path: Path) -> CommandPlaybook:
+    return CommandPlaybook(tmp_path)
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Server:
-    """A second server, which the test starts; it lets in its own key alone."""
+    """Return a second server, not started yet, which authorizes only its own user key."""
     (tmp_path / "machine").mkdir()
     return Server(tmp_path / "machine")
 
 
 @pytest.fixture
-def refused(sshd: Server, host: HostOf, known: Known, tmp_path: Path) -> Host:
-    """A host of which another key is recorded than it shows."""
-    known(sshd.name_in_known_hosts, keygen(tmp_path / "key-before"))
+def refused(sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path) -> Host:
+    """Return a host whose recorded key differs from its actual one."""
+    record_key(sshd.name_in_known_hosts, keygen(tmp_path / "earlier-key"))
     return host()
 
 
@@ -89,58 +89,58 @@ def write_ssh_config(home: Path, text: str) -> None:
 
 
 def masters(folder: Path) -> list[str]:
-    """The titles of ssh's master processes that hold sockets beneath a folder."""
-    found = []
+    """Return the process titles of the ssh masters whose sockets are in a folder."""
+    titles = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # it ended
             title = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
             if title.startswith(f"ssh: {folder}/"):
-                found.append(title.strip())
-    return found
+                titles.append(title.strip())
+    return titles
 
 
 def await_end_of_masters(folder: Path) -> list[str]:
-    """Those that are there still, seconds later: they end at once, or after half a minute."""
+    """Wait up to 5 s for the ssh masters to end; return those that still exist."""
     deadline = time.monotonic() + 5
-    while (found := masters(folder)) and time.monotonic() < deadline:
+    while (remaining := masters(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return found
+    return remaining
 
 
 # A key that changed after the first contact
 
 
-def test_a_host_that_shows_another_key_to_the_play_is_refused(
-    machine: Server, host: HostOf, plays: Plays
+def test_playbook_refuses_a_changed_host_key(
+    machine: Server, host: HostOf, command_playbook: CommandPlaybook
 ) -> None:
     box = host(port=machine.port, key_file=machine.user_key)
     with machine.running():
         check_connections([box])
     machine.change_host_key()
     with machine.running():
-        trouble = plays.trouble(box)
-    assert trouble.startswith(f"box: 127.0.0.1:{machine.port} {CHANGED}")
-    assert f"remove its line from {paths.known_hosts()}" in trouble
+        error = command_playbook.error(box)
+    assert error.startswith(f"box: 127.0.0.1:{machine.port} {CHANGED}")
+    assert f"remove its line from {paths.known_hosts()}" in error
 
 
-def test_a_bastion_that_shows_another_key_to_the_play_is_refused(
-    machine: Server, host: HostOf, plays: Plays
+def test_playbook_refuses_a_changed_key_of_a_jump_host(
+    machine: Server, host: HostOf, command_playbook: CommandPlaybook
 ) -> None:
-    hop = JumpHost(address="localhost", port=machine.port, user=ME, key_file=machine.user_key)
-    box = host(jump_hosts=(hop,))
+    jump_host = JumpHost(address="localhost", port=machine.port, user=ME, key_file=machine.user_key)
+    box = host(jump_hosts=(jump_host,))
     arguments = f"-J {ME}@localhost:{machine.port}"
     with machine.running():
         check_connections([box])
-        assert plays(box, ansible_ssh_common_args=arguments).failed == ()
-    plays.output.unlink()
+        assert command_playbook(box, ansible_ssh_common_args=arguments).failed == ()
+    command_playbook.output.unlink()
     machine.change_host_key()
     with machine.running():
-        trouble = plays.trouble(box, ansible_ssh_common_args=arguments)
-    assert trouble.startswith(f"box: localhost:{machine.port} (a jump host) {CHANGED}")
+        error = command_playbook.error(box, ansible_ssh_common_args=arguments)
+    assert error.startswith(f"box: localhost:{machine.port} (a jump host) {CHANGED}")
 
 
-def test_a_host_with_a_key_of_another_kind_is_refused(
-    machine: Server, host: HostOf, plays: Plays
+def test_playbook_refuses_a_host_key_of_another_type(
+    machine: Server, host: HostOf, command_playbook: CommandPlaybook
 ) -> None:
     box = host(port=machine.port, key_file=machine.user_key)
     with machine.running():
@@ -148,21 +148,23 @@ def test_a_host_with_a_key_of_another_kind_is_refused(
     machine.host_key.unlink()
     keygen(machine.host_key, "ecdsa")
     with machine.running():
-        trouble = plays.trouble(box)
-    assert "shows another host key than before (ecdsa-sha2-nistp256 SHA256:" in trouble
+        error = command_playbook.error(box)
+    assert "shows another host key than before (ecdsa-sha2-nistp256 SHA256:" in error
 
 
-def test_another_key_has_the_exit_code_of_a_host_and_names_it(refused: Host, plays: Plays) -> None:
-    played = plays(refused)
+def test_changed_key_has_exit_code_5_and_names_the_host(
+    refused: Host, command_playbook: CommandPlaybook
+) -> None:
+    result = command_playbook(refused)
     target = Target(**dict(refused), load_address="127.0.0.1")
     rig = Rig(name="r", target=target, clients=(Client(name="c", address="c"),))
-    error = provisioning_error(played, [rig])
+    error = provisioning_error(result, [rig])
     assert isinstance(error, HostError)
     assert error.exit_code == 5
     assert str(error).startswith(f"box: 127.0.0.1:{refused.port} {CHANGED}")
 
 
-# Nothing turns the check off
+# No setting turns the check off
 
 
 REFUSED_IN_INVENTORY = "would replace the options that make ssh check host keys"
@@ -198,30 +200,32 @@ CONTRADICTED = "contain different ssh-ed25519 keys of"
 def test_no_variable_turns_the_check_off(
     refused: Host,
     sshd: Server,
-    plays: Plays,
+    command_playbook: CommandPlaybook,
     tmp_path: Path,
     variables: dict[str, Any],
     reason: str,
 ) -> None:
-    """Neither in an inventory that fwbench reads, nor in Ansible if that were to let it through."""
-    given = {
-        key: value.format(known=known_now(sshd, tmp_path)) if isinstance(value, str) else value
+    """fwbench refuses the inventory, and Ansible would refuse the host key anyway."""
+    hostvars = {
+        key: value.format(known=current_known_hosts(sshd, tmp_path))
+        if isinstance(value, str)
+        else value
         for key, value in variables.items()
     }
-    inventory = Inventory((write_inventory(tmp_path, refused, given),))
+    inventory = Inventory((write_inventory(tmp_path, refused, hostvars),))
     with pytest.raises(FwbenchError, match=re.escape(reason)):
         check_connections(parse_rigs(list_inventory(inventory), "x")[0].hosts)
-    if reason == CHANGED:  # the inventory is read; after the first contact the playbook is played
+    if reason == CHANGED:  # fwbench accepts the inventory, so Ansible must refuse the key
         (rig,) = parse_rigs(list_inventory(inventory), "x")
-        played = run_playbook(str(plays.playbook("echo here")), inventory, rig.hosts)
-        assert [CHANGED in (each.error or "") for each in played.hosts] == [True, False]
-    assert CHANGED in plays.trouble(refused, **given)
-    assert not plays.output.exists(), "the command was executed"
+        result = run_playbook(str(command_playbook.write("echo here")), inventory, rig.hosts)
+        assert [CHANGED in (each.error or "") for each in result.hosts] == [True, False]
+    assert CHANGED in command_playbook.error(refused, **hostvars)
+    assert not command_playbook.output.exists(), "the command was executed"
 
 
 def write_inventory(folder: Path, host: Host, variables: dict[str, Any]) -> Path:
-    """An inventory with that host for its target, and a client that does not exist."""
-    own = {
+    """Write an inventory with the host as its target and a client that does not exist."""
+    defaults = {
         "ansible_host": host.address,
         "ansible_port": host.port,
         "ansible_user": host.user,
@@ -231,7 +235,7 @@ def write_inventory(folder: Path, host: Host, variables: dict[str, Any]) -> Path
     path.write_text(
         json.dumps(
             {
-                "targets": {"hosts": {host.name: own | variables}},
+                "targets": {"hosts": {host.name: defaults | variables}},
                 "clients": {"hosts": {"c": {"ansible_host": "127.0.0.2", "ansible_port": 1}}},
             }
         )
@@ -254,7 +258,7 @@ def write_inventory(folder: Path, host: Host, variables: dict[str, Any]) -> Path
 )
 def test_no_environment_variable_turns_the_check_off(
     refused: Host,
-    plays: Plays,
+    command_playbook: CommandPlaybook,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -264,16 +268,20 @@ def test_no_environment_variable_turns_the_check_off(
     (tmp_path / "ssh").write_text('#!/bin/sh\nexec ssh -oStrictHostKeyChecking=no "$@"\n')
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv(name, value.format(folder=tmp_path))
-    assert CHANGED in plays.trouble(refused)
+    assert CHANGED in command_playbook.error(refused)
 
 
 @pytest.mark.parametrize("path", ["ansible.cfg", ".ansible.cfg"])
-def test_no_ansible_cfg_of_the_user_turns_the_check_off(
-    refused: Host, plays: Plays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+def test_no_ansible_cfg_turns_the_check_off(
+    refused: Host,
+    command_playbook: CommandPlaybook,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
 ) -> None:
     write_ansible_cfg(tmp_path / path)
     monkeypatch.chdir(tmp_path)
-    assert CHANGED in plays.trouble(refused)
+    assert CHANGED in command_playbook.error(refused)
 
 
 @pytest.mark.parametrize(
@@ -286,54 +294,66 @@ def test_no_ansible_cfg_of_the_user_turns_the_check_off(
         "KnownHostsCommand /bin/cat {known}",
     ],
 )
-def test_no_ssh_configuration_of_the_user_turns_the_check_off(
-    refused: Host, sshd: Server, plays: Plays, tmp_path: Path, setting: str
+def test_no_ssh_configuration_turns_the_check_off(
+    refused: Host, sshd: Server, command_playbook: CommandPlaybook, tmp_path: Path, setting: str
 ) -> None:
-    write_ssh_config(tmp_path, f"Host *\n  {setting.format(known=known_now(sshd, tmp_path))}\n")
-    assert CHANGED in plays.trouble(refused)
+    write_ssh_config(
+        tmp_path, f"Host *\n  {setting.format(known=current_known_hosts(sshd, tmp_path))}\n"
+    )
+    assert CHANGED in command_playbook.error(refused)
 
 
 @pytest.mark.parametrize(
     "setting", ["StrictHostKeyChecking no", "NoHostAuthenticationForLocalhost yes"]
 )
-def test_no_ssh_configuration_of_the_user_turns_the_check_of_a_bastion_off(
-    sshd: Server, host: HostOf, known: Known, plays: Plays, tmp_path: Path, setting: str
+def test_no_ssh_configuration_turns_off_the_check_of_a_jump_host(
+    sshd: Server,
+    host: HostOf,
+    record_key: RecordKey,
+    command_playbook: CommandPlaybook,
+    tmp_path: Path,
+    setting: str,
 ) -> None:
-    path = known(f"[localhost]:{sshd.port}", keygen(tmp_path / "key-before"))
+    path = record_key(f"[localhost]:{sshd.port}", keygen(tmp_path / "earlier-key"))
     with path.open("a") as file:
-        file.write(known_now(sshd, tmp_path).read_text())
+        file.write(current_known_hosts(sshd, tmp_path).read_text())
     write_ssh_config(tmp_path, f"Host *\n  {setting}\n")
-    hop = JumpHost(address="localhost", port=sshd.port, user=ME)
+    jump_host = JumpHost(address="localhost", port=sshd.port, user=ME)
     arguments = f"-J {ME}@localhost:{sshd.port}"
-    trouble = plays.trouble(host(jump_hosts=(hop,)), ansible_ssh_common_args=arguments)
-    assert trouble.startswith(f"box: localhost:{sshd.port} (a jump host) {CHANGED}")
+    error = command_playbook.error(host(jump_hosts=(jump_host,)), ansible_ssh_common_args=arguments)
+    assert error.startswith(f"box: localhost:{sshd.port} (a jump host) {CHANGED}")
 
 
-def test_the_ssh_of_a_proxy_command_checks_keys_too(
-    sshd: Server, machine: Server, host: HostOf, known: Known, plays: Plays, tmp_path: Path
+def test_ssh_in_a_proxy_command_checks_host_keys(
+    sshd: Server,
+    machine: Server,
+    host: HostOf,
+    record_key: RecordKey,
+    command_playbook: CommandPlaybook,
+    tmp_path: Path,
 ) -> None:
-    """It is started as a jump: by itself it would heed the user's own configuration alone."""
+    """fwbench turns it into a jump; a separate ssh would read only the user's configuration."""
     key = machine.user_key
     box = host(
         jump_hosts=(JumpHost(address="localhost", port=machine.port, user=ME, key_file=key),)
     )
     command = f"ssh -oStrictHostKeyChecking=no -i {key} -p {machine.port} -W %h:%p {ME}@localhost"
     arguments = f'-o ProxyCommand="{command}"'
-    path = known(f"[localhost]:{machine.port}", keygen(tmp_path / "key-before"))
+    path = record_key(f"[localhost]:{machine.port}", keygen(tmp_path / "earlier-key"))
     with path.open("a") as file:
-        file.write(known_now(sshd, tmp_path).read_text())
+        file.write(current_known_hosts(sshd, tmp_path).read_text())
     with machine.running():
-        trouble = plays.trouble(box, ansible_ssh_common_args=arguments)
-        assert trouble.startswith(f"box: localhost:{machine.port} (a jump host) {CHANGED}")
+        error = command_playbook.error(box, ansible_ssh_common_args=arguments)
+        assert error.startswith(f"box: localhost:{machine.port} (a jump host) {CHANGED}")
         path.unlink()
         check_connections([box])
-        assert plays(box, ansible_ssh_common_args=arguments).failed == ()
+        assert command_playbook(box, ansible_ssh_common_args=arguments).failed == ()
 
 
-def known_now(server: Server, folder: Path) -> Path:
-    """A file with the key that the server shows, under the name that ssh looks for."""
+def current_known_hosts(server: Server, folder: Path) -> Path:
+    """Write a known_hosts file with the server's current key."""
     kind, data = Path(f"{server.host_key}.pub").read_text().split()[:2]
-    path = folder / "known-now"
+    path = folder / "current-known-hosts"
     path.write_text(f"{server.name_in_known_hosts} {kind} {data}\n")
     return path
 
@@ -346,11 +366,11 @@ def write_ansible_cfg(path: Path) -> None:
     )
 
 
-# What the user's own configuration says goes on working
+# The user's SSH configuration stays in effect
 
 
-def test_login_port_key_and_jump_of_the_users_configuration_are_used(
-    sshd: Server, plays: Plays, tmp_path: Path
+def test_users_login_port_key_and_jump_host_are_used(
+    sshd: Server, command_playbook: CommandPlaybook, tmp_path: Path
 ) -> None:
     write_ssh_config(
         tmp_path,
@@ -360,34 +380,38 @@ def test_login_port_key_and_jump_of_the_users_configuration_are_used(
     )
     box = Host(name="box", address="behind")
     check_connections([box])
-    assert plays(box, "echo here").failed == ()
-    assert plays.output.read_text() == "here\n"
+    assert command_playbook(box, "echo here").failed == ()
+    assert command_playbook.output.read_text() == "here\n"
 
 
-def test_an_alias_of_the_users_configuration_names_the_key(
-    host: HostOf, plays: Plays, tmp_path: Path
+def test_host_key_alias_names_the_recorded_key(
+    host: HostOf, command_playbook: CommandPlaybook, tmp_path: Path
 ) -> None:
     write_ssh_config(tmp_path, "Host 127.0.0.1\n  HostKeyAlias machine-7\n")
     check_connections([host()])
     assert paths.known_hosts().read_text().startswith("machine-7 ssh-ed25519 ")
-    assert plays(host()).failed == ()
-    check_connections([host()])  # it is known now, under that name
+    assert command_playbook(host()).failed == ()
+    check_connections([host()])  # the key is recorded now, under the alias
     assert len(paths.known_hosts().read_text().splitlines()) == 1
 
 
-def test_another_key_under_an_alias_is_refused(
-    sshd: Server, host: HostOf, known: Known, plays: Plays, tmp_path: Path
+def test_changed_key_under_a_host_key_alias_is_refused(
+    sshd: Server,
+    host: HostOf,
+    record_key: RecordKey,
+    command_playbook: CommandPlaybook,
+    tmp_path: Path,
 ) -> None:
     write_ssh_config(tmp_path, "Host 127.0.0.1\n  HostKeyAlias machine-7\n")
-    path = known("machine-7", keygen(tmp_path / "key-before"))
-    with path.open("a") as file:  # its own name counts for nothing
-        file.write(known_now(sshd, tmp_path).read_text())
+    path = record_key("machine-7", keygen(tmp_path / "earlier-key"))
+    with path.open("a") as file:  # a key under the host's address has no effect
+        file.write(current_known_hosts(sshd, tmp_path).read_text())
     with pytest.raises(HostError, match="shows another host key than before"):
         check_connections([host()])
-    assert CHANGED in plays.trouble(host())
+    assert CHANGED in command_playbook.error(host())
 
 
-# Nothing of the user's is forwarded
+# Agent and ports are not forwarded
 
 
 @pytest.fixture
@@ -407,20 +431,26 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("agent")
-def test_no_agent_is_forwarded(host: HostOf, plays: Plays, tmp_path: Path) -> None:
+def test_no_agent_is_forwarded(
+    host: HostOf, command_playbook: CommandPlaybook, tmp_path: Path
+) -> None:
     write_ssh_config(tmp_path, "Host *\n  ForwardAgent yes\n")
     check_connections([host()])
-    ask = 'echo "agent:$SSH_AUTH_SOCK"'
+    command = 'echo "agent:$SSH_AUTH_SOCK"'
     arguments = "-o ForwardAgent=yes"
-    assert plays(host(), ask, ansible_ssh_common_args=arguments).failed == ()
-    assert plays.output.read_text() == "agent:\n"
+    assert command_playbook(host(), command, ansible_ssh_common_args=arguments).failed == ()
+    assert command_playbook.output.read_text() == "agent:\n"
     with SshRemote(host()) as box:
         box.check(["sh", "-c", 'test -z "$SSH_AUTH_SOCK"'])
 
 
-@pytest.mark.parametrize("behind_a_bastion", [False, True])
-def test_no_port_of_the_users_configuration_is_forwarded(
-    sshd: Server, host: HostOf, plays: Plays, tmp_path: Path, behind_a_bastion: bool
+@pytest.mark.parametrize("behind_jump_host", [False, True])
+def test_users_port_forwarding_settings_are_ignored(
+    sshd: Server,
+    host: HostOf,
+    command_playbook: CommandPlaybook,
+    tmp_path: Path,
+    behind_jump_host: bool,
 ) -> None:
     port, back = free_port(), free_port()
     write_ssh_config(
@@ -428,13 +458,13 @@ def test_no_port_of_the_users_configuration_is_forwarded(
         f"Host *\n  LocalForward 127.0.0.1:{port} 127.0.0.1:{sshd.port}\n"
         f"  RemoteForward 127.0.0.1:{back} 127.0.0.1:{sshd.port}\n",
     )
-    hop = JumpHost(address="localhost", port=sshd.port, user=ME)
-    box = host(jump_hosts=(hop,) if behind_a_bastion else None)
-    arguments = f"-J {ME}@localhost:{sshd.port}" if behind_a_bastion else ""
+    jump_host = JumpHost(address="localhost", port=sshd.port, user=ME)
+    box = host(jump_hosts=(jump_host,) if behind_jump_host else None)
+    arguments = f"-J {ME}@localhost:{sshd.port}" if behind_jump_host else ""
     check_connections([box])
-    ask = f"ss --no-header --listening --tcp --numeric | grep -cE ':({port}|{back}) ' || true"
-    assert plays(box, ask, ansible_ssh_common_args=arguments).failed == ()
-    assert plays.output.read_text() == "0\n"
+    command = f"ss --no-header --listening --tcp --numeric | grep -cE ':({port}|{back}) ' || true"
+    assert command_playbook(box, command, ansible_ssh_common_args=arguments).failed == ()
+    assert command_playbook.output.read_text() == "0\n"
 
 
 # Master processes
@@ -442,35 +472,35 @@ def test_no_port_of_the_users_configuration_is_forwarded(
 
 @pytest.fixture
 def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with a short name, beneath which the sockets of one test's plays are."""
+    """Yield a folder with a short name, for the sockets of the ssh masters."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         monkeypatch.setattr(openssh, "SOCKETS_PARENT", Path(folder))
         yield Path(folder)
 
 
-def test_no_master_survives_the_play_and_no_variable_moves_its_socket(
-    host: HostOf, plays: Plays, sockets: Path, tmp_path: Path
+def test_variables_neither_move_nor_keep_ssh_master_sockets(
+    host: HostOf, command_playbook: CommandPlaybook, sockets: Path, tmp_path: Path
 ) -> None:
     check_connections([host()])
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    played = plays(
+    result = command_playbook(
         host(),
         f"find {sockets} {elsewhere} -type s",
         ansible_control_path=f"{elsewhere}/one",
         ansible_control_path_dir=str(elsewhere),
         ansible_ssh_common_args=f"-o ControlPath={elsewhere}/two -o ControlPersist=yes",
     )
-    assert played.failed == ()
-    (during,) = plays.output.read_text().splitlines()
-    assert during.startswith(f"{sockets}/fwbench-ssh-")
+    assert result.failed == ()
+    (socket,) = command_playbook.output.read_text().splitlines()
+    assert socket.startswith(f"{sockets}/fwbench-ssh-")
     assert await_end_of_masters(sockets) == []
     assert list(sockets.iterdir()) == []
     assert list(elsewhere.iterdir()) == []
 
 
-def test_no_master_for_a_bastion_survives_the_play(
-    sshd: Server, host: HostOf, plays: Plays, tmp_path: Path
+def test_ssh_master_of_a_jump_host_ends_with_the_playbook(
+    sshd: Server, host: HostOf, command_playbook: CommandPlaybook, tmp_path: Path
 ) -> None:
     folder = tmp_path / "masters"
     folder.mkdir()
@@ -480,15 +510,17 @@ def test_no_master_for_a_bastion_survives_the_play(
     )
     box = host(jump_hosts=(JumpHost(address="localhost", port=sshd.port, user=ME),))
     check_connections([box])
-    assert plays(box, ansible_ssh_common_args=f"-J {ME}@localhost:{sshd.port}").failed == ()
+    assert (
+        command_playbook(box, ansible_ssh_common_args=f"-J {ME}@localhost:{sshd.port}").failed == ()
+    )
     assert await_end_of_masters(folder) == []
     assert list(folder.iterdir()) == []
 
 
-def test_two_names_of_one_address_have_a_connection_each(
+def test_two_hosts_of_one_address_have_separate_connections(
     host: HostOf, sockets: Path, tmp_path: Path
 ) -> None:
-    """Behind two bastions, one private address is two machines."""
+    """Behind two jump hosts, one private address can belong to two machines."""
     check_connections([host()])
     tasks = [
         {"name": "Reach both", "ansible.builtin.raw": "true"},
@@ -497,57 +529,58 @@ def test_two_names_of_one_address_have_a_connection_each(
             "ansible.builtin.raw": f"find {sockets} -type s | wc -l",
             "register": "count",
         },
-        {"name": "Tell", "ansible.builtin.fail": {"msg": "{{ count.stdout | int }} masters"}},
+        {"name": "Report", "ansible.builtin.fail": {"msg": "{{ count.stdout | int }} masters"}},
     ]
     playbook = tmp_path / "count.yml"
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    own = {
+    hostvars = {
         "ansible_host": "127.0.0.1",
         "ansible_port": host().port,
         "ansible_user": ME,
         "ansible_ssh_private_key_file": str(host().key_file),
     }
     inventory = tmp_path / "two.json"
-    inventory.write_text(json.dumps({"all": {"hosts": {"one": own, "two": own}}}))
-    played = run_playbook(
+    inventory.write_text(json.dumps({"all": {"hosts": {"one": hostvars, "two": hostvars}}}))
+    result = run_playbook(
         str(playbook), Inventory((inventory,)), [host(name="one"), host(name="two")]
     )
-    assert [each.error for each in played.hosts] == ["Tell: 2 masters"] * 2
+    assert [each.error for each in result.hosts] == ["Report: 2 masters"] * 2
 
 
-# Where nothing is wrong
+# Valid input
 
 
-def test_a_path_with_spaces_and_braces_is_a_file_of_keys(
-    sshd: Server, host: HostOf, plays: Plays, tmp_path: Path
+def test_known_hosts_path_may_contain_spaces_and_braces(
+    sshd: Server, host: HostOf, command_playbook: CommandPlaybook, tmp_path: Path
 ) -> None:
     folder = tmp_path / "a b {# c #} %h"
     folder.mkdir()
-    path = known_now(sshd, folder)
-    assert plays(host(known_hosts=path)).failed == ()
+    path = current_known_hosts(sshd, folder)
+    assert command_playbook(host(known_hosts=path)).failed == ()
     assert not paths.known_hosts().exists()
 
 
-def test_what_a_host_reports_as_facts_is_no_variable(
-    host: HostOf, plays: Plays, tmp_path: Path
+def test_reported_facts_do_not_become_variables(
+    host: HostOf, command_playbook: CommandPlaybook, tmp_path: Path
 ) -> None:
-    liar = tmp_path / "python"
+    interpreter = tmp_path / "python"
     reported = {"changed": False, "ansible_facts": {"fwbench_ca_certs": "a file of yours"}}
-    liar.write_text(f"#!/bin/sh\nprintf %s '{json.dumps(reported)}'\n")
-    liar.chmod(0o755)
-    words = "{{ fwbench_ca_certs | default('none') }}"
+    interpreter.write_text(f"#!/bin/sh\nprintf %s '{json.dumps(reported)}'\n")
+    interpreter.chmod(0o755)
+    template = "{{ fwbench_ca_certs | default('none') }}"
     tasks = [
-        {"name": "Lie", "ansible.builtin.ping": {}},
-        {"name": "Say it", "ansible.builtin.raw": f"echo {words} > {plays.output}"},
+        {"name": "Report facts", "ansible.builtin.ping": {}},
+        {
+            "name": "Print the variable",
+            "ansible.builtin.raw": f"echo {template} > {command_playbook.output}",
+        },
     ]
-    (tmp_path / "lie.yml").write_text(
+    (tmp_path / "facts.yml").write_text(
         json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}])
     )
-    honest = host()
-    check_connections([honest])
-    plays(honest, ansible_python_interpreter=str(liar))  # writes the inventory
-    played = run_playbook(
-        str(tmp_path / "lie.yml"), Inventory((tmp_path / "hosts.json",)), [honest]
-    )
-    assert played.failed == ()
-    assert plays.output.read_text() == "none\n"
+    box = host()
+    check_connections([box])
+    command_playbook(box, ansible_python_interpreter=str(interpreter))  # writes the inventory
+    result = run_playbook(str(tmp_path / "facts.yml"), Inventory((tmp_path / "hosts.json",)), [box])
+    assert result.failed == ()
+    assert command_playbook.output.read_text() == "none\n"

@@ -1,4 +1,4 @@
-"""The configuration that makes Ansible's connections check what fwbench's check."""
+"""The SSH configuration by which Ansible checks the same host keys as fwbench."""
 
 import getpass
 import json
@@ -22,14 +22,14 @@ from fwbench.ssh.ssh_config import pinned_host_keys, proxy_jump, ssh_config
 ANSIBLE = Path(sysconfig.get_path("scripts")) / "ansible"
 
 
-def effective(config: Path, name: str) -> list[str]:
+def effective_config(config: Path, name: str) -> list[str]:
     argv = ["ssh", "-G", "-F", str(config), name]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
 @pytest.fixture
 def inventory(sshd: Server, tmp_path: Path) -> Path:
-    """Two names of the server, behind a third: one form for the driver and for Ansible."""
+    """Return an inventory with two names of the server, behind a jump host: a third name."""
     variables = {
         "ansible_user": getpass.getuser(),
         "ansible_port": sshd.port,
@@ -62,20 +62,18 @@ def ansible(inventory: Path, config: Path) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def test_a_jump_is_taken_by_the_driver_and_by_ansible_alike(
-    inventory: Path, tmp_path: Path
-) -> None:
+def test_fwbench_and_ansible_use_the_same_jump_host(inventory: Path, tmp_path: Path) -> None:
     (rig,) = parse_rigs(list_inventory(Inventory((inventory,))), "x")
     for host in rig.hosts:
         with SshRemote(host) as box:
             box.check(["true"])
     config = write_config(tmp_path, rig.hosts)
-    done = ansible(inventory, config)
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("here") == 2
+    result = ansible(inventory, config)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("here") == 2
 
 
-def test_ansible_refuses_a_hop_with_another_key(
+def test_ansible_refuses_a_changed_key_of_a_jump_host(
     sshd: Server, inventory: Path, tmp_path: Path
 ) -> None:
     (rig,) = parse_rigs(list_inventory(Inventory((inventory,))), "x")
@@ -89,26 +87,28 @@ def test_ansible_refuses_a_hop_with_another_key(
     assert ansible(inventory, config).returncode != 0
 
 
-def test_paths_are_taken_as_they_are(host: Callable[..., Host], tmp_path: Path) -> None:
-    odd = tmp_path / "a b%h"
+def test_paths_with_special_characters_are_written_correctly(
+    host: Callable[..., Host], tmp_path: Path
+) -> None:
+    path = tmp_path / "a b%h"
     config = tmp_path / "ssh_config"
     config.write_text(
-        ssh_config([host(jump_hosts=(JumpHost(address="bastion", key_file=odd),))], odd)
+        ssh_config([host(jump_hosts=(JumpHost(address="bastion", key_file=path),))], path)
     )
-    told = effective(config, "bastion")
-    assert "stricthostkeychecking true" in told
-    assert any("a b" in line for line in told if line.startswith("identityfile "))
-    (files,) = [line for line in told if line.startswith("userknownhostsfile ")]
+    lines = effective_config(config, "bastion")
+    assert "stricthostkeychecking true" in lines
+    assert any("a b" in line for line in lines if line.startswith("identityfile "))
+    (files,) = [line for line in lines if line.startswith("userknownhostsfile ")]
     assert str(paths.known_hosts()) in files
-    assert not any("a b" in line for line in effective(config, "x") if "identity" in line)
+    assert not any("a b" in line for line in effective_config(config, "x") if "identity" in line)
 
 
-def test_of_an_inventorys_file_ansible_gets_the_keys_alone_that_fwbench_accepts(
+def test_pinned_keys_are_only_those_that_fwbench_accepts(
     sshd: Server, host: Callable[..., Host], tmp_path: Path
 ) -> None:
-    """ssh would accept what the file has for other hosts of the play, and its patterns."""
+    """ssh itself would also accept the file's patterns, and its keys of other hosts."""
     kind, data = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]
-    file = tmp_path / "of the inventory"
+    file = tmp_path / "inventory known hosts"
     name = sshd.name_in_known_hosts
     file.write_text(
         f"* {kind} {data}\nelsewhere.invalid {kind} {data}\n"
@@ -120,10 +120,10 @@ def test_of_an_inventorys_file_ansible_gets_the_keys_alone_that_fwbench_accepts(
         [behind, other, host(name="star", address="*", port=22, known_hosts=file)]
     )
     assert pinned == f"bastion {kind} {data}\n{name} {kind} {data}\n"
-    told = "\n".join(effective(write_config(tmp_path, [behind]), "x"))
-    assert str(file) not in told
+    config = "\n".join(effective_config(write_config(tmp_path, [behind]), "x"))
+    assert str(file) not in config
 
 
 @pytest.mark.parametrize("text", ["bastion", "me@one:2222,[fd00::1]:22,me@fd00", "[fd00::1]"])
-def test_hops_are_written_as_they_are_read(text: str) -> None:
+def test_parsed_proxy_jump_is_written_unchanged(text: str) -> None:
     assert proxy_jump(parse_proxy_jump(text)) == text

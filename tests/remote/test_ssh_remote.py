@@ -1,4 +1,4 @@
-"""`SshRemote` against a real sshd: what arrives there, and what is said when it goes wrong."""
+"""`SshRemote` with a real sshd: commands, files, host keys and error messages."""
 
 import getpass
 import json
@@ -25,7 +25,7 @@ from fwbench.ssh import connection
 from fwbench.ssh.remote import SshRemote
 
 HostOf = Callable[..., Host]
-Known = Callable[[str, Path], Path]
+RecordKey = Callable[[str, Path], Path]
 
 ECHO = "import json, sys; open(sys.argv[1], 'w').write(json.dumps(sys.argv[2:]))"
 HOSTILE = (
@@ -51,21 +51,21 @@ HOSTILE = (
 )
 
 
-def refusal(host: Host) -> str:
-    """The one sentence with which the first command on a host ends."""
-    with SshRemote(host) as box, pytest.raises(HostError) as refused:
+def error_message(host: Host) -> str:
+    """Return the one-line error of the first command on a host."""
+    with SshRemote(host) as box, pytest.raises(HostError) as error:
         box.check(["true"])
-    sentence = str(refused.value)
-    assert "\n" not in sentence
-    assert "Traceback" not in sentence
-    assert sentence.startswith(f"{host.name}: ")
-    return sentence
+    message = str(error.value)
+    assert "\n" not in message
+    assert "Traceback" not in message
+    assert message.startswith(f"{host.name}: ")
+    return message
 
 
 def await_file(path: Path) -> None:
     deadline = time.monotonic() + 10
     while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
+        assert time.monotonic() < deadline, f"{path} was not created"
         time.sleep(0.01)
 
 
@@ -80,45 +80,45 @@ def is_alive(pid: int) -> bool:
 # Commands
 
 
-def test_the_exit_status_and_the_end_of_stderr_come_back(box: SshRemote) -> None:
-    done = box.execute(["sh", "-c", "echo not this; echo this >&2; exit 3"])
-    assert (done.exit_status, done.stderr) == (3, "this\n")
+def test_execute_returns_exit_status_and_end_of_stderr(box: SshRemote) -> None:
+    result = box.execute(["sh", "-c", "echo not this; echo this >&2; exit 3"])
+    assert (result.exit_status, result.stderr) == (3, "this\n")
 
 
-def test_a_command_that_must_succeed_and_does_not_is_an_error_with_its_words(
+def test_check_raises_status_and_stderr_of_a_failed_command(
     box: SshRemote,
 ) -> None:
     with pytest.raises(HostError, match=r"box: `sh -c .*` exited 3: out of luck"):
         box.check(["sh", "-c", "echo out of luck >&2; exit 3"])
 
 
-def test_a_command_that_fails_in_silence_is_said_to(box: SshRemote) -> None:
+def test_failure_without_output_is_reported(box: SshRemote) -> None:
     with pytest.raises(HostError, match="box: `false` exited 1: no output"):
         box.check(["false"])
 
 
-def test_a_program_that_is_missing_is_an_error_that_names_it(box: SshRemote) -> None:
+def test_missing_program_is_named_in_the_error(box: SshRemote) -> None:
     with pytest.raises(HostError, match="no-such-program"):
         box.check(["no-such-program"])
 
 
 @pytest.mark.parametrize("argument", HOSTILE)
-def test_an_argument_arrives_as_it_was_given(box: SshRemote, tmp_path: Path, argument: str) -> None:
-    there = tmp_path / "arguments.json"
-    box.check(["python3", "-c", ECHO, str(there), argument])
-    assert json.loads(there.read_text()) == [argument]
+def test_argument_arrives_unchanged(box: SshRemote, tmp_path: Path, argument: str) -> None:
+    output = tmp_path / "arguments.json"
+    box.check(["python3", "-c", ECHO, str(output), argument])
+    assert json.loads(output.read_text()) == [argument]
 
 
-def test_all_hostile_arguments_arrive_together_and_none_is_executed(
+def test_hostile_arguments_arrive_unchanged_and_are_not_executed(
     box: SshRemote, tmp_path: Path
 ) -> None:
-    there = tmp_path / "arguments.json"
-    box.check(["env", f"--chdir={tmp_path}", "python3", "-c", ECHO, str(there), *HOSTILE])
-    assert json.loads(there.read_text()) == list(HOSTILE)
+    output = tmp_path / "arguments.json"
+    box.check(["env", f"--chdir={tmp_path}", "python3", "-c", ECHO, str(output), *HOSTILE])
+    assert json.loads(output.read_text()) == list(HOSTILE)
     assert not (tmp_path / "pwned").exists()
 
 
-def test_a_command_is_run_within_a_folder_of_its_users_own(box: SshRemote, tmp_path: Path) -> None:
+def test_command_runs_in_a_folder_that_its_user_owns(box: SshRemote, tmp_path: Path) -> None:
     folder = tmp_path / "it's mine"
     folder.mkdir(mode=0o700)
     box.check(["touch", "here"], within=PurePosixPath(folder))
@@ -126,7 +126,7 @@ def test_a_command_is_run_within_a_folder_of_its_users_own(box: SshRemote, tmp_p
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o777])
-def test_no_command_is_run_within_a_folder_that_others_can_enter(
+def test_command_does_not_run_in_a_folder_others_can_enter(
     box: SshRemote, tmp_path: Path, mode: int
 ) -> None:
     tmp_path.chmod(mode)
@@ -136,8 +136,8 @@ def test_no_command_is_run_within_a_folder_that_others_can_enter(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-def test_no_command_is_run_within_a_folder_of_another_user(box: SshRemote, tmp_path: Path) -> None:
-    folder = tmp_path / "his"
+def test_command_does_not_run_in_a_folder_of_another_user(box: SshRemote, tmp_path: Path) -> None:
+    folder = tmp_path / "other-user"
     folder.mkdir(mode=0o700)
     os.chown(folder, 65534, 65534)
     with pytest.raises(HostError, match=f"{folder} is not the folder that fwbench made"):
@@ -145,14 +145,12 @@ def test_no_command_is_run_within_a_folder_of_another_user(box: SshRemote, tmp_p
     assert list(folder.iterdir()) == []
 
 
-def test_no_command_is_run_within_a_folder_that_is_gone(box: SshRemote, tmp_path: Path) -> None:
+def test_command_does_not_run_in_a_missing_folder(box: SshRemote, tmp_path: Path) -> None:
     with pytest.raises(HostError, match="or no longer exists"):
         box.check(["true"], within=PurePosixPath(tmp_path / "gone"))
 
 
-def test_a_command_over_its_time_is_ended_on_the_host_itself(
-    box: SshRemote, tmp_path: Path
-) -> None:
+def test_timed_out_command_is_killed_on_the_host(box: SshRemote, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     hang = f"echo $$ > {shlex.quote(str(pid_file))}; exec sleep 60"
     with pytest.raises(HostError, match=r"took over 0\.5 s"):
@@ -160,21 +158,19 @@ def test_a_command_over_its_time_is_ended_on_the_host_itself(
     assert not is_alive(int(pid_file.read_text()))
 
 
-def test_the_connection_is_usable_after_a_command_over_its_time(box: SshRemote) -> None:
+def test_connection_is_usable_after_a_timeout(box: SshRemote) -> None:
     assert box.execute(["sleep", "60"], timeout_s=0.1).exit_status == 124
     box.check(["true"])
 
 
-def test_two_megabytes_on_both_outputs_do_not_block(box: SshRemote) -> None:
+def test_two_mib_on_both_outputs_do_not_block(box: SshRemote) -> None:
     flood = "import sys; sys.stdout.write('o' * 2**21); sys.stderr.write('e' * 2**21)"
-    done = box.execute(["python3", "-c", flood])
-    assert done.exit_status == 0
-    assert done.stderr == "e" * 4000
+    result = box.execute(["python3", "-c", flood])
+    assert result.exit_status == 0
+    assert result.stderr == "e" * 4000
 
 
-def test_of_a_commands_outputs_no_more_is_read_than_16_mib(
-    box: SshRemote, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_output_is_read_up_to_16_mib(box: SshRemote, monkeypatch: pytest.MonkeyPatch) -> None:
     assert connection._BoundedRunner._remaining_bytes == 16 << 20
     monkeypatch.setattr(connection._BoundedRunner, "_remaining_bytes", 1 << 16)
     flood = "import sys; sys.stderr.write('e' * {}); sys.stderr.write('the end')"
@@ -182,19 +178,19 @@ def test_of_a_commands_outputs_no_more_is_read_than_16_mib(
     assert not box.execute(["python3", "-c", flood.format(1 << 20)]).stderr.endswith("the end")
 
 
-def test_bytes_that_are_no_text_do_no_harm(box: SshRemote) -> None:
-    done = box.execute(["python3", "-c", r"import sys; sys.stderr.buffer.write(b'\xff\xfe!')"])
-    assert done.stderr.endswith("!")
+def test_output_that_is_not_utf_8_is_accepted(box: SshRemote) -> None:
+    result = box.execute(["python3", "-c", r"import sys; sys.stderr.buffer.write(b'\xff\xfe!')"])
+    assert result.stderr.endswith("!")
 
 
-def test_commands_do_not_wait_for_more_to_send(box: SshRemote) -> None:
+def test_connection_disables_nagles_algorithm(box: SshRemote) -> None:
     """Nagle's algorithm costs 40 ms a command, which paramiko leaves on."""
     box.check(["true"])
     sock = box._connection.transport.sock
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def sudo(folder: Path, script: str) -> Path:
+def write_sudo(folder: Path, script: str) -> Path:
     program = folder / "sudo"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -203,100 +199,98 @@ def sudo(folder: Path, script: str) -> Path:
 
 @pytest.fixture
 def programs(sshd: Server) -> Iterator[Path]:
-    """A folder in which the server looks for programs first; empty again afterwards."""
+    """Yield the folder at the front of the server's PATH; empty it afterwards."""
     yield sshd.programs
     for program in sshd.programs.iterdir():
         program.unlink()
 
 
-# What sudo says where a host does not know its own name, in two languages
+# What sudo prints, in two languages, on a host that cannot resolve its own name
 WARNINGS = (
     "sudo: unable to resolve host vm: Name or service not known",
     "sudo: kann Host vm nicht auflösen: Der Name oder der Dienst ist nicht bekannt",
 )
-LETS_IN = 'shift 2; exec "$@"'  # what sudo -n -- does
+EXEC_COMMAND = 'shift 2; exec "$@"'  # as `sudo -n --` does
 
 
-def test_sudo_never_asks_and_takes_the_command_for_no_option(
+def test_sudo_never_prompts_or_parses_the_commands_options(
     box: SshRemote, programs: Path, tmp_path: Path
 ) -> None:
-    there = tmp_path / "arguments"
-    sudo(programs, f'printf "%s\\n" "$1" "$2" > {there}; {LETS_IN}')
+    log = tmp_path / "arguments"
+    write_sudo(programs, f'printf "%s\\n" "$1" "$2" > {log}; {EXEC_COMMAND}')
     box.check(["true", "-n"], timeout_s=7, sudo=True)
-    assert there.read_text().splitlines() == ["-n", "--"]
+    assert log.read_text().splitlines() == ["-n", "--"]
 
 
 @pytest.mark.parametrize("argument", HOSTILE)
-def test_an_argument_arrives_under_sudo_as_it_was_given(
+def test_argument_arrives_unchanged_under_sudo(
     box: SshRemote, programs: Path, tmp_path: Path, argument: str
 ) -> None:
-    sudo(programs, LETS_IN)
-    there = tmp_path / "arguments.json"
-    box.check(["python3", "-c", ECHO, str(there), argument], sudo=True)
-    assert json.loads(there.read_text()) == [argument]
+    write_sudo(programs, EXEC_COMMAND)
+    output = tmp_path / "arguments.json"
+    box.check(["python3", "-c", ECHO, str(output), argument], sudo=True)
+    assert json.loads(output.read_text()) == [argument]
 
 
-@pytest.mark.parametrize("words", ["sudo: a password is required", "sudo: ein Passwort ist nötig"])
+@pytest.mark.parametrize(
+    "message", ["sudo: a password is required", "sudo: ein Passwort ist nötig"]
+)
 @pytest.mark.parametrize("status", [1, 2])
-def test_sudo_that_wants_a_password_is_an_error_that_says_what_to_do(
-    box: SshRemote, programs: Path, host: HostOf, words: str, status: int
+def test_sudo_that_needs_a_password_is_an_error_with_advice(
+    box: SshRemote, programs: Path, host: HostOf, message: str, status: int
 ) -> None:
-    sudo(programs, f"echo '{WARNINGS[0]}' >&2; echo '{words}' >&2; exit {status}")
+    write_sudo(programs, f"echo '{WARNINGS[0]}' >&2; echo '{message}' >&2; exit {status}")
     with pytest.raises(
-        HostError, match=f"box: sudo does not let {host().user} run .*{words}.*NOPASSWD"
-    ) as refused:
+        HostError, match=f"box: sudo does not let {host().user} run .*{message}.*NOPASSWD"
+    ) as error:
         box.execute(["true"], sudo=True)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(error.value)
 
 
-def test_sudo_that_executes_nothing_is_an_error_whatever_its_exit_status(
-    box: SshRemote, programs: Path
-) -> None:
-    sudo(programs, "exit 0")
+def test_sudo_that_exits_0_without_executing_is_an_error(box: SshRemote, programs: Path) -> None:
+    write_sudo(programs, "exit 0")
     with pytest.raises(HostError, match=r"box: sudo does not let .* run .*no output"):
         box.execute(["true"], sudo=True)
 
 
 @pytest.mark.parametrize("warning", WARNINGS)
-def test_what_sudo_warns_of_is_not_taken_for_the_commands_words(
+def test_sudo_warnings_are_removed_from_stderr(
     box: SshRemote, programs: Path, warning: str
 ) -> None:
-    sudo(programs, f"echo '{warning}' >&2; {LETS_IN}")
+    write_sudo(programs, f"echo '{warning}' >&2; {EXEC_COMMAND}")
     for status in (0, 1):
-        done = box.execute(["sh", "-c", f"echo mine >&2; exit {status}"], sudo=True)
-        assert (done.exit_status, done.stderr) == (status, "mine\n")
+        result = box.execute(["sh", "-c", f"echo mine >&2; exit {status}"], sudo=True)
+        assert (result.exit_status, result.stderr) == (status, "mine\n")
     with pytest.raises(HostError, match="`false` exited 1: no output"):
         box.check(["false"], sudo=True)
 
 
-def test_a_warning_without_the_end_of_its_line_is_told_apart_too(
-    box: SshRemote, programs: Path
-) -> None:
-    sudo(programs, f"printf warning >&2; {LETS_IN}")
+def test_sudo_warning_without_newline_is_removed(box: SshRemote, programs: Path) -> None:
+    write_sudo(programs, f"printf warning >&2; {EXEC_COMMAND}")
     assert box.execute(["sh", "-c", "echo mine >&2"], sudo=True).stderr == "mine\n"
 
 
-def test_a_command_that_says_what_sudo_says_is_not_blamed_on_sudo(
+def test_command_that_prints_a_sudo_error_is_not_blamed_on_sudo(
     box: SshRemote, programs: Path
 ) -> None:
-    sudo(programs, LETS_IN)
+    write_sudo(programs, EXEC_COMMAND)
     script = "echo 'sudo: a password is required' >&2; exit 1"
-    done = box.execute(["sh", "-c", script], sudo=True)
-    assert (done.exit_status, done.stderr) == (1, "sudo: a password is required\n")
+    result = box.execute(["sh", "-c", script], sudo=True)
+    assert (result.exit_status, result.stderr) == (1, "sudo: a password is required\n")
 
 
-def test_a_program_that_is_missing_is_not_blamed_on_sudo(box: SshRemote, programs: Path) -> None:
-    sudo(programs, f"echo '{WARNINGS[0]}' >&2; {LETS_IN}")
-    done = box.execute(["no-such-program"], sudo=True)
-    assert done.exit_status == 127
-    assert "no-such-program" in done.stderr
-    assert "resolve" not in done.stderr
+def test_missing_program_is_not_blamed_on_sudo(box: SshRemote, programs: Path) -> None:
+    write_sudo(programs, f"echo '{WARNINGS[0]}' >&2; {EXEC_COMMAND}")
+    result = box.execute(["no-such-program"], sudo=True)
+    assert result.exit_status == 127
+    assert "no-such-program" in result.stderr
+    assert "resolve" not in result.stderr
 
 
-def test_a_command_over_its_time_under_sudo_is_ended_on_the_host_itself(
+def test_timed_out_command_under_sudo_is_killed_on_the_host(
     box: SshRemote, programs: Path, tmp_path: Path
 ) -> None:
-    sudo(programs, f"echo '{WARNINGS[0]}' >&2; {LETS_IN}")
+    write_sudo(programs, f"echo '{WARNINGS[0]}' >&2; {EXEC_COMMAND}")
     pid_file = tmp_path / "pid"
     hang = f"echo $$ > {shlex.quote(str(pid_file))}; exec sleep 60"
     with pytest.raises(HostError, match=r"took over 0\.5 s"):
@@ -304,23 +298,25 @@ def test_a_command_over_its_time_under_sudo_is_ended_on_the_host_itself(
     assert not is_alive(int(pid_file.read_text()))
 
 
-def test_a_command_that_is_killed_under_sudo_is_said_to_be(box: SshRemote, programs: Path) -> None:
-    sudo(programs, LETS_IN)
+def test_killed_command_under_sudo_is_reported(box: SshRemote, programs: Path) -> None:
+    write_sudo(programs, EXEC_COMMAND)
     kill = "kill -KILL $PPID"  # `timeout`, which sudo started
-    with pytest.raises(HostError, match="was killed on the host") as killed:
+    with pytest.raises(HostError, match="was killed on the host") as error:
         box.execute(["sh", "-c", kill], sudo=True)
-    assert not isinstance(killed.value, LostError)
+    assert not isinstance(error.value, LostError)
 
 
-def test_a_login_of_root_does_without_sudo(host: HostOf, programs: Path, tmp_path: Path) -> None:
-    sudo(programs, "exit 9")
+def test_host_without_become_does_not_use_sudo(
+    host: HostOf, programs: Path, tmp_path: Path
+) -> None:
+    write_sudo(programs, "exit 9")
     with SshRemote(host(become=False)) as box:
-        box.check(["touch", str(tmp_path / "there")], sudo=True)
-    assert (tmp_path / "there").exists()
+        box.check(["touch", str(tmp_path / "file")], sudo=True)
+    assert (tmp_path / "file").exists()
 
 
-def test_a_host_without_sudo_is_told_what_to_do(box: SshRemote, programs: Path) -> None:
-    sudo(programs, "echo 'sh: 1: sudo: not found' >&2; exit 127")
+def test_missing_sudo_is_an_error_with_advice(box: SshRemote, programs: Path) -> None:
+    write_sudo(programs, "echo 'sh: 1: sudo: not found' >&2; exit 127")
     with pytest.raises(HostError, match=r"box: there is no sudo; install it, or .* as root with"):
         box.check(["true"], sudo=True)
 
@@ -328,32 +324,30 @@ def test_a_host_without_sudo_is_told_what_to_do(box: SshRemote, programs: Path) 
 # Files
 
 
-def test_a_file_comes_back_as_it_was_put(box: SshRemote, tmp_path: Path) -> None:
+def test_put_and_get_preserve_the_content(box: SshRemote, tmp_path: Path) -> None:
     content = bytes(range(256)) * 1000
-    there, back = tmp_path / "a b;$(c) ü", tmp_path / "back"
-    box.put(content, str(there))
-    box.get(str(there), back)
-    assert there.read_bytes() == back.read_bytes() == content
+    remote_path, local_path = tmp_path / "a b;$(c) ü", tmp_path / "back"
+    box.put(content, str(remote_path))
+    box.get(str(remote_path), local_path)
+    assert remote_path.read_bytes() == local_path.read_bytes() == content
 
 
-def test_a_file_that_is_put_is_its_owners_alone(box: SshRemote, tmp_path: Path) -> None:
-    there = tmp_path / "private"
-    box.put(b"x", str(there))
-    assert stat.S_IMODE(there.stat().st_mode) == 0o600
+def test_put_creates_a_file_that_only_its_owner_can_read(box: SshRemote, tmp_path: Path) -> None:
+    path = tmp_path / "private"
+    box.put(b"x", str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_putting_again_leaves_nothing_of_the_longer_file_before(
-    box: SshRemote, tmp_path: Path
-) -> None:
-    there = tmp_path / "file"
-    box.put(b"longer", str(there))
-    box.put(b"short", str(there))
-    assert there.read_bytes() == b"short"
+def test_put_replaces_a_longer_file(box: SshRemote, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    box.put(b"longer", str(path))
+    box.put(b"short", str(path))
+    assert path.read_bytes() == b"short"
 
 
-def test_a_file_exists_or_not(box: SshRemote, tmp_path: Path) -> None:
-    (tmp_path / "there").touch()
-    assert box.exists(str(tmp_path / "there"))
+def test_exists_is_true_only_for_existing_files(box: SshRemote, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert box.exists(str(tmp_path / "file"))
     assert not box.exists(str(tmp_path / "nowhere"))
     assert not box.exists(str(tmp_path / "nowhere" / "at all"))
 
@@ -367,35 +361,31 @@ def test_a_file_over_the_limit_is_not_fetched(box: SshRemote, tmp_path: Path) ->
     assert not (tmp_path / "not-back").exists()
 
 
-def test_a_missing_file_is_an_error_that_names_it(box: SshRemote, tmp_path: Path) -> None:
-    nowhere = str(tmp_path / "nowhere")
-    with pytest.raises(HostError, match=f"box: .*{nowhere}"):
-        box.get(nowhere, tmp_path / "back")
+def test_missing_file_is_named_in_the_error(box: SshRemote, tmp_path: Path) -> None:
+    missing = str(tmp_path / "nowhere")
+    with pytest.raises(HostError, match=f"box: .*{missing}"):
+        box.get(missing, tmp_path / "back")
 
 
-def test_a_folder_that_is_missing_is_an_error_that_names_the_file(
-    box: SshRemote, tmp_path: Path
-) -> None:
-    nowhere = str(tmp_path / "nowhere" / "file")
-    with pytest.raises(HostError, match=f"box: .*{nowhere}"):
-        box.put(b"", nowhere)
+def test_file_in_a_missing_folder_is_named_in_the_error(box: SshRemote, tmp_path: Path) -> None:
+    missing = str(tmp_path / "nowhere" / "file")
+    with pytest.raises(HostError, match=f"box: .*{missing}"):
+        box.put(b"", missing)
 
 
-def test_what_is_wrong_with_a_file_is_not_blamed_on_ssh(box: SshRemote, tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=f"box: .*{tmp_path}") as refused:
+def test_file_error_is_not_blamed_on_ssh(box: SshRemote, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=f"box: .*{tmp_path}") as error:
         box.put(b"", str(tmp_path))
-    assert "does not answer" not in str(refused.value)
+    assert "does not answer" not in str(error.value)
 
 
-def test_a_file_that_cannot_be_written_here_is_no_fault_of_the_host(
-    box: SshRemote, tmp_path: Path
-) -> None:
-    (tmp_path / "there").write_bytes(b"x")
+def test_local_write_error_is_not_blamed_on_the_host(box: SshRemote, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(
         SessionError, match=r"^/dev/full cannot be written: No space left on device"
     ):
-        box.get(str(tmp_path / "there"), Path("/dev/full"))
-    assert box.exists(str(tmp_path / "there"))
+        box.get(str(tmp_path / "file"), Path("/dev/full"))
+    assert box.exists(str(tmp_path / "file"))
 
 
 # Host keys
@@ -408,30 +398,30 @@ def test_the_first_contact_records_the_key(sshd: Server, host: HostOf) -> None:
     assert paths.known_hosts().read_text() == f"{sshd.name_in_known_hosts} {kind} {key}\n"
 
 
-def test_the_key_of_the_first_contact_is_shown(sshd: Server, host: HostOf, tmp_path: Path) -> None:
-    """By the program itself, with the fingerprint that ssh-keygen prints of the server's key."""
-    own = {
+def test_the_first_contact_prints_the_key(sshd: Server, host: HostOf, tmp_path: Path) -> None:
+    """`fwbench doctor` prints the same fingerprint as `ssh-keygen -l`."""
+    connection_variables = {
         "ansible_port": sshd.port,
         "ansible_user": host().user,
         "ansible_ssh_private_key_file": str(sshd.user_key),
     }
     groups = {
-        "targets": {"hosts": {"t": own | {"ansible_host": "127.0.0.1"}}},
-        "clients": {"hosts": {"c": own | {"ansible_host": "127.1"}}},
+        "targets": {"hosts": {"t": connection_variables | {"ansible_host": "127.0.0.1"}}},
+        "clients": {"hosts": {"c": connection_variables | {"ansible_host": "127.1"}}},
     }
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps({"all": {"children": groups}}))
     program = "from fwbench.cli.main import main; main()"
     argv = [sys.executable, "-c", program, "doctor", "--inventory", str(inventory)]
-    shown = " ".join(subprocess.run(argv, capture_output=True, text=True).stderr.split())
-    listed = subprocess.run(
+    stderr = " ".join(subprocess.run(argv, capture_output=True, text=True).stderr.split())
+    ssh_keygen = subprocess.run(
         ["ssh-keygen", "-l", "-f", sshd.host_key], capture_output=True, text=True, check=True
     )
-    fingerprint = listed.stdout.split()[1]
+    fingerprint = ssh_keygen.stdout.split()[1]
     assert (
         f"first contact with {sshd.name_in_known_hosts}: recorded its host key"
         f" ssh-ed25519 {fingerprint} in {paths.known_hosts()}"
-    ) in shown
+    ) in stderr
 
 
 def test_the_second_contact_records_nothing(host: HostOf) -> None:
@@ -441,41 +431,39 @@ def test_the_second_contact_records_nothing(host: HostOf) -> None:
     assert len(paths.known_hosts().read_text().splitlines()) == 1
 
 
-def test_a_key_that_the_inventory_knows_is_not_recorded(
-    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+def test_key_in_the_inventorys_known_hosts_is_not_recorded(
+    sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path
 ) -> None:
-    named = known(sshd.name_in_known_hosts, sshd.host_key).rename(tmp_path / "known_hosts")
-    with SshRemote(host(known_hosts=named)) as box:
+    file = record_key(sshd.name_in_known_hosts, sshd.host_key).rename(tmp_path / "known_hosts")
+    with SshRemote(host(known_hosts=file)) as box:
         box.check(["true"])
     assert not paths.known_hosts().exists()
 
 
-def test_a_key_that_the_user_knows_is_not_recorded(
-    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+def test_key_in_the_users_known_hosts_is_not_recorded(
+    sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path
 ) -> None:
     (tmp_path / ".ssh").mkdir()
-    known(sshd.name_in_known_hosts, sshd.host_key).rename(tmp_path / ".ssh" / "known_hosts")
+    record_key(sshd.name_in_known_hosts, sshd.host_key).rename(tmp_path / ".ssh" / "known_hosts")
     with SshRemote(host()) as box:
         box.check(["true"])
     assert not paths.known_hosts().exists()
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
-def test_another_key_than_before_is_refused(
-    sshd: Server, host: HostOf, known: Known, tmp_path: Path, kind: str
+def test_changed_host_key_is_refused(
+    sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path, kind: str
 ) -> None:
-    """Of the same kind as of another: a stranger can choose what kind it shows."""
-    file = known(sshd.name_in_known_hosts, keygen(tmp_path / "other", kind))
+    """The type of the key does not matter: an attacker can choose which type to present."""
+    file = record_key(sshd.name_in_known_hosts, keygen(tmp_path / "other", kind))
     before = file.read_text()
-    sentence = refusal(host())
-    assert f"127.0.0.1:{sshd.port} shows another host key than before" in sentence
-    assert f"remove its line from {file}" in sentence
+    message = error_message(host())
+    assert f"127.0.0.1:{sshd.port} shows another host key than before" in message
+    assert f"remove its line from {file}" in message
     assert file.read_text() == before
 
 
-def test_a_host_keeps_its_key_for_as_long_as_the_session_whatever_becomes_of_the_files(
-    sshd: Server, host: HostOf, tmp_path: Path
-) -> None:
+def test_host_key_is_pinned_for_the_session(sshd: Server, host: HostOf, tmp_path: Path) -> None:
     with SshRemote(host()) as box:
         box.check(["true"])
         other = Path(f"{keygen(tmp_path / 'other')}.pub").read_text().split()[:2]
@@ -486,10 +474,8 @@ def test_a_host_keeps_its_key_for_as_long_as_the_session_whatever_becomes_of_the
         box.check(["true"])
 
 
-def test_another_key_after_a_lost_connection_is_refused_though_nothing_is_recorded(
-    host: HostOf, tmp_path: Path
-) -> None:
-    """Somebody else answers at its address, and the record of the first contact is gone."""
+def test_changed_key_is_refused_on_reconnect_without_a_record(host: HostOf, tmp_path: Path) -> None:
+    """Another server answers at the address, and the record of the first contact is deleted."""
     server = Server(tmp_path)
     with SshRemote(host(port=server.port, key_file=server.user_key)) as box:
         with server.running():
@@ -504,42 +490,42 @@ def test_another_key_after_a_lost_connection_is_refused_though_nothing_is_record
             box.check(["true"])
 
 
-def test_two_that_meet_a_host_at_once_must_meet_the_same(
-    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+def test_concurrent_first_contacts_must_see_the_same_key(
+    sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path
 ) -> None:
-    with SshRemote(host()) as box:  # it has read the files, and found none
-        known(sshd.name_in_known_hosts, keygen(tmp_path / "other"))
+    with SshRemote(host()) as box:  # it has read the known_hosts files; they contain no key
+        record_key(sshd.name_in_known_hosts, keygen(tmp_path / "other"))
         with pytest.raises(HostError, match="shows another host key than before"):
             box.check(["true"])
     assert len(paths.known_hosts().read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize("of_user", [".ssh/known_hosts", "state/fwbench/known_hosts"])
+@pytest.mark.parametrize("user_file", [".ssh/known_hosts", "state/fwbench/known_hosts"])
 @pytest.mark.parametrize("right", ["user", "inventory"])
-def test_files_that_contradict_each_other_are_named_and_neither_is_believed(
-    sshd: Server, host: HostOf, tmp_path: Path, of_user: str, right: str
+def test_contradictory_known_hosts_files_are_named_and_refused(
+    sshd: Server, host: HostOf, tmp_path: Path, user_file: str, right: str
 ) -> None:
     keys = [sshd.host_key, keygen(tmp_path / "other")]
-    files = [tmp_path / of_user, tmp_path / "of-inventory"]
+    files = [tmp_path / user_file, tmp_path / "inventory-known-hosts"]
     for path, key in zip(files, keys if right == "user" else reversed(keys), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{sshd.name_in_known_hosts} {key_of(key)}\n")
-    with pytest.raises(HostKeyError) as refused:
+    with pytest.raises(HostKeyError) as error:
         SshRemote(host(known_hosts=files[1]))
-    assert str(refused.value).startswith(
+    assert str(error.value).startswith(
         f"box: {files[0]} and {files[1]} contain different ssh-ed25519 keys of"
         f" {sshd.name_in_known_hosts} (SHA256:"
     )
 
 
-def test_an_inventory_adds_no_key_to_those_that_the_user_knows(
-    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+def test_inventory_adds_no_key_for_a_host_the_user_knows(
+    sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path
 ) -> None:
-    """A stranger can choose what kind of key it shows."""
-    known(sshd.name_in_known_hosts, keygen(tmp_path / "other", "rsa"))
-    file = tmp_path / "of-inventory"
+    """An attacker can choose which type of key to present."""
+    record_key(sshd.name_in_known_hosts, keygen(tmp_path / "other", "rsa"))
+    file = tmp_path / "inventory-known-hosts"
     file.write_text(f"{sshd.name_in_known_hosts} {key_of(sshd.host_key)}\n")
-    assert "shows another host key than before" in refusal(host(known_hosts=file))
+    assert "shows another host key than before" in error_message(host(known_hosts=file))
 
 
 def key_of(path: Path) -> str:
@@ -547,10 +533,10 @@ def key_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("line", [b"elsewhere ssh-ed25519 A\n", b"\xff\xfe\n"])
-def test_a_broken_line_of_known_hosts_is_an_error_that_names_it(
+def test_malformed_known_hosts_line_is_quoted_in_the_error(
     host: HostOf, tmp_path: Path, line: bytes
 ) -> None:
-    """The lines after it would not be read, so that another key than before were let in."""
+    """Otherwise the lines after it would be skipped, and a changed key would be accepted."""
     file = tmp_path / "known_hosts"
     file.write_bytes(line)
     with pytest.raises(
@@ -559,10 +545,10 @@ def test_a_broken_line_of_known_hosts_is_an_error_that_names_it(
         SshRemote(host(known_hosts=file))
 
 
-def test_a_pipe_in_the_place_of_known_hosts_is_not_waited_for(host: HostOf, tmp_path: Path) -> None:
+def test_pipe_in_place_of_known_hosts_does_not_block(host: HostOf, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "known")
     opener = threading.Timer(5, lambda: (tmp_path / "known").open("w").close())
-    opener.start()  # what is waited for comes to an end, and the test fails
+    opener.start()  # if `SshRemote` blocks, this unblocks it and the test fails
     with pytest.raises(HostError, match=f"box: {tmp_path / 'known'} is a pipe; replace it by a"):
         SshRemote(host(known_hosts=tmp_path / "known"))
     opener.cancel()
@@ -577,7 +563,7 @@ def test_a_pipe_in_the_place_of_known_hosts_is_not_waited_for(host: HostOf, tmp_
     ],
     ids=["no host", "no text", "no YAML"],
 )
-def test_a_configuration_of_the_user_that_cannot_be_read_is_one_sentence(
+def test_unreadable_user_configuration_is_a_one_line_error(
     host: HostOf, tmp_path: Path, name: str, content: bytes
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -586,142 +572,142 @@ def test_a_configuration_of_the_user_that_cannot_be_read_is_one_sentence(
         SshRemote(host())
 
 
-def test_known_hosts_that_cannot_be_read_are_an_error_that_names_them(
-    host: HostOf, tmp_path: Path
-) -> None:
+def test_unreadable_known_hosts_is_named_in_the_error(host: HostOf, tmp_path: Path) -> None:
     with pytest.raises(HostError, match=f"box: .*{tmp_path}"):
         SshRemote(host(known_hosts=tmp_path))
 
 
-# What goes wrong with a connection
+# Failing connections
 
 
-def test_a_key_that_is_not_let_in(host: HostOf, tmp_path: Path) -> None:
+def test_rejected_key_is_named_in_the_error(host: HostOf, tmp_path: Path) -> None:
     other = keygen(tmp_path / "other")
-    sentence = refusal(host(key_file=other))
-    assert f"refuses the login of {host().user} with {other}" in sentence
+    message = error_message(host(key_file=other))
+    assert f"refuses the login of {host().user} with {other}" in message
 
 
-def test_no_key_at_all(host: HostOf) -> None:
-    assert "the keys of your agent and ~/.ssh" in refusal(host(key_file=None))
+def test_error_without_a_key_file_names_agent_and_default_keys(host: HostOf) -> None:
+    assert "the keys of your agent and ~/.ssh" in error_message(host(key_file=None))
 
 
-def test_a_key_that_is_locked(host: HostOf, tmp_path: Path) -> None:
+def test_encrypted_key_is_named_in_the_error(host: HostOf, tmp_path: Path) -> None:
     locked = keygen(tmp_path / "locked", passphrase="opensesame")
-    assert str(locked) in refusal(host(key_file=locked))
+    assert str(locked) in error_message(host(key_file=locked))
 
 
-def test_a_key_file_that_is_missing(host: HostOf, tmp_path: Path) -> None:
-    nowhere = tmp_path / "nowhere"
-    assert str(nowhere) in refusal(host(key_file=nowhere))
+def test_missing_key_file_is_named_in_the_error(host: HostOf, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    assert str(missing) in error_message(host(key_file=missing))
 
 
-def test_a_key_file_that_is_none(host: HostOf, tmp_path: Path) -> None:
+def test_invalid_key_file_is_named_in_the_error(host: HostOf, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage"
     garbage.write_text("not a key\n")
-    assert str(garbage) in refusal(host(key_file=garbage))
+    assert str(garbage) in error_message(host(key_file=garbage))
 
 
-def test_a_port_at_which_nobody_listens(host: HostOf) -> None:
+def test_closed_port_is_reported(host: HostOf) -> None:
     port = free_port()
-    assert f"127.0.0.1:{port} does not answer SSH: " in refusal(host(port=port))
+    assert f"127.0.0.1:{port} does not answer SSH: " in error_message(host(port=port))
 
 
-def test_a_name_that_nobody_has(host: HostOf) -> None:
-    assert "nobody.invalid:" in refusal(host(address="nobody.invalid"))
+def test_unresolvable_host_name_is_reported(host: HostOf) -> None:
+    assert "nobody.invalid:" in error_message(host(address="nobody.invalid"))
 
 
-def test_a_port_that_accepts_and_says_nothing(
+def test_server_that_sends_no_banner_is_reported(
     host: HostOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert f"127.0.0.1:{port} does not answer SSH: " in refusal(host(port=port))
+        assert f"127.0.0.1:{port} does not answer SSH: " in error_message(host(port=port))
 
 
-def test_a_server_of_something_else(host: HostOf) -> None:
+def test_server_that_is_not_ssh_is_reported(host: HostOf) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=greet, args=(server, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+        thread = threading.Thread(
+            target=answer_once, args=(server, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        )
         thread.start()
-        sentence = refusal(host(port=server.getsockname()[1]))
+        message = error_message(host(port=server.getsockname()[1]))
         thread.join()
-    assert "does not answer SSH: " in sentence
+    assert "does not answer SSH: " in message
 
 
-def greet(server: socket.socket, words: bytes) -> None:
+def answer_once(server: socket.socket, response: bytes) -> None:
     connection, _ = server.accept()
     with connection:
-        connection.sendall(words)
+        connection.sendall(response)
         connection.recv(1000)
 
 
 @pytest.mark.parametrize(
     "prints", ["echo Welcome", r"printf '\000\000\000\001\002'"], ids=["words", "half a packet"]
 )
-def test_a_login_shell_that_prints_before_sftp_begins(
+def test_login_shell_output_before_sftp_is_reported(
     host: HostOf, tmp_path: Path, prints: str
 ) -> None:
     noisy = tmp_path / "noisy"
     noisy.write_text(f"#!/bin/sh\n{prints}\nexec cat\n")
     noisy.chmod(0o755)
     server = Server(tmp_path, sftp=str(noisy))
-    of = host(port=server.port, key_file=server.user_key)
-    with server.running(), SshRemote(of) as box, pytest.raises(HostError) as refused:
+    noisy_host = host(port=server.port, key_file=server.user_key)
+    with server.running(), SshRemote(noisy_host) as box, pytest.raises(HostError) as error:
         box.put(b"", str(tmp_path / "file"))
-    assert f"box: 127.0.0.1:{server.port} does not speak SFTP" in str(refused.value)
-    assert "~/.bashrc" in str(refused.value)
-    assert not isinstance(refused.value, LostError)
+    assert f"box: 127.0.0.1:{server.port} does not speak SFTP" in str(error.value)
+    assert "~/.bashrc" in str(error.value)
+    assert not isinstance(error.value, LostError)
 
 
-def test_a_connection_that_is_lost_during_a_command(
+def test_connection_lost_during_a_command_is_reported(
     host: HostOf, relay: Relay, tmp_path: Path
 ) -> None:
-    begun = tmp_path / "begun"
+    started = tmp_path / "started"
 
-    def cut_once_begun() -> None:
-        await_file(begun)
+    def cut_once_started() -> None:
+        await_file(started)
         relay.cut()
 
-    thread = threading.Thread(target=cut_once_begun)
+    thread = threading.Thread(target=cut_once_started)
     with SshRemote(host(port=relay.port)) as box:
         thread.start()
         with pytest.raises(HostError, match="box: the connection was lost during `sh -c"):
-            box.check(["sh", "-c", f"touch {begun}; sleep 5"], timeout_s=5)
+            box.check(["sh", "-c", f"touch {started}; sleep 5"], timeout_s=5)
         thread.join()
 
 
-def test_a_host_is_usable_again_after_a_lost_connection(
+def test_remote_reconnects_after_a_lost_connection(
     host: HostOf, relay: Relay, tmp_path: Path
 ) -> None:
-    here = str(tmp_path / "here")
+    path = str(tmp_path / "file")
     with SshRemote(host(port=relay.port)) as box:
-        box.put(b"x", here)
+        box.put(b"x", path)
         relay.cut_on_next_data()
         with pytest.raises(HostError):
-            box.exists(here)
+            box.exists(path)
         box.check(["true"])
-        assert box.exists(here)
+        assert box.exists(path)
 
 
-@pytest.mark.parametrize("act", ["put", "get", "exists"])
-def test_a_connection_that_is_lost_during_a_transfer(
-    host: HostOf, relay: Relay, tmp_path: Path, act: str
+@pytest.mark.parametrize("operation", ["put", "get", "exists"])
+def test_connection_lost_during_a_transfer_is_reported(
+    host: HostOf, relay: Relay, tmp_path: Path, operation: str
 ) -> None:
-    (tmp_path / "here").touch()
+    (tmp_path / "file").touch()
     with SshRemote(host(port=relay.port)) as box:
-        assert box.exists(str(tmp_path / "here"))
+        assert box.exists(str(tmp_path / "file"))
         relay.cut_on_next_data()
-        acts = {
-            "put": lambda: box.put(b"x" * 10**6, str(tmp_path / "there")),
-            "get": lambda: box.get(str(tmp_path / "here"), tmp_path / "back"),
-            "exists": lambda: box.exists(str(tmp_path / "here")),
+        operations = {
+            "put": lambda: box.put(b"x" * 10**6, str(tmp_path / "uploaded")),
+            "get": lambda: box.get(str(tmp_path / "file"), tmp_path / "back"),
+            "exists": lambda: box.exists(str(tmp_path / "file")),
         }
         with pytest.raises(HostError, match=r"box: [^\n]+$"):
-            acts[act]()
+            operations[operation]()
 
 
-def test_a_host_that_hangs_during_a_command(
+def test_host_that_hangs_before_a_command_is_reported(
     host: HostOf, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "SILENCE_TIMEOUT_S", 0.1)
@@ -733,7 +719,7 @@ def test_a_host_that_hangs_during_a_command(
             box.check(["true"], timeout_s=0.1)
 
 
-def test_a_host_that_hangs_before_files_are_asked_for(
+def test_host_that_hangs_before_sftp_starts_is_reported(
     host: HostOf, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "SILENCE_TIMEOUT_S", 0.3)
@@ -745,55 +731,53 @@ def test_a_host_that_hangs_before_files_are_asked_for(
             box.exists("/")
 
 
-@pytest.mark.parametrize("act", ["put", "get", "exists", "check"])
-def test_a_host_that_hangs_once_it_is_connected(
-    sshd: Server, host: HostOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+@pytest.mark.parametrize("operation", ["put", "get", "exists", "check"])
+def test_hung_session_is_detected_and_replaced(
+    sshd: Server, host: HostOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    """Its kernel goes on acknowledging: nothing but the lack of answers tells."""
-    (tmp_path / "here").write_bytes(b"x")
+    """The kernel still acknowledges packets, so only missing answers reveal the hang."""
+    (tmp_path / "file").write_bytes(b"x")
     with SshRemote(host()) as box:
-        assert box.exists(str(tmp_path / "here"))
+        assert box.exists(str(tmp_path / "file"))
         monkeypatch.setattr(connection, "SILENCE_TIMEOUT_S", 0.5)
         box._connection.files()
         sshd.kill_sessions(signal.SIGSTOP)
-        began = time.monotonic()
+        start = time.monotonic()
         try:
             with pytest.raises(LostError, match=r"box: [^\n]+$"):
-                acting(box, act, tmp_path)
+                perform(box, operation, tmp_path)
         finally:
             sshd.kill_sessions()
-        assert time.monotonic() - began < 8
-        acting(box, act, tmp_path)
+        assert time.monotonic() - start < 8
+        perform(box, operation, tmp_path)
 
 
-def acting(box: SshRemote, act: str, folder: Path) -> None:
-    acts = {
-        "put": lambda: box.put(b"x" * 10**6, str(folder / "there")),
-        "get": lambda: box.get(str(folder / "here"), folder / "back"),
-        "exists": lambda: box.exists(str(folder / "here")),
+def perform(box: SshRemote, operation: str, folder: Path) -> None:
+    operations = {
+        "put": lambda: box.put(b"x" * 10**6, str(folder / "uploaded")),
+        "get": lambda: box.get(str(folder / "file"), folder / "back"),
+        "exists": lambda: box.exists(str(folder / "file")),
         "check": lambda: box.check(["true"], timeout_s=0.5),
     }
-    acts[act]()
+    operations[operation]()
 
 
-@pytest.mark.parametrize("act", ["put", "get", "exists", "check"])
-def test_after_its_session_was_killed_the_next_call_but_one_works(
-    sshd: Server, host: HostOf, tmp_path: Path, act: str
+@pytest.mark.parametrize("operation", ["put", "get", "exists", "check"])
+def test_second_call_after_a_killed_session_works(
+    sshd: Server, host: HostOf, tmp_path: Path, operation: str
 ) -> None:
-    (tmp_path / "here").write_bytes(b"x")
+    (tmp_path / "file").write_bytes(b"x")
     with SshRemote(host()) as box:
-        acting(box, act, tmp_path)
+        perform(box, operation, tmp_path)
         for _ in range(3):
             assert sshd.kill_sessions()
             try:
-                acting(box, act, tmp_path)  # where it was seen in time, it has connected anew
+                perform(box, operation, tmp_path)  # works if the loss is detected before the call
             except LostError:
-                acting(box, act, tmp_path)
+                perform(box, operation, tmp_path)
 
 
-def test_a_loss_that_was_seen_in_time_costs_nothing(
-    sshd: Server, box: SshRemote, tmp_path: Path
-) -> None:
+def test_call_after_a_detected_loss_works(sshd: Server, box: SshRemote, tmp_path: Path) -> None:
     assert box.exists(str(tmp_path))
     sshd.kill_sessions()
     deadline = time.monotonic() + 10
@@ -803,57 +787,57 @@ def test_a_loss_that_was_seen_in_time_costs_nothing(
     assert box.exists(str(tmp_path))
 
 
-def test_a_host_that_hangs_while_a_command_is_at_work(
+def test_session_that_hangs_during_a_command_is_reported(
     sshd: Server, host: HostOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = tmp_path / "begun"
+    started = tmp_path / "started"
     monkeypatch.setattr(connection, "SILENCE_TIMEOUT_S", 1)
 
-    def stop_once_begun() -> None:
-        await_file(begun)
+    def stop_once_started() -> None:
+        await_file(started)
         sshd.kill_sessions(signal.SIGSTOP)
 
-    thread = threading.Thread(target=stop_once_begun)
+    thread = threading.Thread(target=stop_once_started)
     with SshRemote(host()) as box:
         box.check(["true"])
         thread.start()
-        began = time.monotonic()
+        start = time.monotonic()
         try:
             with pytest.raises(LostError, match=f"box: 127.0.0.1:{sshd.port} stopped answering"):
-                box.check(["sh", "-c", f"touch {begun}; sleep 20"], timeout_s=1)
+                box.check(["sh", "-c", f"touch {started}; sleep 20"], timeout_s=1)
         finally:
             thread.join()
             sshd.kill_sessions()
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - start < 8
         box.check(["true"])
 
 
-def test_a_session_that_is_killed_during_a_command(
+def test_session_killed_during_a_command_is_reported(
     sshd: Server, host: HostOf, tmp_path: Path
 ) -> None:
-    begun = tmp_path / "begun"
+    started = tmp_path / "started"
 
-    def kill_once_begun() -> None:
-        await_file(begun)
+    def kill_once_started() -> None:
+        await_file(started)
         sshd.kill_sessions()
 
-    thread = threading.Thread(target=kill_once_begun)
+    thread = threading.Thread(target=kill_once_started)
     with SshRemote(host()) as box:
         thread.start()
         with pytest.raises(LostError, match="box: the connection was lost during `sh -c"):
-            box.check(["sh", "-c", f"touch {begun}; sleep 5"], timeout_s=5)
+            box.check(["sh", "-c", f"touch {started}; sleep 5"], timeout_s=5)
         thread.join()
         box.check(["true"])
 
 
-def test_a_command_that_is_killed_is_not_blamed_on_the_connection(box: SshRemote) -> None:
-    with pytest.raises(HostError, match=r"box: `sh -c .* was killed on the host") as killed:
+def test_killed_command_is_not_blamed_on_the_connection(box: SshRemote) -> None:
+    with pytest.raises(HostError, match=r"box: `sh -c .* was killed on the host") as error:
         box.check(["sh", "-c", "kill -9 $PPID"])
-    assert not isinstance(killed.value, LostError)
+    assert not isinstance(error.value, LostError)
     box.check(["true"])
 
 
-def test_a_connection_that_was_lost_is_not_left_open(host: HostOf, relay: Relay) -> None:
+def test_lost_connection_is_closed(host: HostOf, relay: Relay) -> None:
     with SshRemote(host(port=relay.port)) as box:
         for _ in range(3):
             box.check(["true"])
@@ -864,25 +848,25 @@ def test_a_connection_that_was_lost_is_not_left_open(host: HostOf, relay: Relay)
         assert len([t for t in threading.enumerate() if "paramiko" in type(t).__module__]) == 1
 
 
-@pytest.mark.parametrize("refuse", ["key", "host key"])
-def test_what_a_host_refuses_is_not_to_be_asked_again(
-    sshd: Server, host: HostOf, known: Known, tmp_path: Path, refuse: str
+@pytest.mark.parametrize("refused_key", ["key", "host key"])
+def test_refused_key_is_not_a_lost_connection(
+    sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path, refused_key: str
 ) -> None:
     other = keygen(tmp_path / "other")
-    if refuse == "host key":
-        known(sshd.name_in_known_hosts, other)
-    with SshRemote(host(key_file=other)) as box, pytest.raises(HostError) as refused:
+    if refused_key == "host key":
+        record_key(sshd.name_in_known_hosts, other)
+    with SshRemote(host(key_file=other)) as box, pytest.raises(HostError) as error:
         box.check(["true"])
-    assert not isinstance(refused.value, LostError)
+    assert not isinstance(error.value, LostError)
 
 
-def test_a_host_that_does_not_answer_may_be_asked_again(host: HostOf) -> None:
+def test_unreachable_host_is_a_lost_connection(host: HostOf) -> None:
     with SshRemote(host(port=free_port())) as box, pytest.raises(LostError):
         box.check(["true"])
 
 
-def test_what_goes_wrong_is_printed_by_nobody_but_the_caller() -> None:
-    """paramiko logs a traceback, which Python prints where nobody has set up logging."""
+def test_failure_prints_nothing_to_stderr() -> None:
+    """paramiko logs a traceback, which Python prints unless logging is configured."""
     script = (
         "import sys\n"
         "from fwbench.errors import HostError\n"
@@ -895,16 +879,18 @@ def test_what_goes_wrong_is_printed_by_nobody_but_the_caller() -> None:
         "        print(error)\n"
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=greet, args=(server, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+        thread = threading.Thread(
+            target=answer_once, args=(server, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        )
         thread.start()
         argv = [sys.executable, "-c", script, str(server.getsockname()[1])]
-        done = subprocess.run(argv, capture_output=True, text=True)
+        result = subprocess.run(argv, capture_output=True, text=True)
         thread.join()
-    assert done.stdout.startswith("box: 127.0.0.1:")
-    assert done.stderr == ""
+    assert result.stdout.startswith("box: 127.0.0.1:")
+    assert result.stderr == ""
 
 
-# Ways round
+# Jump hosts, proxy commands and the user's SSH configuration
 
 
 def write_ssh_config(home: Path, text: str) -> None:
@@ -912,17 +898,17 @@ def write_ssh_config(home: Path, text: str) -> None:
     (home / ".ssh" / "config").write_text(text)
 
 
-def test_a_host_behind_a_command_is_reached(sshd: Server, tmp_path: Path) -> None:
+def test_host_behind_a_proxy_command_is_reached(sshd: Server, tmp_path: Path) -> None:
     forward = tmp_path / "forward.py"
     forward.write_text(
         "import os, socket, sys, threading\n"
-        "far = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
-        "def out():\n"
-        "    while data := far.recv(65536):\n"
+        "upstream = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+        "def copy_to_stdout():\n"
+        "    while data := upstream.recv(65536):\n"
         "        os.write(1, data)\n"
-        "threading.Thread(target=out, daemon=True).start()\n"
+        "threading.Thread(target=copy_to_stdout, daemon=True).start()\n"
         "while data := os.read(0, 65536):\n"
-        "    far.sendall(data)\n"
+        "    upstream.sendall(data)\n"
     )
     write_ssh_config(
         tmp_path,
@@ -936,15 +922,15 @@ def test_a_host_behind_a_command_is_reached(sshd: Server, tmp_path: Path) -> Non
         "with SshRemote(Host(name='box', address='behind', key_file=Path(sys.argv[1]))) as box:\n"
         "    box.check(['true'])\n"
     )
-    # In a process of its own, since paramiko leaves the pipes of a ProxyCommand unclosed.
+    # In a separate process, because paramiko does not close the pipes of a ProxyCommand.
     argv = [sys.executable, "-c", script, str(sshd.user_key)]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (line,) = done.stderr.splitlines()
+    result = subprocess.run(argv, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stderr.splitlines()
     assert line.startswith("first contact with behind: ")
 
 
-def jump(sshd: Server, home: Path, port: int) -> None:
+def write_jump_config(sshd: Server, home: Path, port: int) -> None:
     write_ssh_config(
         home,
         f"Host behind\n  HostName 127.0.0.1\n  ProxyJump {getpass.getuser()}@localhost:{port}\n"
@@ -952,51 +938,49 @@ def jump(sshd: Server, home: Path, port: int) -> None:
     )
 
 
-def test_a_host_behind_another_is_reached_and_both_keys_are_recorded(
+def test_connecting_over_a_jump_host_records_both_keys(
     sshd: Server, host: HostOf, tmp_path: Path
 ) -> None:
-    jump(sshd, tmp_path, sshd.port)
+    write_jump_config(sshd, tmp_path, sshd.port)
     with SshRemote(host(address="behind")) as box:
         box.check(["true"])
     names = [line.split()[0] for line in paths.known_hosts().read_text().splitlines()]
     assert sorted(names) == [f"[127.0.0.1]:{sshd.port}", f"[localhost]:{sshd.port}"]
 
 
-def test_another_key_of_the_host_in_between_is_refused(
-    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+def test_changed_key_of_a_jump_host_is_refused(
+    sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path
 ) -> None:
-    jump(sshd, tmp_path, sshd.port)
-    known(f"[localhost]:{sshd.port}", keygen(tmp_path / "other"))
-    assert "shows another host key than before" in refusal(host(address="behind"))
+    write_jump_config(sshd, tmp_path, sshd.port)
+    record_key(f"[localhost]:{sshd.port}", keygen(tmp_path / "other"))
+    assert "shows another host key than before" in error_message(host(address="behind"))
 
 
-def names_met() -> list[str]:
+def recorded_names() -> list[str]:
     return [line.split()[0] for line in paths.known_hosts().read_text().splitlines()]
 
 
-def test_a_jump_that_the_inventory_names_is_taken_with_the_hosts_own_key(
-    sshd: Server, host: HostOf
-) -> None:
-    hop = JumpHost(address="localhost", port=sshd.port, user=getpass.getuser())
-    with SshRemote(host(jump_hosts=(hop,))) as box:
+def test_jump_host_in_the_inventory_uses_the_key_of_the_host(sshd: Server, host: HostOf) -> None:
+    jump_host = JumpHost(address="localhost", port=sshd.port, user=getpass.getuser())
+    with SshRemote(host(jump_hosts=(jump_host,))) as box:
         box.check(["true"])
         assert box.exists("/")
-    assert names_met() == [f"[localhost]:{sshd.port}", f"[127.0.0.1]:{sshd.port}"]
+    assert recorded_names() == [f"[localhost]:{sshd.port}", f"[127.0.0.1]:{sshd.port}"]
 
 
-def test_hops_are_taken_in_the_order_in_which_ssh_takes_them(
+def test_jump_hosts_are_used_in_the_order_of_ssh(
     sshd: Server, host: HostOf, tmp_path: Path
 ) -> None:
-    """The nearest first; fabric would take them the other way round."""
+    """The nearest comes first; fabric would use them in reverse order."""
     me, port = getpass.getuser(), sshd.port
-    two = (
+    jump_hosts = (
         JumpHost(address="localhost", port=port, user=me),
         JumpHost(address="127.1", port=port, user=me),
     )
     expected = [f"[{name}]:{port}" for name in ("localhost", "127.1", "127.0.0.1")]
-    with SshRemote(host(jump_hosts=two)) as box:
+    with SshRemote(host(jump_hosts=jump_hosts)) as box:
         box.check(["true"])
-    assert names_met() == expected
+    assert recorded_names() == expected
     paths.known_hosts().unlink()
     write_ssh_config(
         tmp_path,
@@ -1004,33 +988,31 @@ def test_hops_are_taken_in_the_order_in_which_ssh_takes_them(
     )
     with SshRemote(host(address="behind")) as box:
         box.check(["true"])
-    assert names_met() == expected
+    assert recorded_names() == expected
 
 
-def test_the_inventory_goes_before_the_users_configuration(host: HostOf, tmp_path: Path) -> None:
+def test_inventory_overrides_the_users_ssh_configuration(host: HostOf, tmp_path: Path) -> None:
     write_ssh_config(tmp_path, "Host 127.0.0.1\n  ProxyJump nobody.invalid\n")
-    assert "nobody.invalid" in refusal(host())
+    assert "nobody.invalid" in error_message(host())
     with SshRemote(host(jump_hosts=())) as box:
         box.check(["true"])
 
 
-def test_an_alias_of_the_users_configuration_is_the_name_of_the_key(
+def test_host_key_is_recorded_under_its_host_key_alias(
     sshd: Server, host: HostOf, tmp_path: Path
 ) -> None:
     write_ssh_config(tmp_path, "Host 127.0.0.1\n  HostKeyAlias machine-7\n")
-    for _ in range(2):  # the second time it is known
+    for _ in range(2):  # the second time, the key is recorded
         with SshRemote(host()) as box:
             box.check(["true"])
-        assert names_met() == ["machine-7"]
+        assert recorded_names() == ["machine-7"]
     kind, data = Path(f"{sshd.user_key}.pub").read_text().split()[:2]
     paths.known_hosts().write_text(f"machine-7 {kind} {data}\n")
-    assert "shows another host key than before" in refusal(host())
+    assert "shows another host key than before" in error_message(host())
 
 
 @pytest.mark.parametrize("value", ["yes", "/tmp/agent"])
-def test_no_agent_is_forwarded_whatever_the_users_configuration_says(
-    host: HostOf, tmp_path: Path, value: str
-) -> None:
+def test_users_forward_agent_setting_is_ignored(host: HostOf, tmp_path: Path, value: str) -> None:
     write_ssh_config(tmp_path, f"Host *\n  ForwardAgent {value}\n")
     with SshRemote(host()) as box:
         box.check(["sh", "-c", 'test -z "$SSH_AUTH_SOCK"'])
@@ -1038,33 +1020,31 @@ def test_no_agent_is_forwarded_whatever_the_users_configuration_says(
 
 
 @pytest.mark.parametrize("value", ["none", "None"])
-def test_a_jump_of_none_in_the_users_configuration_is_none(
-    host: HostOf, tmp_path: Path, value: str
-) -> None:
+def test_proxy_jump_none_means_no_jump_host(host: HostOf, tmp_path: Path, value: str) -> None:
     write_ssh_config(tmp_path, f"Host 127.0.0.1\n  ProxyJump {value}\n")
     with SshRemote(host()) as box:
         box.check(["true"])
 
 
-def test_a_hop_that_shows_another_key_or_lets_nobody_in_is_named(
-    sshd: Server, host: HostOf, known: Known, tmp_path: Path
+def test_failing_jump_host_is_named_in_the_error(
+    sshd: Server, host: HostOf, record_key: RecordKey, tmp_path: Path
 ) -> None:
-    hop = JumpHost(address="localhost", port=sshd.port, key_file=keygen(tmp_path / "other"))
-    assert f"box: localhost:{sshd.port} (a jump host) refuses" in refusal(host(jump_hosts=(hop,)))
+    jump_host = JumpHost(address="localhost", port=sshd.port, key_file=keygen(tmp_path / "other"))
+    assert f"box: localhost:{sshd.port} (a jump host) refuses" in error_message(
+        host(jump_hosts=(jump_host,))
+    )
     paths.known_hosts().unlink()
     paths.known_hosts().parent.rmdir()
-    known(f"[localhost]:{sshd.port}", tmp_path / "other")
-    sentence = refusal(host(jump_hosts=(hop.model_copy(update={"key_file": None}),)))
-    assert f"box: localhost:{sshd.port} (a jump host) shows another host key" in sentence
+    record_key(f"[localhost]:{sshd.port}", tmp_path / "other")
+    message = error_message(host(jump_hosts=(jump_host.model_copy(update={"key_file": None}),)))
+    assert f"box: localhost:{sshd.port} (a jump host) shows another host key" in message
 
 
-def test_a_host_behind_a_hop_is_reached_again_after_the_hop_was_cut(
-    host: HostOf, relay: Relay
-) -> None:
-    hop = JumpHost(address="127.0.0.1", port=relay.port, user=getpass.getuser())
-    with SshRemote(host(jump_hosts=(hop,))) as box:
+def test_remote_reconnects_after_its_jump_host_is_lost(host: HostOf, relay: Relay) -> None:
+    jump_host = JumpHost(address="127.0.0.1", port=relay.port, user=getpass.getuser())
+    with SshRemote(host(jump_hosts=(jump_host,))) as box:
         box.check(["true"])
         relay.cut_on_next_data()
-        with suppress(LostError):  # a late word of the first command may have ended it already
+        with suppress(LostError):  # late data of the first command may have triggered the cut
             box.check(["true"])
         box.check(["true"])

@@ -1,4 +1,4 @@
-"""The real sudo, on a host that does not know its own name."""
+"""The real sudo, on a host that cannot resolve its own name."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,58 +11,58 @@ from fwbench.errors import HostError
 from fwbench.model.host import Host
 from fwbench.ssh.remote import SshRemote
 
-NAMELESS = ("unshare", "--uts", "sh", "-c", 'hostname nobody-knows-me && exec "$@"', "sh")
+WITH_UNKNOWN_NAME = ("unshare", "--uts", "sh", "-c", 'hostname nobody-knows-me && exec "$@"', "sh")
 WARNING = "nobody-knows-me"
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if os.geteuid() != 0:
-        pytest.skip("a host name of its own takes root")
+        pytest.skip("changing the host name requires root")
     program("sudo", "sudo")
-    server = Server(tmp_path_factory.mktemp("nameless"))
-    with server.running(prefix=NAMELESS):
+    server = Server(tmp_path_factory.mktemp("unknown-name"))
+    with server.running(prefix=WITH_UNKNOWN_NAME):
         yield server
 
 
 @pytest.fixture
-def nameless(machine: Server, host: Callable[..., Host]) -> Iterator[SshRemote]:
-    with SshRemote(host(port=machine.port, key_file=machine.user_key)) as box:
-        if WARNING not in box.execute(["sudo", "-n", "true"]).stderr:
-            pytest.skip("this machine resolves whatever it is called")
-        yield box
+def box(machine: Server, host: Callable[..., Host]) -> Iterator[SshRemote]:
+    with SshRemote(host(port=machine.port, key_file=machine.user_key)) as remote:
+        if WARNING not in remote.execute(["sudo", "-n", "true"]).stderr:
+            pytest.skip("this machine resolves any name of its own")
+        yield remote
 
 
-def test_a_command_that_fails_keeps_its_status_and_its_words(nameless: SshRemote) -> None:
-    done = nameless.execute(["sh", "-c", "id -un >&2; exit 1"], sudo=True)
-    assert (done.exit_status, done.stderr) == (1, "root\n")
+def test_failed_command_keeps_its_status_and_stderr(box: SshRemote) -> None:
+    result = box.execute(["sh", "-c", "id -un >&2; exit 1"], sudo=True)
+    assert (result.exit_status, result.stderr) == (1, "root\n")
 
 
-def test_a_command_that_says_nothing_is_said_to(nameless: SshRemote) -> None:
+def test_failure_without_output_is_reported(box: SshRemote) -> None:
     with pytest.raises(HostError, match="`false` exited 1: no output"):
-        nameless.check(["false"], sudo=True)
+        box.check(["false"], sudo=True)
 
 
-def test_limits_and_missing_programs_have_their_statuses(nameless: SshRemote) -> None:
-    assert nameless.execute(["sleep", "9"], timeout_s=0.2, sudo=True).exit_status == 124
-    assert nameless.execute(["no-such-program"], sudo=True).exit_status == 127
+def test_timeout_and_missing_program_keep_their_exit_status(box: SshRemote) -> None:
+    assert box.execute(["sleep", "9"], timeout_s=0.2, sudo=True).exit_status == 124
+    assert box.execute(["no-such-program"], sudo=True).exit_status == 127
 
 
-def test_a_command_that_is_killed_is_said_to_be(nameless: SshRemote) -> None:
+def test_killed_command_is_reported(box: SshRemote) -> None:
     with pytest.raises(HostError, match="was killed on the host"):
-        nameless.execute(["sh", "-c", "kill -KILL $PPID"], sudo=True)
+        box.execute(["sh", "-c", "kill -KILL $PPID"], sudo=True)
 
 
-def test_sudo_that_refuses_is_quoted_with_its_warning(
-    nameless: SshRemote, machine: Server, tmp_path: Path
+def test_refusal_of_sudo_is_quoted_in_the_error(
+    box: SshRemote, machine: Server, tmp_path: Path
 ) -> None:
-    """Its own options are tested, as root is let in by every sudoers file."""
+    """An unknown user makes sudo refuse, because every sudoers file allows root."""
     sudo = machine.programs / "sudo"
     sudo.write_text(f'#!/bin/sh\nexec {program("sudo", "sudo")} -u no-such-user "$@"\n')
     sudo.chmod(0o755)
     try:
         with pytest.raises(HostError, match=r"sudo does not let .* run .*no-such-user.*NOPASSWD"):
-            nameless.check(["touch", str(tmp_path / "there")], sudo=True)
+            box.check(["touch", str(tmp_path / "there")], sudo=True)
     finally:
         sudo.unlink()
     assert not (tmp_path / "there").exists()

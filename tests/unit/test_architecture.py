@@ -1,4 +1,4 @@
-"""The rules of the house that a program can check."""
+"""The rules of the code base that a program can check."""
 
 import ast
 import re
@@ -19,18 +19,20 @@ def test_every_path_in_the_architecture_exists() -> None:
         assert (PACKAGE / path).exists() or (ROOT / path).exists(), path
 
 
-def test_the_architecture_is_read_in_one_go() -> None:
+def test_architecture_page_has_at_most_80_lines() -> None:
     assert len(ARCHITECTURE.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("room", sorted(p.parent for p in PACKAGE.glob("*/__init__.py")), ids=str)
-def test_every_room_says_what_it_is_for_and_holds_no_logic(room: Path) -> None:
-    tree = ast.parse((room / "__init__.py").read_text())
+@pytest.mark.parametrize(
+    "package", sorted(p.parent for p in PACKAGE.glob("*/__init__.py")), ids=str
+)
+def test_every_package_has_a_docstring_and_no_code_in_init(package: Path) -> None:
+    tree = ast.parse((package / "__init__.py").read_text())
     assert ast.get_docstring(tree)
     assert len(tree.body) == 1
 
 
-def test_only_three_modules_have_no_room() -> None:
+def test_only_three_modules_are_outside_the_packages() -> None:
     assert {path.name for path in PACKAGE.glob("*.py")} == {
         "__init__.py",
         "errors.py",
@@ -40,7 +42,7 @@ def test_only_three_modules_have_no_room() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_file_is_longer_than_300_lines_and_no_function_than_60(path: Path) -> None:
+def test_files_and_functions_are_within_the_length_limits(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= 300
     for node in ast.walk(ast.parse(text)):

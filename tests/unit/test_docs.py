@@ -1,4 +1,4 @@
-"""What users can type and get is documented."""
+"""Commands, keys and exit codes are documented."""
 
 import ast
 import inspect
@@ -21,13 +21,13 @@ DOCS = "\n".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "doc
 
 
 def commands(group: click.Group, name: str) -> list[str]:
-    found = []
-    for word, command in group.commands.items():
+    names = []
+    for subcommand, command in group.commands.items():
         if isinstance(command, click.Group):
-            found += commands(command, f"{name} {word}")
+            names += commands(command, f"{name} {subcommand}")
         else:
-            found.append(f"{name} {word}")
-    return found
+            names.append(f"{name} {subcommand}")
+    return names
 
 
 @pytest.mark.parametrize("command", commands(main, "fwbench"))
@@ -51,44 +51,44 @@ def test_every_key_of_a_contender_is_documented(model: type[Contender | Contract
 
 def test_every_exit_code_is_documented() -> None:
     text = (ROOT / "docs/exit-codes.md").read_text()
-    families = [
+    error_classes = [
         value
         for _, value in inspect.getmembers(errors, inspect.isclass)
         if value.__module__ == errors.__name__ and value.exit_code != 1
     ]
-    assert len(families) == text.count("Error` |")
-    for family in families:
-        assert f"| {family.exit_code} | `{family.__name__}` |" in text
+    assert len(error_classes) == text.count("Error` |")
+    for error_class in error_classes:
+        assert f"| {error_class.exit_code} | `{error_class.__name__}` |" in text
 
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-A_TEST = re.compile(r"`(tests/[\w/]+\.py)((?:::\w+)*)`")
+TEST_ID = re.compile(r"`(tests/[\w/]+\.py)((?:::\w+)*)`")
 
 
 def defines(file: Path, names: list[str]) -> bool:
-    """Whether a file of tests has such a function, or a class with one."""
+    """Return whether the file defines the function, or the class and its method."""
     if not file.is_file():
         return False
-    inside: list[ast.stmt] = ast.parse(file.read_text()).body
+    body: list[ast.stmt] = ast.parse(file.read_text()).body
     for name in names:
-        found = [
+        definitions = [
             node
-            for node in inside
+            for node in body
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name
         ]
-        if not found:
+        if not definitions:
             return False
-        inside = found[0].body
+        body = definitions[0].body
     return True
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_test_that_a_page_names_exists(page: Path) -> None:
-    for file, names in A_TEST.findall(page.read_text()):
+def test_every_test_named_on_a_page_exists(page: Path) -> None:
+    for file, names in TEST_ID.findall(page.read_text()):
         assert defines(ROOT / file, names.split("::")[1:]), f"{file}{names}"
 
 
-def test_every_promise_about_security_names_its_test_or_the_file_that_keeps_it() -> None:
+def test_every_security_promise_names_a_test_or_a_file() -> None:
     text = (ROOT / "docs/security.md").read_text()
     promises = [
         row
@@ -97,11 +97,11 @@ def test_every_promise_about_security_names_its_test_or_the_file_that_keeps_it()
     ]
     assert len(promises) > 50
     for row in promises:
-        promise, kept = row.strip("| ").rsplit(" | ", 1)
-        if kept.startswith("by construction: "):
-            files = re.findall("`([^`]+)`", kept)
+        promise, evidence = row.strip("| ").rsplit(" | ", 1)
+        if evidence.startswith("by construction: "):
+            files = re.findall("`([^`]+)`", evidence)
             assert files, promise
-            assert all((ROOT / file).is_file() for file in files), kept
+            assert all((ROOT / file).is_file() for file in files), evidence
         else:
-            assert all(A_TEST.fullmatch(each) for each in kept.split(", ")), promise
-            assert "::" in kept, promise
+            assert all(TEST_ID.fullmatch(test_id) for test_id in evidence.split(", ")), promise
+            assert "::" in evidence, promise

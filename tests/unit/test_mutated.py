@@ -1,6 +1,6 @@
-"""Files as no one would write them: a model or one line of error, never more.
+"""Mutated files either load, or cause an error of one line.
 
-`--hypothesis-profile=long` tries five thousand of each.
+`--hypothesis-profile=long` tries five thousand examples in each test.
 """
 
 import json
@@ -35,12 +35,12 @@ from fwbench.stats.summary import Summary
 from fwbench.storage.store import SessionStore
 
 CONTENDERS = load_contenders(ROOT / "contenders")
-SUITES = [path.read_bytes() for path in sorted((ROOT / "suites").glob("*.yml"))]
-FEW_SUITES_AND_ALL_THAT_THEY_CAN_HOLD = [
-    *SUITES,
+SHIPPED_SUITES = [path.read_bytes() for path in sorted((ROOT / "suites").glob("*.yml"))]
+SUITES_AND_ONE_WITH_ALL_KEYS = [
+    *SHIPPED_SUITES,
     b"""\
 name: everything
-question: "What may a suite hold?"
+question: "Which keys can a suite have?"
 contenders: [flask, fastapi]
 baseline: flask
 endpoints: [hello, json]
@@ -120,44 +120,44 @@ ENCODINGS = ["utf-8-sig", "utf-16", "utf-32", "latin-1", "cp037", "utf-7"]
 Mutation = Callable[[st.DrawFn, bytes], bytes]
 
 
-def cut_or_put_bytes(draw: st.DrawFn, content: bytes) -> bytes:
+def replace_bytes(draw: st.DrawFn, content: bytes) -> bytes:
     start = draw(st.integers(0, len(content)))
     end = draw(st.integers(start, min(len(content), start + 20)))
     return content[:start] + draw(st.binary(max_size=4)) + content[end:]
 
 
-def put_token(draw: st.DrawFn, content: bytes) -> bytes:
+def insert_token(draw: st.DrawFn, content: bytes) -> bytes:
     start = draw(st.integers(0, len(content)))
     return content[:start] + draw(st.sampled_from(TOKENS)).encode() + content[start:]
 
 
 def replace_token(draw: st.DrawFn, content: bytes) -> bytes:
-    words = list(re.finditer(rb"[\w.~/-]+|[^\w\s]", content))
-    if not words:
+    tokens = list(re.finditer(rb"[\w.~/-]+|[^\w\s]", content))
+    if not tokens:
         return content
-    word = draw(st.sampled_from(words))
-    token = draw(st.sampled_from(TOKENS)).encode()
-    return content[: word.start()] + token + content[word.end() :]
+    match = draw(st.sampled_from(tokens))
+    replacement = draw(st.sampled_from(TOKENS)).encode()
+    return content[: match.start()] + replacement + content[match.end() :]
 
 
 def move_lines(draw: st.DrawFn, content: bytes) -> bytes:
     lines = content.split(b"\n")
-    at, to = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
-    what = draw(st.sampled_from(["drop", "double", "move", "indent", "comment"]))
-    if what == "double":
-        lines.insert(to, lines[at])
-    elif what == "indent":
-        lines[at] = b" " * draw(st.integers(1, 5)) + lines[at]
-    elif what == "comment":
-        lines[at] = b"# " + lines[at]
+    source, destination = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+    action = draw(st.sampled_from(["drop", "double", "move", "indent", "comment"]))
+    if action == "double":
+        lines.insert(destination, lines[source])
+    elif action == "indent":
+        lines[source] = b" " * draw(st.integers(1, 5)) + lines[source]
+    elif action == "comment":
+        lines[source] = b"# " + lines[source]
     else:
-        line = lines.pop(at)
-        if what == "move":
-            lines.insert(to, line)
+        line = lines.pop(source)
+        if action == "move":
+            lines.insert(destination, line)
     return b"\n".join(lines)
 
 
-def change_writing(draw: st.DrawFn, content: bytes) -> bytes:
+def change_encoding(draw: st.DrawFn, content: bytes) -> bytes:
     if draw(st.booleans()):
         return content.replace(
             b"\n", draw(st.sampled_from([b"\r\n", b"\r", b"\n\r", b"\xe2\x80\xa8"]))
@@ -166,55 +166,55 @@ def change_writing(draw: st.DrawFn, content: bytes) -> bytes:
     return text.encode(draw(st.sampled_from(ENCODINGS)), "replace")
 
 
-def change_type(draw: st.DrawFn, content: bytes) -> bytes:
-    """Another value in some place of what the file says, whatever it says."""
-    value = at_the_same_depth(lambda: yaml.safe_load(content.decode()))
+def change_yaml(draw: st.DrawFn, content: bytes) -> bytes:
+    """Mutate one value of a YAML file. Content that does not parse is returned unchanged."""
+    value = with_own_stack(lambda: yaml.safe_load(content.decode()))
     if value is None:
         return content
-    other = changed(draw, value)
-    text = at_the_same_depth(lambda: yaml.safe_dump(other, allow_unicode=True))
+    mutated_value = mutate_value(draw, value)
+    text = with_own_stack(lambda: yaml.safe_dump(mutated_value, allow_unicode=True))
     return content if text is None else text.encode("utf-8", "replace")
 
 
 def change_json(draw: st.DrawFn, content: bytes) -> bytes:
-    value = at_the_same_depth(lambda: json.loads(content))
+    value = with_own_stack(lambda: json.loads(content))
     if value is None:
         return content
-    other = changed(draw, value)
-    text = at_the_same_depth(lambda: json.dumps(other))
+    mutated_value = mutate_value(draw, value)
+    text = with_own_stack(lambda: json.dumps(mutated_value))
     return content if text is None else text.encode()
 
 
-def at_the_same_depth(do: Callable[[], Any]) -> Any:
-    """What comes of it on a stack of its own; None if it fails.
+def with_own_stack(function: Callable[[], Any]) -> Any:
+    """Return the function's result, computed in a new thread; None if it fails.
 
-    How deep a file may be before Python gives up depends on who asks, and the same draws have to
-    give the same file.
+    The depth at which Python raises `RecursionError` depends on the caller's stack. In a new
+    thread it does not, so the same draws always give the same file.
     """
     with ThreadPoolExecutor(1) as thread:
         try:
-            return thread.submit(do).result()
+            return thread.submit(function).result()
         except (ValueError, OverflowError, yaml.YAMLError, RecursionError):
             return None
 
 
-def changed(draw: st.DrawFn, value: Any) -> Any:
-    """The value with one within it replaced, taken away, renamed or wrapped."""
-    places = list(within(value, ()))
-    if not places:
+def mutate_value(draw: st.DrawFn, value: Any) -> Any:
+    """Replace, delete, rename or wrap one value inside the value."""
+    paths = list(key_paths(value, ()))
+    if not paths:
         return draw(st.sampled_from(VALUES))
-    *way, last = draw(st.sampled_from(places))
+    *path, last = draw(st.sampled_from(paths))
     holder = value
-    for part in way:
+    for part in path:
         holder = holder[part]
-    what = draw(st.sampled_from(["set", "set", "set", "drop", "rename", "wrap"]))
-    if what == "drop":
+    action = draw(st.sampled_from(["set", "set", "set", "drop", "rename", "wrap"]))
+    if action == "drop":
         del holder[last]
-    elif what == "rename" and isinstance(holder, dict):
+    elif action == "rename" and isinstance(holder, dict):
         names = st.sampled_from([v for v in VALUES if isinstance(v, str)])
         name = draw(names | st.sampled_from(list(holder)))
         holder[name] = holder.pop(last)
-    elif what == "wrap":
+    elif action == "wrap":
         for _ in range(draw(st.sampled_from([1, 2, 30, 400]))):
             holder[last] = [holder[last]] if draw(st.booleans()) else {"a": holder[last]}
     else:
@@ -222,17 +222,24 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
     return value
 
 
-def within(value: Any, way: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    if len(way) > 8 or not isinstance(value, dict | list):
+def key_paths(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    if len(path) > 8 or not isinstance(value, dict | list):
         return
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, part in list(pairs):
-        yield (*way, key)
+        yield (*path, key)
         if isinstance(part, dict | list):
-            yield from within(part, (*way, key))
+            yield from key_paths(part, (*path, key))
 
 
-BY_TEXT = [cut_or_put_bytes, put_token, replace_token, replace_token, move_lines, change_writing]
+TEXT_MUTATIONS = [
+    replace_bytes,
+    insert_token,
+    replace_token,
+    replace_token,
+    move_lines,
+    change_encoding,
+]
 
 
 @st.composite
@@ -243,8 +250,8 @@ def mutated(draw: st.DrawFn, bases: list[bytes], mutations: list[Mutation]) -> b
     return content
 
 
-# A few hundred of each; thousands with the profile `long`.
-many = settings(
+# 300 examples, or 5000 with the profile `long`.
+many_examples = settings(
     max_examples=max(300, settings().max_examples), suppress_health_check=list(HealthCheck)
 )
 
@@ -261,9 +268,9 @@ def assert_names(error: FwbenchError, file: Path) -> None:
     assert len(message) < 2000 + len(str(file))
 
 
-@many
-@given(content=mutated(FEW_SUITES_AND_ALL_THAT_THEY_CAN_HOLD, [*BY_TEXT, change_type, change_type]))
-def test_a_mutated_suite_is_a_suite_or_one_line_of_error(
+@many_examples
+@given(content=mutated(SUITES_AND_ONE_WITH_ALL_KEYS, [*TEXT_MUTATIONS, change_yaml, change_yaml]))
+def test_mutated_suite_loads_or_causes_one_line_of_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "mutated-suite.yml"
@@ -277,42 +284,49 @@ def test_a_mutated_suite_is_a_suite_or_one_line_of_error(
         assert Suite.model_validate_json(suite.model_dump_json()) == suite
 
 
-@many
-@given(content=mutated([json.dumps(LISTING).encode()], [*BY_TEXT[1:4], change_json, change_json]))
-def test_a_mutated_listing_is_rigs_or_one_line_of_error(
+@many_examples
+@given(
+    content=mutated(
+        [json.dumps(LISTING).encode()], [*TEXT_MUTATIONS[1:4], change_json, change_json]
+    )
+)
+def test_mutated_listing_gives_rigs_or_one_line_of_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "mutated-hosts.yml"
     file.touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inventory.subprocess, "run", lambda *_, **how: printed(content, **how))
+        patch.setattr(
+            inventory.subprocess, "run", lambda *_, **options: completed_process(content, **options)
+        )
         assert_rigs_or_one_line(file)
 
 
-def printed(stdout: bytes, **how: Any) -> subprocess.CompletedProcess[str]:
-    """What `subprocess.run` gives of a program that prints this."""
-    text = stdout.decode(how.get("encoding", "utf-8"), how.get("errors", "strict"))
+def completed_process(stdout: bytes, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Return what `subprocess.run` returns for a program that prints `stdout`."""
+    text = stdout.decode(options.get("encoding", "utf-8"), options.get("errors", "strict"))
     return subprocess.CompletedProcess([], 0, text, "")
 
 
 def assert_rigs_or_one_line(file: Path) -> None:
     try:
-        found = parse_rigs(inventory.list_inventory(inventory.Inventory((file,))), str(file))
+        rigs = parse_rigs(inventory.list_inventory(inventory.Inventory((file,))), str(file))
     except InventoryError as error:
         assert_one_line(error, file)
     else:
         event("still rigs")
-        assert [Rig.model_validate_json(rig.model_dump_json()) for rig in found] == list(found)
+        assert [Rig.model_validate_json(rig.model_dump_json()) for rig in rigs] == list(rigs)
 
 
-# Asking Ansible takes most of a second.
+# One run of `ansible-inventory` takes most of a second.
 @settings(
     max_examples=max(6, settings().max_examples // 160), suppress_health_check=list(HealthCheck)
 )
 @given(
-    content=mutated([EXAMPLE, INI], [*BY_TEXT, change_type]), suffix=st.sampled_from(["", ".yml"])
+    content=mutated([EXAMPLE, INI], [*TEXT_MUTATIONS, change_yaml]),
+    suffix=st.sampled_from(["", ".yml"]),
 )
-def test_a_mutated_inventory_file_is_rigs_or_one_line_of_error(
+def test_mutated_inventory_file_gives_rigs_or_one_line_of_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "mutated-inventory"
@@ -322,38 +336,41 @@ def test_a_mutated_inventory_file_is_rigs_or_one_line_of_error(
     assert_rigs_or_one_line(file)
 
 
-def of_any_load(load: Load, number: int) -> Record:
-    made = record(block=number)
-    trial = made.run.trial.model_copy(update={"load": load})
+def record_with_load(load: Load, block: int) -> Record:
+    template = record(block=block)
+    trial = template.run.trial.model_copy(update={"load": load})
     step = None if load.search is None else 1
-    run = made.run.model_copy(update={"trial": trial, "step": step})
-    seen = made.observation.model_copy(update={"offered_rate": None if step is None else 100.0})
-    return made.model_copy(update={"run": run, "observation": seen})
+    run = template.run.model_copy(update={"trial": trial, "step": step})
+    observation = template.observation.model_copy(
+        update={"offered_rate": None if step is None else 100.0}
+    )
+    return template.model_copy(update={"run": run, "observation": observation})
 
 
 SEARCH = TIMED.model_copy(update={"search": Search(p99_ms=5, lowest=10, highest=100, steps=2)})
 LOADS = (TIMED, COUNTED, TIMED.model_copy(update={"rate": 100.0}), SEARCH)
 RECORDS = "".join(
-    of_any_load(load, number).model_dump_json() + "\n" for number, load in enumerate(LOADS, start=1)
+    record_with_load(load, number).model_dump_json() + "\n"
+    for number, load in enumerate(LOADS, start=1)
 ).encode()
 
 
 def change_record(draw: st.DrawFn, content: bytes) -> bytes:
-    first, *others = content.split(b"\n")
-    return b"\n".join([change_json(draw, first), *others])
+    first, *rest = content.split(b"\n")
+    return b"\n".join([change_json(draw, first), *rest])
 
 
-@many
-@given(content=mutated([RECORDS], [*BY_TEXT, change_record, change_record, change_record]))
-def test_mutated_records_are_a_report_or_one_line_of_error(
+@many_examples
+@given(content=mutated([RECORDS], [*TEXT_MUTATIONS, change_record, change_record, change_record]))
+def test_mutated_records_give_a_report_or_one_line_of_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
-    asked = suite(loads=LOADS, contenders=("flask",), stop=StoppingRule(within_percent=5))
-    head = header(suite=asked, contenders=(FLASK,))
-    plan = make_plan(asked, head.rigs)
+    all_loads = suite(loads=LOADS, contenders=("flask",), stop=StoppingRule(within_percent=5))
+    session_header = header(suite=all_loads, contenders=(FLASK,))
+    plan = make_plan(all_loads, session_header.rigs)
     store = SessionStore(tmp_path_factory.getbasetemp() / "mutated-session")
     store.folder.mkdir(exist_ok=True)
-    store.initialise(head, plan)
+    store.initialise(session_header, plan)
     file = store.folder / "records.jsonl"
     file.write_bytes(content)
     try:
@@ -362,8 +379,10 @@ def test_mutated_records_are_a_report_or_one_line_of_error(
         assert_names(error, Path(file.name) if str(error).startswith(file.name) else file)
     else:
         event("still records")
-        summary = summarise(head, plan, results)
+        summary = summarise(session_header, plan, results)
         assert Summary.model_validate_json(summary.model_dump_json()) == summary
-        session = ReportedSession(str(store.folder), head, summary, results.runs, lambda _: {})
-        for each in FORMATS.values():
-            assert list(each.render(session))
+        session = ReportedSession(
+            str(store.folder), session_header, summary, results.runs, lambda _: {}
+        )
+        for report_format in FORMATS.values():
+            assert list(report_format.render(session))

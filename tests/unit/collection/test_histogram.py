@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fwbench.collection.histogram import HEAD, LatencyCounts
 from fwbench.errors import ParseError
 
-# What one second and status may hold: latency in µs and how often.
+# The counts of one second and status: latency in µs, and number of requests.
 columns = st.dictionaries(
     st.integers(0, 100) | st.integers(0, 90_000_000), st.integers(1, 2000), min_size=1, max_size=12
 )
@@ -24,18 +24,18 @@ any_counts = cells.map(LatencyCounts.of)
 
 
 def values(counts: LatencyCounts) -> list[int]:
-    """Every single latency, in ascending order."""
+    """Return every single latency, in ascending order."""
     return sorted(Counter[int](dict(counts.all.items())).elements())
 
 
-def of(*latencies_us: int) -> LatencyCounts:
+def counts_of(*latencies_us: int) -> LatencyCounts:
     return LatencyCounts.of({(1_000, 200): Counter(latencies_us)})
 
 
 # Reading
 
 
-def test_what_the_agent_writes_is_read(tmp_path: Path) -> None:
+def test_file_of_the_agent_is_read(tmp_path: Path) -> None:
     rows = "".join(f"{10**15 + n}\t{200 + n % 2}\t{n % 50}\n" for n in range(1000))
     path = tmp_path / "counts.gz"
     path.write_bytes(reduced(rows)["counts.gz"])
@@ -47,12 +47,12 @@ def test_what_the_agent_writes_is_read(tmp_path: Path) -> None:
 LINES = [f"{HEAD}\n", "1000\t200\t5 1\t2 1\n", "1001\t-1\t0\t3\n", "1000\t200\t5\t7\n"]
 
 
-def test_lines_of_one_second_and_status_add_up() -> None:
+def test_lines_of_one_second_and_status_are_added() -> None:
     assert LatencyCounts.parse(LINES).as_dict() == {(1000, 200): {5: 9, 6: 1}, (1001, -1): {0: 3}}
 
 
 @pytest.mark.parametrize("head", ["", "\n", "fwbench-counts 2\n", HEAD, "1000\t200\t5\t1\n"])
-def test_a_text_without_the_head_is_refused(head: str) -> None:
+def test_text_without_the_header_is_refused(head: str) -> None:
     with pytest.raises(ParseError, match="no head"):
         LatencyCounts.parse([head] if head else [])
 
@@ -89,25 +89,25 @@ def test_a_text_without_the_head_is_refused(head: str) -> None:
         "90000\t200\t5\t1\n",
     ],
 )
-def test_a_line_that_is_none_is_refused(line: str) -> None:
+def test_malformed_line_is_refused(line: str) -> None:
     with pytest.raises(ParseError, match="latency counts: "):
         LatencyCounts.parse([LINES[0], LINES[1], line])
 
 
 @given(st.lists(st.sampled_from(LINES) | st.text(max_size=20), max_size=5))
-def test_any_text_is_read_or_refused_and_nothing_else(lines: list[str]) -> None:
+def test_any_text_is_parsed_or_raises_parse_error(lines: list[str]) -> None:
     with suppress(ParseError):
         LatencyCounts.parse(lines)
 
 
 @given(any_counts)
-def test_lines_that_say_what_counts_hold_are_read_as_these(counts: LatencyCounts) -> None:
+def test_serialised_counts_are_parsed_unchanged(counts: LatencyCounts) -> None:
     lines = [HEAD + "\n"]
-    for (second, status), counted in counts.as_dict().items():
-        latencies = sorted(counted)
+    for (second, status), occurrences in counts.as_dict().items():
+        latencies = sorted(occurrences)
         steps = [b - a for a, b in zip([0, *latencies], latencies, strict=False)]
-        occurred = [counted[latency] for latency in latencies]
-        fields = [str(second), str(status), " ".join(map(str, steps)), " ".join(map(str, occurred))]
+        numbers = [occurrences[latency] for latency in latencies]
+        fields = [str(second), str(status), " ".join(map(str, steps)), " ".join(map(str, numbers))]
         lines.append("\t".join(fields) + "\n")
     assert LatencyCounts.parse(lines) == counts
 
@@ -122,7 +122,7 @@ def test_lines_that_say_what_counts_hold_are_read_as_these(counts: LatencyCounts
         gzip.compress(b"fwbench-counts 1\n", mtime=0)[:-8] + b"12345678",
     ],
 )
-def test_a_file_that_is_no_archive_of_counts_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_malformed_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "counts.gz"
     path.write_bytes(content)
     with pytest.raises(ParseError):
@@ -130,7 +130,7 @@ def test_a_file_that_is_no_archive_of_counts_is_refused(tmp_path: Path, content:
 
 
 @pytest.mark.parametrize("unit", [b"1000\t200\t5\t1\n", b"1"])
-def test_an_archive_that_swells_is_refused_before_it_fills_memory(
+def test_decompression_bomb_is_refused_before_it_fills_memory(
     tmp_path: Path, unit: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fwbench.collection.histogram._TEXT_LIMIT", 100_000)
@@ -149,7 +149,7 @@ def test_an_archive_that_swells_is_refused_before_it_fills_memory(
 
 
 @given(any_counts, any_counts, any_counts)
-def test_merging_adds_in_any_order_and_grouping(
+def test_merge_is_commutative_and_associative(
     a: LatencyCounts, b: LatencyCounts, c: LatencyCounts
 ) -> None:
     assert a.merge(b) == b.merge(a)
@@ -159,22 +159,22 @@ def test_merging_adds_in_any_order_and_grouping(
     assert a.merge(b).total() == a.total() + b.total()
 
 
-def test_percentiles_of_two_clients_are_not_the_mean_of_theirs() -> None:
-    quick, slow = of(*[100] * 990), of(*[900] * 10)
-    assert quick.merge(slow).percentile(99) == 100
-    assert quick.merge(slow, slow).percentile(99) == 900
+def test_merged_percentile_is_not_the_mean_of_percentiles() -> None:
+    fast, slow = counts_of(*[100] * 990), counts_of(*[900] * 10)
+    assert fast.merge(slow).percentile(99) == 100
+    assert fast.merge(slow, slow).percentile(99) == 900
 
 
 # Percentiles
 
 
 single_values = st.lists(st.integers(0, 300), min_size=20, max_size=250).map(
-    lambda values: of(*values)
+    lambda values: counts_of(*values)
 )
 
 
 @given(any_counts | single_values, st.sampled_from([50, 75, 90, 95, 99, 99.9]))
-def test_a_percentile_is_that_of_the_sorted_list(counts: LatencyCounts, percent: float) -> None:
+def test_percentile_is_that_of_the_sorted_list(counts: LatencyCounts, percent: float) -> None:
     ordered = values(counts)
     rank = ceil(round(len(ordered) * percent, 6) / 100)
     beyond = round(len(ordered) * (100 - percent), 6) / 100
@@ -197,30 +197,30 @@ def test_a_percentile_is_that_of_the_sorted_list(counts: LatencyCounts, percent:
         (10_000, ["p50_us", "p75_us", "p90_us", "p95_us", "p99_us", "p999_us"]),
     ],
 )
-def test_a_percentile_needs_ten_requests_beyond_it(rows: int, known: list[str]) -> None:
-    told = of(*range(rows)).percentiles().model_dump()
-    assert told.pop("max_us") == rows - 1
-    assert told.pop("mean_us") == (rows - 1) / 2
-    assert [name for name, value in told.items() if value is not None] == known
+def test_percentile_needs_ten_requests_beyond_it(rows: int, known: list[str]) -> None:
+    percentiles = counts_of(*range(rows)).percentiles().model_dump()
+    assert percentiles.pop("max_us") == rows - 1
+    assert percentiles.pop("mean_us") == (rows - 1) / 2
+    assert [name for name, value in percentiles.items() if value is not None] == known
 
 
-def test_percentiles_are_by_nearest_rank() -> None:
-    told = of(*range(1, 10_001)).percentiles()
-    assert (told.p50_us, told.p75_us, told.p90_us) == (5000, 7500, 9000)
-    assert (told.p95_us, told.p99_us, told.p999_us) == (9500, 9900, 9990)
-    told = of(*range(1, 10_002)).percentiles()
-    assert (told.p50_us, told.p99_us, told.p999_us) == (5001, 9901, 9991)
+def test_percentiles_use_the_nearest_rank() -> None:
+    percentiles = counts_of(*range(1, 10_001)).percentiles()
+    assert (percentiles.p50_us, percentiles.p75_us, percentiles.p90_us) == (5000, 7500, 9000)
+    assert (percentiles.p95_us, percentiles.p99_us, percentiles.p999_us) == (9500, 9900, 9990)
+    percentiles = counts_of(*range(1, 10_002)).percentiles()
+    assert (percentiles.p50_us, percentiles.p99_us, percentiles.p999_us) == (5001, 9901, 9991)
 
 
-def test_nothing_has_no_percentile() -> None:
+def test_empty_counts_have_no_percentiles() -> None:
     assert set(LatencyCounts({}).percentiles().model_dump().values()) == {None}
 
 
 # Correction
 
 
-def naively_corrected(latencies: list[int], interval: int) -> list[int]:
-    """`recordValueWithExpectedInterval`, value by value."""
+def corrected_one_by_one(latencies: list[int], interval: int) -> list[int]:
+    """Apply HdrHistogram's `recordValueWithExpectedInterval` to each value."""
     recorded = []
     for value in latencies:
         recorded.append(value)
@@ -235,30 +235,28 @@ def naively_corrected(latencies: list[int], interval: int) -> list[int]:
     st.lists(st.integers(0, 60) | st.integers(0, 3_000), max_size=60),
     st.integers(1, 50) | st.sampled_from([2_999, 5_000]),
 )
-def test_the_correction_is_that_of_each_value(latencies: list[int], interval: int) -> None:
+def test_correction_equals_that_of_each_single_value(latencies: list[int], interval: int) -> None:
     counts = LatencyCounts.of({(1_000, 200): Counter(latencies)})
-    assert values(counts.corrected(interval)) == naively_corrected(latencies, interval)
+    assert values(counts.corrected(interval)) == corrected_one_by_one(latencies, interval)
 
 
 @given(any_counts, any_counts, st.integers(500_000, 3_000_000))
-def test_correcting_and_merging_do_not_mind_their_order(
-    a: LatencyCounts, b: LatencyCounts, i: int
-) -> None:
+def test_correction_and_merge_commute(a: LatencyCounts, b: LatencyCounts, i: int) -> None:
     assert a.merge(b).corrected(i) == a.corrected(i).merge(b.corrected(i))
 
 
-def test_an_interval_that_is_none_is_refused() -> None:
+def test_zero_interval_is_refused() -> None:
     with pytest.raises(ValueError, match="an interval of 0 us"):
-        of(1).corrected(0)
+        counts_of(1).corrected(0)
 
 
-def test_a_correction_that_would_fill_memory_is_refused() -> None:
+def test_correction_that_would_fill_memory_is_refused() -> None:
     with pytest.raises(ParseError, match="too long to be corrected"):
-        of(80_000_000_000).corrected(1)
+        counts_of(80_000_000_000).corrected(1)
 
 
-def with_a_stall() -> list[tuple[int, int]]:
-    """Starts and latencies: 20 connections at 1000/s; 5 ms each, but 1 s in 10 s stands still."""
+def rows_with_a_stall() -> list[tuple[int, int]]:
+    """Return starts and latencies of 20 connections at 1000/s: 5 ms each, 1 s stall every 10 s."""
     rows = []
     for connection in range(20):
         free_us = 0
@@ -271,12 +269,13 @@ def with_a_stall() -> list[tuple[int, int]]:
     return rows
 
 
-def test_a_stall_that_a_fixed_rate_hides_shows_in_the_correction() -> None:
-    """As measured for MEASUREMENT: p95 8.0, p99 10.9 ms; corrected 465 and 905; wrk2's p99 933.
+def test_correction_reveals_a_stall_at_a_fixed_rate() -> None:
+    """A measured stall gave p95 8.0 and p99 10.9 ms, corrected 465 and 905 ms (wrk2's p99: 933).
 
-    Here requests that were due during the stall are sent as soon as their connection is free.
+    In this simulation, requests that were due during the stall are sent when their connection
+    is free.
     """
-    rows = with_a_stall()
+    rows = rows_with_a_stall()
     text = "".join(f"{10**15 + start}\t200\t{latency}\n" for start, latency in rows)
     counts = LatencyCounts.parse(
         gzip.decompress(reduced(text)["counts.gz"]).decode().splitlines(True)
@@ -290,7 +289,7 @@ def test_a_stall_that_a_fixed_rate_hides_shows_in_the_correction() -> None:
 # Seconds
 
 
-def test_each_second_tells_its_own_completions() -> None:
+def test_each_second_has_its_own_completions() -> None:
     counts = LatencyCounts.of(
         {
             (1_000, 200): Counter(range(990)),
@@ -304,11 +303,11 @@ def test_each_second_tells_its_own_completions() -> None:
     assert (third.at_s, third.completions, third.successful, third.p99_us) == (1002, 3, 3, None)
 
 
-def test_seconds_before_the_first_completion_are_told_if_asked_for() -> None:
-    assert [each.completions for each in of(1, 2).per_second(998)] == [0, 0, 2]
+def test_seconds_before_the_first_completion_are_optional() -> None:
+    assert [each.completions for each in counts_of(1, 2).per_second(998)] == [0, 0, 2]
     assert LatencyCounts({}).per_second(998) == ()
 
 
-def test_a_first_second_of_another_age_is_refused_instead_of_filling_memory() -> None:
+def test_first_second_more_than_a_day_earlier_is_refused() -> None:
     with pytest.raises(ParseError, match="more than a day"):
         LatencyCounts.of({(1_795_340_656, 200): {1: 1}}).per_second(0)

@@ -21,12 +21,12 @@ def argv(setting: Setting = PLAIN, address: str = "192.0.2.1") -> list[str]:
     return run_argv("fwbench-s-r1", FLASK, IMAGE, setting, address, "s", (0, 1, 3))
 
 
-def within(**limits: Any) -> list[str]:
+def argv_with_limits(**limits: Any) -> list[str]:
     return argv(PLAIN.model_copy(update={"limits": Limits(**limits)}))
 
 
-def test_the_command_for_the_published_limits() -> None:
-    assert within(cpus=1, cpu_mode="quota", memory="512m") == [
+def test_docker_run_command_with_cpu_quota_and_memory_limit() -> None:
+    assert argv_with_limits(cpus=1, cpu_mode="quota", memory="512m") == [
         "docker",
         "run",
         "--detach",
@@ -51,8 +51,8 @@ def test_the_command_for_the_published_limits() -> None:
     ]
 
 
-def test_no_limits_are_no_options() -> None:
-    assert not [word for word in argv() if word.startswith(("--cpu", "--memory"))]
+def test_no_limit_options_without_limits() -> None:
+    assert not [argument for argument in argv() if argument.startswith(("--cpu", "--memory"))]
 
 
 @pytest.mark.parametrize(
@@ -65,38 +65,42 @@ def test_no_limits_are_no_options() -> None:
         ({"cpus": 3, "cpu_mode": "pinned"}, "--cpuset-cpus=0,1,3"),
     ],
 )
-def test_cpus_are_the_last_ones_or_a_quota(limits: dict[str, Any], option: str) -> None:
-    assert [word for word in within(**limits) if word.startswith("--cpu")] == [option]
+def test_cpu_limit_pins_the_last_cpus_or_sets_a_quota(limits: dict[str, Any], option: str) -> None:
+    assert [
+        argument for argument in argv_with_limits(**limits) if argument.startswith("--cpu")
+    ] == [option]
 
 
-def test_workers_and_threads_are_what_the_suite_says() -> None:
+def test_workers_and_threads_come_from_the_suite() -> None:
     concurrency = Concurrency(workers=2, threads=8)
-    words = argv(PLAIN.model_copy(update={"concurrency": concurrency}))
-    assert {"--env=FWBENCH_WORKERS=2", "--env=FWBENCH_THREADS=8"} <= set(words)
+    arguments = argv(PLAIN.model_copy(update={"concurrency": concurrency}))
+    assert {"--env=FWBENCH_WORKERS=2", "--env=FWBENCH_THREADS=8"} <= set(arguments)
 
 
 @pytest.mark.parametrize(
     ("address", "bind"), [("192.0.2.1", "192.0.2.1"), ("fd00::1", "[fd00::1]")]
 )
-def test_in_the_hosts_network_it_listens_on_the_load_address_alone(address: str, bind: str) -> None:
-    words = argv(PLAIN.model_copy(update={"network": Network.HOST}), address)
-    assert {"--network=host", f"--env=FWBENCH_BIND={bind}"} <= set(words)
-    assert not [word for word in words if word.startswith("--publish")]
+def test_host_network_binds_to_the_load_address_only(address: str, bind: str) -> None:
+    arguments = argv(PLAIN.model_copy(update={"network": Network.HOST}), address)
+    assert {"--network=host", f"--env=FWBENCH_BIND={bind}"} <= set(arguments)
+    assert not [argument for argument in arguments if argument.startswith("--publish")]
 
 
-def test_an_address_of_version_6_is_in_brackets() -> None:
+def test_ipv6_address_is_in_brackets() -> None:
     assert "--publish=[fd00::1]:8001:8001" in argv(address="fd00::1")
     assert endpoint_url("fd00::1", FLASK, HELLO) == "http://[fd00::1]:8001/"
 
 
-def test_the_url_has_the_contenders_port_and_the_contracts_path() -> None:
+def test_url_has_the_contenders_port_and_the_contracts_path() -> None:
     contract = HELLO.model_copy(update={"path": "/json?a=1"})
     assert endpoint_url("192.0.2.1", FLASK, contract) == "http://192.0.2.1:8001/json?a=1"
 
 
 @given(address=st.ip_addresses().filter(lambda a: "%" not in str(a)))
-def test_the_container_is_published_on_one_address_alone(address: object) -> None:
-    published = [word for word in argv(address=str(address)) if word.startswith("--publish=")]
+def test_container_is_published_on_one_address_only(address: object) -> None:
+    published = [
+        argument for argument in argv(address=str(address)) if argument.startswith("--publish=")
+    ]
     (option,) = published
     host = option.removeprefix("--publish=").removesuffix(":8001:8001")
     assert ip_address(host.strip("[]")) == address
@@ -104,20 +108,20 @@ def test_the_container_is_published_on_one_address_alone(address: object) -> Non
 
 @given(name=st.text(min_size=1), session=st.text(min_size=1))
 def test_hostile_names_stay_single_arguments(name: str, session: str) -> None:
-    words = run_argv(name, FLASK, IMAGE, PLAIN, "192.0.2.1", session, (0,))
-    assert len(words) == len(argv())
-    assert words[4:6] == [f"--name={name}", f"--label=fwbench.session={session}"]
-    assert words[-1] == IMAGE
+    arguments = run_argv(name, FLASK, IMAGE, PLAIN, "192.0.2.1", session, (0,))
+    assert len(arguments) == len(argv())
+    assert arguments[4:6] == [f"--name={name}", f"--label=fwbench.session={session}"]
+    assert arguments[-1] == IMAGE
 
 
-def test_a_start_is_the_command_as_root() -> None:
+def test_start_runs_the_command_as_root() -> None:
     target = FakeHost("target")
     start(target, FLASK, argv())
     assert target.containers == {"fwbench-s-r1"}
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "sentence"),
+    ("stderr", "error_type", "sentence"),
     [
         (
             "docker: Error response from daemon: driver failed programming external connectivity"
@@ -153,37 +157,37 @@ def test_a_start_is_the_command_as_root() -> None:
     ],
     ids=["allocated", "in-use", "address", "image", "other"],
 )
-def test_what_the_engine_says_becomes_one_sentence(
-    said: str, kind: type[Exception], sentence: str
+def test_engine_error_becomes_one_sentence(
+    stderr: str, error_type: type[Exception], sentence: str
 ) -> None:
     target = FakeHost("target")
-    target.engine_says = said
-    with pytest.raises(kind) as refused:
+    target.engine_says = stderr
+    with pytest.raises(error_type) as caught:
         start(target, FLASK, argv())
-    assert type(refused.value) is kind
-    assert_matches(str(refused.value), sentence)
+    assert type(caught.value) is error_type
+    assert_matches(str(caught.value), sentence)
 
 
 def assert_matches(text: str, sentence: str) -> None:
-    """`sentence` begins `text`; `.*` in it stands for anything."""
-    at = 0
-    for number, part in enumerate(sentence.split(".*")):
-        found = text.find(part, at)
-        assert found == 0 if number == 0 else found >= at, text
-        at = found + len(part)
+    """Assert that `text` begins with `sentence`, where `.*` matches any text."""
+    start_at = 0
+    for number, fragment in enumerate(sentence.split(".*")):
+        position = text.find(fragment, start_at)
+        assert position == 0 if number == 0 else position >= start_at, text
+        start_at = position + len(fragment)
     assert "\n" not in text
 
 
-def test_an_engine_that_fails_in_silence_is_said_to() -> None:
-    class Silent(FakeHost):
+def test_engine_failure_without_output_is_reported() -> None:
+    class SilentHost(FakeHost):
         def _perform(self, _argv: list[str], _sudo: bool) -> tuple[int, str]:
             return 124, ""
 
     with pytest.raises(RunError, match=r"target: Docker could not start flask: .*124"):
-        start(Silent("target"), FLASK, argv())
+        start(SilentHost("target"), FLASK, argv())
 
 
-def test_a_container_is_removed_with_its_volumes() -> None:
+def test_container_is_removed_with_its_volumes() -> None:
     target = FakeHost("target")
     start(target, FLASK, argv())
     remove(target, "fwbench-s-r1")
@@ -191,7 +195,7 @@ def test_a_container_is_removed_with_its_volumes() -> None:
     assert target.asked[-1] == "docker rm --force --volumes fwbench-s-r1"
 
 
-def test_a_host_that_is_lost_is_an_error_of_the_host() -> None:
+def test_lost_host_raises_host_error() -> None:
     target = FakeHost("target")
     target.lost = True
     with pytest.raises(HostError, match="target: the connection was lost"):

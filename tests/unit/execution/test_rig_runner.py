@@ -1,4 +1,4 @@
-"""One rig's runs, with what comes of each attempt given beforehand."""
+"""The runs of one rig, with a prepared result for each attempt."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -18,19 +18,19 @@ from fwbench.model.run import Plan, Run
 from fwbench.plan import make_plan
 from fwbench.storage.store import SessionStore
 
-WELL = observation()
+SUCCESS = observation()
 LOST = observation(failure="one-client: the connection was lost", infrastructure_failure=True)
 FAILED = observation(failure="one-target: Docker could not start flask")
 FOLDER = PurePosixPath("/var/tmp/fwbench-session-s")
 
 
-class Watching:
+class RecordingWatcher:
     def __init__(self) -> None:
         self.attempted: list[str] = []
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
     def planned(self, plan: Plan, executed: int) -> None: ...
 
@@ -40,26 +40,26 @@ class Watching:
     def ended(self, record: Record) -> None: ...
 
 
-class World:
-    """A rig whose attempts end as given, one after the other; afterwards all goes well."""
+class Harness:
+    """A rig whose attempts have the given results, in order; later attempts succeed."""
 
-    def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.suite = suite(blocks=3, contenders=("flask",), baseline=None)
         self.plan = make_plan(self.suite, [rig()])
-        self.store = SessionStore.create(place / "s")
+        self.store = SessionStore.create(folder / "s")
         self.store.initialise(header(), self.plan)
-        self.clock, self.watcher = Clock(), Watching()
+        self.clock, self.watcher = Clock(), RecordingWatcher()
         self.cancelled = False
-        self.ends: list[Observation | Exception] = []
-        self.returns: list[FwbenchError | None] = []
-        self.came_back = 0
+        self.attempt_results: list[Observation | Exception] = []
+        self.reconnect_errors: list[FwbenchError | None] = []
+        self.reconnections = 0
         self.hosts = FakeHost("one-target", self.clock), FakeHost("one-client", self.clock)
         for host in self.hosts:
             host.folders.add(str(FOLDER))
             host.files[str(FOLDER / "agent.pyz")] = b"the agent"
         monkeypatch.setattr(rig_runner, "execute_run", self._execute)
 
-    def go(self, runs: Iterable[Run] | None = None) -> str | None:
+    def run(self, runs: Iterable[Run] | None = None) -> str | None:
         target, client = self.hosts
         return RigRunner(
             rig="one",
@@ -81,141 +81,141 @@ class World:
                 sleep=self.clock.sleep,
             ),
             log=SessionLog(self.store, self.watcher),
-            reconnect=self._come_back,
+            reconnect=self._reconnect,
         ).run()
 
     def _execute(self, *arguments: Any) -> Observation:
         arguments[-1].mkdir(parents=True)
-        end = self.ends.pop(0) if self.ends else WELL
-        if isinstance(end, Exception):
-            raise end
-        return end
+        result = self.attempt_results.pop(0) if self.attempt_results else SUCCESS
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    def _come_back(self) -> None:
-        self.came_back += 1
-        trouble = self.returns.pop(0) if self.returns else None
-        if trouble is not None:
-            raise trouble
+    def _reconnect(self) -> None:
+        self.reconnections += 1
+        error = self.reconnect_errors.pop(0) if self.reconnect_errors else None
+        if error is not None:
+            raise error
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(tmp_path, monkeypatch)
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Harness:
+    return Harness(tmp_path, monkeypatch)
 
 
-def test_every_run_is_executed_once_where_all_goes_well(world: World) -> None:
-    assert world.go() is None
-    assert [record.run for record in world.store.records()] == list(world.plan.runs)
-    assert world.came_back == 0
+def test_every_run_is_executed_once_without_failures(harness: Harness) -> None:
+    assert harness.run() is None
+    assert [record.run for record in harness.store.records()] == list(harness.plan.runs)
+    assert harness.reconnections == 0
 
 
-def test_a_lost_attempt_is_kept_as_failed_and_the_run_attempted_again(world: World) -> None:
-    world.ends = [WELL, LOST]
-    assert world.go() is None
-    assert [record.run for record in world.store.records()] == list(world.plan.runs)
-    (lost,) = world.store.lost_attempts()
-    assert lost.run == world.plan.runs[1]
+def test_lost_attempt_is_kept_and_its_run_repeated(harness: Harness) -> None:
+    harness.attempt_results = [SUCCESS, LOST]
+    assert harness.run() is None
+    assert [record.run for record in harness.store.records()] == list(harness.plan.runs)
+    (lost,) = harness.store.lost_attempts()
+    assert lost.run == harness.plan.runs[1]
     assert (lost.attempt, lost.verdict.status) == (1, "invalid")
-    assert [record.attempt for record in world.store.records()] == [1, 2, 1]
-    assert world.came_back == 1
+    assert [record.attempt for record in harness.store.records()] == [1, 2, 1]
+    assert harness.reconnections == 1
 
 
-def test_what_a_lost_attempt_left_is_kept_beside_that_of_the_next(world: World) -> None:
-    world.ends = [LOST]
-    world.go()
-    run = world.plan.runs[0].id
-    assert world.store.run_folder(run).is_dir()
-    assert world.store.attempt_folder(run, 1).is_dir()
+def test_files_of_a_lost_attempt_are_kept(harness: Harness) -> None:
+    harness.attempt_results = [LOST]
+    harness.run()
+    run = harness.plan.runs[0].id
+    assert harness.store.run_folder(run).is_dir()
+    assert harness.store.attempt_folder(run, 1).is_dir()
 
 
-def test_any_other_failure_is_what_came_of_the_run(world: World) -> None:
-    world.ends = [FAILED]
-    assert world.go() is None
-    failed, *others = world.store.records()
+def test_other_failure_is_recorded_and_not_repeated(harness: Harness) -> None:
+    harness.attempt_results = [FAILED]
+    assert harness.run() is None
+    failed, *others = harness.store.records()
     assert failed.observation.failure == FAILED.failure
-    assert world.watcher.attempted == [run.id for run in world.plan.runs]
-    assert world.store.lost_attempts() == []
+    assert harness.watcher.attempted == [run.id for run in harness.plan.runs]
+    assert harness.store.lost_attempts() == []
     assert len(others) == 2
 
 
 @pytest.mark.parametrize("ends", [[FAILED] * 3, [LOST] * 3, [FAILED, LOST, LOST]])
-def test_a_rig_that_fails_three_times_in_a_row_is_set_aside(
-    world: World, ends: list[Observation | Exception]
+def test_rig_is_quarantined_after_three_failures_in_a_row(
+    harness: Harness, ends: list[Observation | Exception]
 ) -> None:
     last = ends[-1]
-    world.ends = ends
-    why = world.go()
+    harness.attempt_results = ends
+    reason = harness.run()
     assert isinstance(last, Observation)
-    assert why == f"failed 3 times in a row; the last failure: {last.failure}"
-    assert len(world.watcher.attempted) == 3
+    assert reason == f"failed 3 times in a row; the last failure: {last.failure}"
+    assert len(harness.watcher.attempted) == 3
 
 
-def test_a_run_that_goes_well_begins_the_row_anew(world: World) -> None:
-    world.ends = [LOST, LOST, WELL, LOST, LOST, WELL]
-    assert world.go() is None
-    assert len(world.store.records()) == 3
-    assert len(world.store.lost_attempts()) == 4
+def test_success_resets_the_count_of_failures(harness: Harness) -> None:
+    harness.attempt_results = [LOST, LOST, SUCCESS, LOST, LOST, SUCCESS]
+    assert harness.run() is None
+    assert len(harness.store.records()) == 3
+    assert len(harness.store.lost_attempts()) == 4
 
 
-def test_a_host_has_time_to_come_back(world: World) -> None:
-    world.ends = [LOST]
-    world.returns = [LostError("one-client: does not answer SSH")] * 30
-    assert world.go() is None
-    assert world.came_back == 31
+def test_runner_waits_for_a_host_to_return(harness: Harness) -> None:
+    harness.attempt_results = [LOST]
+    harness.reconnect_errors = [LostError("one-client: does not answer SSH")] * 30
+    assert harness.run() is None
+    assert harness.reconnections == 31
 
 
-def test_a_host_that_is_gone_for_good_sets_its_rig_aside(world: World) -> None:
-    world.ends = [LOST]
-    world.returns = [LostError("one-client: does not answer SSH")] * 1000
-    began = world.clock()
-    assert world.go() == (
+def test_host_that_never_returns_quarantines_its_rig(harness: Harness) -> None:
+    harness.attempt_results = [LOST]
+    harness.reconnect_errors = [LostError("one-client: does not answer SSH")] * 1000
+    start = harness.clock()
+    assert harness.run() == (
         "failed 3 times in a row; the last failure: one-client: does not answer SSH"
     )
-    assert 2 * RECONNECT_TIMEOUT_S < world.clock() - began < 2 * RECONNECT_TIMEOUT_S + 10
-    assert world.store.records() == []
+    assert 2 * RECONNECT_TIMEOUT_S < harness.clock() - start < 2 * RECONNECT_TIMEOUT_S + 10
+    assert harness.store.records() == []
 
 
-def test_a_host_that_comes_back_as_another_sets_its_rig_aside_at_once(world: World) -> None:
-    world.ends = [LOST]
-    world.returns = [SessionError("kernel was 6.1, now it is 6.12")]
-    assert world.go() == "kernel was 6.1, now it is 6.12"
-    assert world.came_back == 1
+def test_host_that_returns_changed_quarantines_its_rig_at_once(harness: Harness) -> None:
+    harness.attempt_results = [LOST]
+    harness.reconnect_errors = [SessionError("kernel was 6.1, now it is 6.12")]
+    assert harness.run() == "kernel was 6.1, now it is 6.12"
+    assert harness.reconnections == 1
 
 
-def test_a_run_from_whose_host_the_session_was_taken_was_lost(world: World) -> None:
-    """Nobody renewed the lease: the controller's machine slept."""
-    world.ends = [FAILED]
-    for host in world.hosts:
+def test_run_is_lost_if_its_host_removed_the_session(harness: Harness) -> None:
+    """The lease expired: the controller was suspended and did not renew it."""
+    harness.attempt_results = [FAILED]
+    for host in harness.hosts:
         host.files.clear()
-    assert world.go() is None
+    assert harness.run() is None
     assert [
-        record.observation.infrastructure_failure for record in world.store.lost_attempts()
+        record.observation.infrastructure_failure for record in harness.store.lost_attempts()
     ] == [True]
-    assert len(world.store.records()) == 3
+    assert len(harness.store.records()) == 3
 
 
-def test_a_cancelled_run_is_not_recorded(world: World) -> None:
-    world.ends = [WELL, CancelledError()]
-    assert world.go() is None
-    assert len(world.store.records()) == 1
+def test_cancelled_run_is_not_recorded(harness: Harness) -> None:
+    harness.attempt_results = [SUCCESS, CancelledError()]
+    assert harness.run() is None
+    assert len(harness.store.records()) == 1
 
 
-def test_nothing_waits_for_a_host_once_somebody_wants_to_stop(world: World) -> None:
-    world.ends = [LOST]
+def test_cancellation_ends_the_wait_for_a_host(harness: Harness) -> None:
+    harness.attempt_results = [LOST]
 
     def stop() -> None:
-        world.cancelled = True
+        harness.cancelled = True
         raise LostError("gone")
 
-    world._come_back = stop  # type: ignore[method-assign]
-    assert world.go() is None
-    assert world.store.records() == []
+    harness._reconnect = stop  # type: ignore[method-assign]
+    assert harness.run() is None
+    assert harness.store.records() == []
 
 
-def test_an_event_has_its_time_and_is_told(world: World) -> None:
-    log = SessionLog(world.store, world.watcher)
+def test_event_has_a_time_and_is_reported(harness: Harness) -> None:
+    log = SessionLog(harness.store, harness.watcher)
     log.append_event(make_event("quarantined", "it failed", "one"))
-    (noted,) = world.store.events()
-    assert (noted.kind, noted.rig, noted.reason) == ("quarantined", "one", "it failed")
-    assert noted.at.startswith("20")
-    assert world.watcher.said == ["one: it failed"]
+    (event,) = harness.store.events()
+    assert (event.kind, event.rig, event.reason) == ("quarantined", "one", "it failed")
+    assert event.at.startswith("20")
+    assert harness.watcher.messages == ["one: it failed"]

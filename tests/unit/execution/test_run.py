@@ -23,19 +23,22 @@ START_TIMEOUT_S = 30.0
 OnCall = Callable[[FakeHost, str], None]
 
 
-class World:
-    """A rig at the start of a run, and what has been asked of its hosts, in order."""
+class Harness:
+    """A rig at the start of a run, and all calls to its hosts, in order."""
 
     def __init__(
-        self, into: Path, on_call: OnCall = lambda *_: None, clients: tuple[str, ...] = ("client",)
+        self,
+        folder: Path,
+        on_call: OnCall = lambda *_: None,
+        clients: tuple[str, ...] = ("client",),
     ) -> None:
-        self.into = into / "run"
+        self.folder = folder / "run"
         self.clock = Clock()
         self.calls: list[str] = []
         self.cancelled = False
         self.on_call = on_call
         self.target, *self.clients = (
-            FakeHost(name, self.clock, self._heard) for name in ("target", *clients)
+            FakeHost(name, self.clock, self._record_call) for name in ("target", *clients)
         )
         self.client = self.clients[0]
         for host in self.hosts:
@@ -47,7 +50,7 @@ class World:
         return self.target, *self.clients
 
     def execute(self, load: Load = COUNTED) -> Observation:
-        bench = RigContext(
+        context = RigContext(
             session="s",
             target=self.target,
             clients=tuple(self.clients),
@@ -59,7 +62,7 @@ class World:
             sleep=self.clock.sleep,
         )
         return execute_run(
-            run(load=load), load, FLASK, "sha256:0", START_TIMEOUT_S, bench, self.into
+            run(load=load), load, FLASK, "sha256:0", START_TIMEOUT_S, context, self.folder
         )
 
     def assert_clean(self) -> None:
@@ -69,68 +72,70 @@ class World:
             assert host.containers == set()
             assert host.loads == {}
 
-    def _heard(self, host: FakeHost, what: str) -> None:
-        self.calls.append(f"{host.name}: {what}")
-        self.on_call(host, what)
+    def _record_call(self, host: FakeHost, call: str) -> None:
+        self.calls.append(f"{host.name}: {call}")
+        self.on_call(host, call)
 
 
-def side(seen: Observation) -> ClientObservation:
-    (only,) = seen.clients
-    return only
+def only_client(observation: Observation) -> ClientObservation:
+    (client,) = observation.clients
+    return client
 
 
-def steps(world: World) -> list[str]:
-    """The calls without their arguments: where, and what."""
-    short = []
-    for call in world.calls:
-        host, _, what = call.partition(": ")
-        words = [word for word in what.split() if word not in ("python3", "-I")]
-        of_agent = words[0].endswith("/agent.pyz")
-        word = words[1] if of_agent else " ".join(words[:2]) if words[0] == "docker" else words[0]
-        name = PurePosixPath(words[-1]).name if word in ("get", "exists") else ""
-        short.append(f"{host} {word} {name}".strip())
-    return short
+def short_calls(harness: Harness) -> list[str]:
+    """Return the calls without their arguments: host, command, and file name if any."""
+    shortened = []
+    for call in harness.calls:
+        host, _, command = call.partition(": ")
+        argv = [argument for argument in command.split() if argument not in ("python3", "-I")]
+        is_agent = argv[0].endswith("/agent.pyz")
+        verb = argv[1] if is_agent else " ".join(argv[:2]) if argv[0] == "docker" else argv[0]
+        name = PurePosixPath(argv[-1]).name if verb in ("get", "exists") else ""
+        shortened.append(f"{host} {verb} {name}".strip())
+    return shortened
 
 
-# A run that goes well
+# Successful runs
 
 
-def test_a_good_run_has_everything_that_a_verdict_needs(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.client.load_takes_s = 3.5
-    seen = world.execute()
-    assert seen.failure is None
-    assert side(seen).answer_before == side(seen).answer_after == answer()
-    assert seen.container_before == container(idle_wait_s=0.2, reached_idle=True)
-    assert seen.container_after == container(idle_wait_s=None, reached_idle=None)
-    assert seen.load is not None
-    assert seen.load.summary is not None
-    assert seen.load.summary.requests_done == 1000
-    assert seen.load.log is not None
-    assert seen.load.log.rows == 1000
-    assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "valid"
+def test_successful_run_has_everything_that_a_verdict_needs(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.client.load_takes_s = 3.5
+    observation = harness.execute()
+    assert observation.failure is None
+    assert (
+        only_client(observation).answer_before == only_client(observation).answer_after == answer()
+    )
+    assert observation.container_before == container(idle_wait_s=0.2, reached_idle=True)
+    assert observation.container_after == container(idle_wait_s=None, reached_idle=None)
+    assert observation.load is not None
+    assert observation.load.summary is not None
+    assert observation.load.summary.requests_done == 1000
+    assert observation.load.log is not None
+    assert observation.load.log.rows == 1000
+    assert evaluate_run(run(load=COUNTED), FLASK, observation).status == "valid"
 
 
-def test_phases_tell_the_application_and_the_load_apart(tmp_path: Path) -> None:
-    def take_time(_: FakeHost, what: str) -> None:
-        if "docker run" in what:
-            world.clock.sleep(0.5)
-        elif " probe " in what:
-            world.clock.sleep(1.3)
+def test_phases_separate_start_readiness_and_load(tmp_path: Path) -> None:
+    def take_time(_: FakeHost, call: str) -> None:
+        if "docker run" in call:
+            harness.clock.sleep(0.5)
+        elif " probe " in call:
+            harness.clock.sleep(1.3)
 
-    world = World(tmp_path, take_time)
-    world.client.load_takes_s = 3.5
-    phases = world.execute().phases
+    harness = Harness(tmp_path, take_time)
+    harness.client.load_takes_s = 3.5
+    phases = harness.execute().phases
     assert phases.start_s == pytest.approx(0.5)
-    assert phases.ready_s == pytest.approx(1.3 + 0.2)  # until it answered, until it idled
+    assert phases.ready_s == pytest.approx(1.3 + 0.2)  # time until the answer, and time until idle
     assert phases.load_s == 3.5
     assert phases.total_s == pytest.approx(0.5 + 1.3 + 3.5, abs=0.2)
 
 
-def test_a_good_run_takes_its_steps_in_order(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.execute()
-    assert steps(world) == [
+def test_successful_run_makes_its_calls_in_order(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.execute()
+    assert short_calls(harness) == [
         "target acquire",
         "client acquire",
         "target sh",
@@ -163,10 +168,10 @@ def test_a_good_run_takes_its_steps_in_order(tmp_path: Path) -> None:
     ]
 
 
-def test_a_good_run_leaves_its_raw_files_and_hosts_that_are_clean(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.execute()
-    of_the_run = [
+def test_successful_run_leaves_its_raw_files_and_clean_hosts(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.execute()
+    run_files = [
         files.COMMANDS,
         files.CLOCKS,
         protocol.CONTAINER_BEFORE,
@@ -174,7 +179,7 @@ def test_a_good_run_leaves_its_raw_files_and_hosts_that_are_clean(tmp_path: Path
         protocol.CONTAINER_LOG,
         protocol.TELEMETRY_TARGET,
     ]
-    of_the_client = [
+    client_files = [
         files.ANSWER_BEFORE,
         protocol.LOAD_EXIT,
         protocol.LOAD_OUTPUT,
@@ -183,450 +188,459 @@ def test_a_good_run_leaves_its_raw_files_and_hosts_that_are_clean(tmp_path: Path
         protocol.LOG_SUMMARY,
         protocol.TELEMETRY_CLIENT,
     ]
-    assert {str(path.relative_to(world.into)) for path in world.into.rglob("*.*")} == {
-        *of_the_run,
-        *(f"client-1/{name}" for name in of_the_client),
+    assert {str(path.relative_to(harness.folder)) for path in harness.folder.rglob("*.*")} == {
+        *run_files,
+        *(f"client-1/{name}" for name in client_files),
     }
-    world.assert_clean()
+    harness.assert_clean()
 
 
-def test_each_command_that_uses_the_sessions_folder_first_enters_it(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.execute()
-    asked = [each for host in world.hosts for each in host.within]
-    using = [(command, within) for command, within in asked if str(FOLDER) in command]
-    assert len(using) > 8
-    assert [command for command, within in using if within != FOLDER] == []
+def test_command_that_uses_the_session_folder_first_enters_it(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.execute()
+    commands = [each for host in harness.hosts for each in host.within]
+    in_session_folder = [
+        (command, within) for command, within in commands if str(FOLDER) in command
+    ]
+    assert len(in_session_folder) > 8
+    assert [command for command, within in in_session_folder if within != FOLDER] == []
 
 
-def test_the_commands_are_kept_as_they_were_given(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.execute()
-    commands = json.loads((world.into / files.COMMANDS).read_text())
+def test_executed_commands_are_stored(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.execute()
+    commands = json.loads((harness.folder / files.COMMANDS).read_text())
     assert commands["contender"][:2] == ["docker", "run"]
     assert commands["contender"][-1] == "sha256:0"
     (load,) = commands["load"]
     assert load["client"] == "client"
     assert load["argv"][0] == "h2load"
-    assert f"client: python3 -I {FOLDER}/agent.pyz load" in "\n".join(world.calls)
-    assert " ".join(load["argv"]) in next(call for call in world.calls if " load " in call)
+    assert f"client: python3 -I {FOLDER}/agent.pyz load" in "\n".join(harness.calls)
+    assert " ".join(load["argv"]) in next(call for call in harness.calls if " load " in call)
 
 
-def test_nothing_is_asked_of_the_hosts_while_a_timed_load_runs(tmp_path: Path) -> None:
-    """What the driver asks takes CPU from what is measured."""
-    looks = []
+def test_hosts_receive_no_call_during_a_timed_load(tmp_path: Path) -> None:
+    """Calls would take CPU time from the measurement."""
+    call_times_s = []
 
-    def look(host: FakeHost, _: str) -> None:
+    def note_time(host: FakeHost, _: str) -> None:
         if host.loads:
-            looks.append(world.clock.now - began)
+            call_times_s.append(harness.clock.now - start)
 
-    world = World(tmp_path, look)
-    world.client.load_takes_s = TIMED.nominal_duration_s
-    began = world.clock.now
-    assert world.execute(TIMED).failure is None
+    harness = Harness(tmp_path, note_time)
+    harness.client.load_takes_s = TIMED.nominal_duration_s
+    start = harness.clock.now
+    assert harness.execute(TIMED).failure is None
     assert TIMED.nominal_duration_s is not None
-    assert min(looks) >= TIMED.nominal_duration_s * 0.97
+    assert min(call_times_s) >= TIMED.nominal_duration_s * 0.97
 
 
-# A run that goes wrong
+# Failures
 
 
-def test_a_contender_that_never_answers_gets_no_load(tmp_path: Path) -> None:
-    def take_time(_: FakeHost, what: str) -> None:
-        if " probe " in what:
-            world.clock.sleep(2)
+def test_contender_that_never_answers_gets_no_load(tmp_path: Path) -> None:
+    def take_time(_: FakeHost, call: str) -> None:
+        if " probe " in call:
+            harness.clock.sleep(2)
 
-    world = World(tmp_path, take_time)
-    world.client.answers = [NO_ANSWER]
-    seen = world.execute()
-    assert seen.failure is None
-    assert side(seen).answer_before == NO_ANSWER
-    assert seen.load is None
-    assert seen.phases.load_s is None
-    assert not [call for call in world.calls if " load " in call or "stop-load" in call]
-    assert START_TIMEOUT_S < (seen.phases.ready_s or 0) <= START_TIMEOUT_S + 4
-    assert seen.container_after is not None
-    assert (world.into / protocol.CONTAINER_LOG).exists()
-    world.assert_clean()
-    assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "invalid"
-
-
-def test_a_contender_that_answers_late_is_waited_for(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.client.answers = [NO_ANSWER, NO_ANSWER, answer()]
-    seen = world.execute()
-    assert side(seen).answer_before == answer()
-    assert seen.load is not None
+    harness = Harness(tmp_path, take_time)
+    harness.client.answers = [NO_ANSWER]
+    observation = harness.execute()
+    assert observation.failure is None
+    assert only_client(observation).answer_before == NO_ANSWER
+    assert observation.load is None
+    assert observation.phases.load_s is None
+    assert not [call for call in harness.calls if " load " in call or "stop-load" in call]
+    assert START_TIMEOUT_S < (observation.phases.ready_s or 0) <= START_TIMEOUT_S + 4
+    assert observation.container_after is not None
+    assert (harness.folder / protocol.CONTAINER_LOG).exists()
+    harness.assert_clean()
+    assert evaluate_run(run(load=COUNTED), FLASK, observation).status == "invalid"
 
 
-def test_a_contender_that_has_ended_is_asked_no_more(tmp_path: Path) -> None:
-    def take_time(_: FakeHost, what: str) -> None:
-        if " probe " in what:
-            world.clock.sleep(2)
-            if world.clock.now - began > 5:
-                world.target.ended |= world.target.containers
-
-    world = World(tmp_path, take_time)
-    world.client.answers = [NO_ANSWER]
-    began = world.clock.now
-    seen = world.execute()
-    assert steps(world).count("client probe") == 3
-    assert (side(seen).answer_before, seen.load, seen.failure) == (NO_ANSWER, None, None)
-    assert (world.into / protocol.CONTAINER_LOG).exists()
-    world.assert_clean()
+def test_run_waits_for_a_contender_that_answers_late(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.client.answers = [NO_ANSWER, NO_ANSWER, answer()]
+    observation = harness.execute()
+    assert only_client(observation).answer_before == answer()
+    assert observation.load is not None
 
 
-def test_the_engine_is_asked_only_after_no_answer(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.client.answers = [NO_ANSWER, answer()]
-    world.execute()
-    assert sum("{{.State.Running}}" in call for call in world.calls) == 1
+def test_contender_that_has_exited_is_not_probed_again(tmp_path: Path) -> None:
+    def take_time(_: FakeHost, call: str) -> None:
+        if " probe " in call:
+            harness.clock.sleep(2)
+            if harness.clock.now - start > 5:
+                harness.target.ended |= harness.target.containers
+
+    harness = Harness(tmp_path, take_time)
+    harness.client.answers = [NO_ANSWER]
+    start = harness.clock.now
+    observation = harness.execute()
+    assert short_calls(harness).count("client probe") == 3
+    assert (only_client(observation).answer_before, observation.load, observation.failure) == (
+        NO_ANSWER,
+        None,
+        None,
+    )
+    assert (harness.folder / protocol.CONTAINER_LOG).exists()
+    harness.assert_clean()
 
 
-def test_an_answer_that_breaks_the_contract_is_loaded_all_the_same(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.client.answers = [answer(status=500)]
-    seen = world.execute()
-    assert seen.load is not None
-    assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "invalid"
+def test_container_state_is_queried_only_after_a_failed_probe(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.client.answers = [NO_ANSWER, answer()]
+    harness.execute()
+    assert sum("{{.State.Running}}" in call for call in harness.calls) == 1
 
 
-def test_a_contender_that_cannot_be_started_is_a_failure(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.target.engine_says = "docker: port is already allocated"
-    seen = world.execute()
-    assert (seen.failure or "").startswith("target: port 8001 is in use")
-    assert (seen.load, side(seen).answer_before, seen.phases.start_s) == (None, None, None)
-    assert "target: docker rm --force --volumes fwbench-s-r1-0001-flask" in world.calls
-    world.assert_clean()
+def test_contender_that_breaks_the_contract_still_gets_load(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.client.answers = [answer(status=500)]
+    observation = harness.execute()
+    assert observation.load is not None
+    assert evaluate_run(run(load=COUNTED), FLASK, observation).status == "invalid"
 
 
-def test_a_load_that_never_leaves_its_file_is_a_failure(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.client.load_takes_s = None
-    seen = world.execute(TIMED)
-    assert "client: the agent did not write load.json" in (seen.failure or "")
-    assert seen.load is None
-    assert world.clock.now - 1000 < time_limit_s(TIMED) + 60
-    world.assert_clean()
+def test_start_error_is_a_failure(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.target.engine_says = "docker: port is already allocated"
+    observation = harness.execute()
+    assert (observation.failure or "").startswith("target: port 8001 is in use")
+    assert (
+        observation.load,
+        only_client(observation).answer_before,
+        observation.phases.start_s,
+    ) == (None, None, None)
+    assert "target: docker rm --force --volumes fwbench-s-r1-0001-flask" in harness.calls
+    harness.assert_clean()
 
 
-def test_a_load_generator_that_fails_is_no_failure_of_the_run(tmp_path: Path) -> None:
-    """It is for the judge to say; what it left is kept."""
-    world = World(tmp_path)
-    world.client.load_ends = {"exit_status": 1, "timed_out": False}
-    world.client.output = "no such option\n"
-    seen = world.execute()
-    assert seen.failure is None
-    assert seen.load is not None
-    assert (seen.load.exit_status, seen.load.summary) == (1, None)
+def test_load_that_never_writes_its_result_is_a_failure(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.client.load_takes_s = None
+    observation = harness.execute(TIMED)
+    assert "client: the agent did not write load.json" in (observation.failure or "")
+    assert observation.load is None
+    assert harness.clock.now - 1000 < time_limit_s(TIMED) + 60
+    harness.assert_clean()
 
 
-def test_an_answer_that_the_agent_never_writes_is_a_failure(tmp_path: Path) -> None:
-    def garble(host: FakeHost, what: str) -> None:
-        if what.endswith("answer.json"):
-            host.files[what.removeprefix("get ")] = b"{"
+def test_load_generator_error_is_not_a_failed_run(tmp_path: Path) -> None:
+    """The checks judge its output, so the run keeps it."""
+    harness = Harness(tmp_path)
+    harness.client.load_ends = {"exit_status": 1, "timed_out": False}
+    harness.client.output = "no such option\n"
+    observation = harness.execute()
+    assert observation.failure is None
+    assert observation.load is not None
+    assert (observation.load.exit_status, observation.load.summary) == (1, None)
 
-    world = World(tmp_path, garble)
-    assert "malformed" in (world.execute().failure or "")
-    world.assert_clean()
+
+def test_malformed_answer_file_is_a_failure(tmp_path: Path) -> None:
+    def garble(host: FakeHost, call: str) -> None:
+        if call.endswith("answer.json"):
+            host.files[call.removeprefix("get ")] = b"{"
+
+    harness = Harness(tmp_path, garble)
+    assert "malformed" in (harness.execute().failure or "")
+    harness.assert_clean()
 
 
-def number_of_calls(into: Path) -> int:
-    world = World(into)
-    world.execute()
-    return len(world.calls)
+def number_of_calls(folder: Path) -> int:
+    harness = Harness(folder)
+    harness.execute()
+    return len(harness.calls)
 
 
 LAST_CALL = 29
 
 
-def test_the_steps_below_are_all_there_are(tmp_path: Path) -> None:
+def test_last_call_is_the_number_of_calls(tmp_path: Path) -> None:
     assert number_of_calls(tmp_path) == LAST_CALL
 
 
-def lose(world: World, nth: int) -> OnCall:
-    """Lose the connection during one call, which is not done; the next one connects anew."""
+def lose(harness: Harness, nth: int) -> OnCall:
+    """Return a callback that loses the connection during one call, before it takes effect."""
 
     def on_call(host: FakeHost, _: str) -> None:
-        host.lost = len(world.calls) == nth
+        host.lost = len(harness.calls) == nth
 
     return on_call
 
 
-# These happen once, whether or not anybody hears that they did.
-ONCE = ("acquire", "sh", "docker run", "wait-idle", "load")
+# fwbench does not repeat these calls, because the lost one may have taken effect.
+NOT_REPEATED = ("acquire", "sh", "docker run", "wait-idle", "load")
 
 
 @pytest.mark.parametrize("nth", range(1, LAST_CALL + 1))
-def test_a_connection_that_breaks_costs_time_or_is_why_the_run_failed(
-    tmp_path: Path, nth: int
-) -> None:
-    world = World(tmp_path)
-    world.on_call = lose(world, nth)
-    whole = World(tmp_path / "whole").execute()
-    seen = world.execute()
-    host, _, step = steps(world)[nth - 1].partition(" ")
-    if step in ONCE:
-        assert (seen.failure or "").startswith(f"{host}: the connection was lost")
-        assert (seen.load, seen.infrastructure_failure) == (None, True)  # failure is never a number
-        assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "invalid"
+def test_lost_connection_delays_or_fails_the_run(tmp_path: Path, nth: int) -> None:
+    harness = Harness(tmp_path)
+    harness.on_call = lose(harness, nth)
+    undisturbed = Harness(tmp_path / "whole").execute()
+    observation = harness.execute()
+    host, _, call = short_calls(harness)[nth - 1].partition(" ")
+    if call in NOT_REPEATED:
+        assert (observation.failure or "").startswith(f"{host}: the connection was lost")
+        # A failed run has no numbers.
+        assert (observation.load, observation.infrastructure_failure) == (None, True)
+        assert evaluate_run(run(load=COUNTED), FLASK, observation).status == "invalid"
     else:
-        assert (seen.failure, seen.infrastructure_failure) == (None, False)
-        assert seen.load == whole.load
-        assert seen.container_after == whole.container_after
-        assert world.clock.now - 1000 < 5
-    world.assert_clean()
+        assert (observation.failure, observation.infrastructure_failure) == (None, False)
+        assert observation.load == undisturbed.load
+        assert observation.container_after == undisturbed.container_after
+        assert harness.clock.now - 1000 < 5
+    harness.assert_clean()
 
 
 @pytest.mark.parametrize("lost", ["target", "client"])
 @pytest.mark.parametrize("nth", range(1, LAST_CALL + 1))
-def test_a_host_that_is_lost_for_good_does_not_keep_the_other_from_being_cleaned_up(
+def test_lost_host_does_not_prevent_cleanup_of_the_other(
     tmp_path: Path, lost: str, nth: int
 ) -> None:
     def lose(_: FakeHost, __: str) -> None:
-        if len(world.calls) == nth:
-            next(host for host in world.hosts if host.name == lost).lost = True
+        if len(harness.calls) == nth:
+            next(host for host in harness.hosts if host.name == lost).lost = True
 
-    world = World(tmp_path, lose)
-    seen = world.execute()
-    other = world.client if lost == "target" else world.target
+    harness = Harness(tmp_path, lose)
+    observation = harness.execute()
+    other = harness.client if lost == "target" else harness.target
     assert other.folders == {str(FOLDER)}
     assert (other.containers, other.loads) == (set(), {})
-    assert world.clock.now - 1000 < RECONNECT_TIMEOUT_S + 5
-    if seen.failure is not None:
-        assert seen.failure.startswith(f"{lost}: the connection was lost")
-        assert (seen.load, seen.infrastructure_failure) == (None, True)
+    assert harness.clock.now - 1000 < RECONNECT_TIMEOUT_S + 5
+    if observation.failure is not None:
+        assert observation.failure.startswith(f"{lost}: the connection was lost")
+        assert (observation.load, observation.infrastructure_failure) == (None, True)
 
 
-def test_a_host_that_is_lost_once_all_is_fetched_does_not_spoil_the_run(tmp_path: Path) -> None:
-    def lose(host: FakeHost, what: str) -> None:
-        host.lost = host.lost or what.startswith("rm")
+def test_host_lost_after_all_files_are_fetched_is_not_a_failure(tmp_path: Path) -> None:
+    def lose(host: FakeHost, call: str) -> None:
+        host.lost = host.lost or call.startswith("rm")
 
-    seen = World(tmp_path, lose).execute()
-    assert (seen.failure, seen.infrastructure_failure) == (None, False)
-    assert seen.load is not None
+    observation = Harness(tmp_path, lose).execute()
+    assert (observation.failure, observation.infrastructure_failure) == (None, False)
+    assert observation.load is not None
 
 
-def test_the_failure_is_what_went_wrong_first_and_not_what_did_while_cleaning_up(
+def test_failure_is_the_first_error_and_not_that_of_the_cleanup(
     tmp_path: Path,
 ) -> None:
-    def lose(host: FakeHost, what: str) -> None:
-        if "exists" in what:
+    def lose(host: FakeHost, call: str) -> None:
+        if "exists" in call:
             host.lost = True
 
-    world = World(tmp_path, lose)
-    assert "during `exists " in (world.execute().failure or "")
+    harness = Harness(tmp_path, lose)
+    assert "during `exists " in (harness.execute().failure or "")
 
 
 @pytest.mark.parametrize("away_s", [5, 55])
-def test_a_load_goes_on_while_its_client_cannot_be_reached(tmp_path: Path, away_s: float) -> None:
-    """Patience begins when the load ought to be over, not when the connection broke."""
+def test_load_continues_while_its_client_is_unreachable(tmp_path: Path, away_s: float) -> None:
+    """The reconnect timeout starts at the planned end of the load, not at the disconnection."""
 
     def lose(host: FakeHost, _: str) -> None:
-        host.lost = bool(host.loads) and world.clock.now < 1000 + 600 + away_s
+        host.lost = bool(host.loads) and harness.clock.now < 1000 + 600 + away_s
 
-    world = World(tmp_path, lose)
+    harness = Harness(tmp_path, lose)
     load = Load(connections=10, duration_s=600)
-    world.client.load_takes_s = 600
-    seen = world.execute(load)
-    assert (seen.failure, seen.infrastructure_failure) == (None, False)
-    assert seen.load is not None
-    assert 600 + away_s <= world.clock.now - 1000 < 600 + away_s + 5
-    world.assert_clean()
+    harness.client.load_takes_s = 600
+    observation = harness.execute(load)
+    assert (observation.failure, observation.infrastructure_failure) == (None, False)
+    assert observation.load is not None
+    assert 600 + away_s <= harness.clock.now - 1000 < 600 + away_s + 5
+    harness.assert_clean()
 
 
-def test_patience_has_an_end(tmp_path: Path) -> None:
-    def lose(host: FakeHost, what: str) -> None:
-        host.lost = host.lost or "finish" in what
+def test_run_fails_after_the_reconnect_timeout(tmp_path: Path) -> None:
+    def lose(host: FakeHost, call: str) -> None:
+        host.lost = host.lost or "finish" in call
 
-    world = World(tmp_path, lose)
-    seen = world.execute()
-    assert (seen.failure or "").startswith("target: the connection was lost during")
-    assert seen.infrastructure_failure
-    assert RECONNECT_TIMEOUT_S <= world.clock.now - 1000 < RECONNECT_TIMEOUT_S + 5
+    harness = Harness(tmp_path, lose)
+    observation = harness.execute()
+    assert (observation.failure or "").startswith("target: the connection was lost during")
+    assert observation.infrastructure_failure
+    assert RECONNECT_TIMEOUT_S <= harness.clock.now - 1000 < RECONNECT_TIMEOUT_S + 5
 
 
-def test_nobody_who_wants_to_stop_waits_for_a_host_that_is_lost(tmp_path: Path) -> None:
-    def lose(host: FakeHost, what: str) -> None:
-        if "finish" in what:
-            host.lost = world.cancelled = True
+def test_cancellation_ends_the_wait_for_a_lost_host(tmp_path: Path) -> None:
+    def lose(host: FakeHost, call: str) -> None:
+        if "finish" in call:
+            host.lost = harness.cancelled = True
 
-    world = World(tmp_path, lose)
+    harness = Harness(tmp_path, lose)
     with pytest.raises(CancelledError):
-        world.execute()
-    assert world.clock.now - 1000 < 2
+        harness.execute()
+    assert harness.clock.now - 1000 < 2
 
 
-def test_a_container_that_is_finished_while_its_host_is_lost_is_not_finished_again(
+def test_repeated_finish_after_a_lost_connection_succeeds(
     tmp_path: Path,
 ) -> None:
-    """The command was done, and only its end was not heard."""
-    told = []
+    """The host executed the command, but the connection was lost before its exit status arrived."""
+    lost_calls = []
 
-    def lose(host: FakeHost, what: str) -> None:
-        if "finish" in what and not told:
-            told.append(what)
-            host.perform(what)
+    def lose(host: FakeHost, call: str) -> None:
+        if "finish" in call and not lost_calls:
+            lost_calls.append(call)
+            host.perform(call)
             host.lost = True
         else:
             host.lost = False
 
-    world = World(tmp_path, lose)
-    seen = world.execute()
-    assert sum("finish" in call for call in world.calls) == 2
-    assert (seen.failure, seen.infrastructure_failure) == (None, False)
-    assert seen.container_after == container(idle_wait_s=None, reached_idle=None)
-    world.assert_clean()
+    harness = Harness(tmp_path, lose)
+    observation = harness.execute()
+    assert sum("finish" in call for call in harness.calls) == 2
+    assert (observation.failure, observation.infrastructure_failure) == (None, False)
+    assert observation.container_after == container(idle_wait_s=None, reached_idle=None)
+    harness.assert_clean()
 
 
-def started_anew(host: FakeHost) -> None:
-    """What is left of a host's runs after it was: files, and a container that has ended."""
+def reboot(host: FakeHost) -> None:
+    """Reboot a host: files remain, loads are gone, and containers have exited."""
     host.loads.clear()
     host.ended |= host.containers
 
 
 @pytest.mark.parametrize("which", ["target", "client"])
-def test_a_host_that_is_started_anew_in_mid_run_was_lost(tmp_path: Path, which: str) -> None:
-    gone = []
+def test_reboot_during_a_run_is_an_infrastructure_failure(tmp_path: Path, which: str) -> None:
+    rebooted = []
 
-    def start_anew(host: FakeHost, _: str) -> None:
-        if world.client.loads and not gone:
-            gone.extend(one for one in world.hosts if one.name == which)
-            started_anew(gone[0])
-            gone[0].lost = True
-        elif host in gone:
-            host.lost = sum(call.startswith(which) for call in world.calls) % 3 == 0
+    def reboot_once(host: FakeHost, _: str) -> None:
+        if harness.client.loads and not rebooted:
+            rebooted.extend(candidate for candidate in harness.hosts if candidate.name == which)
+            reboot(rebooted[0])
+            rebooted[0].lost = True
+        elif host in rebooted:
+            host.lost = sum(call.startswith(which) for call in harness.calls) % 3 == 0
 
-    world = World(tmp_path, start_anew)
-    world.client.load_takes_s = 3
-    seen = world.execute(TIMED)
-    assert seen.failure is not None
-    assert (seen.load, seen.infrastructure_failure) == (None, True)
+    harness = Harness(tmp_path, reboot_once)
+    harness.client.load_takes_s = 3
+    observation = harness.execute(TIMED)
+    assert observation.failure is not None
+    assert (observation.load, observation.infrastructure_failure) == (None, True)
 
 
-def test_a_container_that_ends_on_a_host_that_was_never_lost_is_the_contenders_fault(
+def test_container_exit_is_not_an_infrastructure_failure(
     tmp_path: Path,
 ) -> None:
-    def end(host: FakeHost, what: str) -> None:
-        if "finish" in what:
+    def end(host: FakeHost, call: str) -> None:
+        if "finish" in call:
             host.ended |= host.containers
 
-    seen = World(tmp_path, end).execute()
-    assert (seen.failure, seen.infrastructure_failure) == (None, False)
-    assert seen.container_after is not None
-    assert not seen.container_after.running
+    observation = Harness(tmp_path, end).execute()
+    assert (observation.failure, observation.infrastructure_failure) == (None, False)
+    assert observation.container_after is not None
+    assert not observation.container_after.running
 
 
 @pytest.mark.parametrize(
-    "says", ["docker: port is already allocated", "Unable to find image: No such image"]
+    "stderr", ["docker: port is already allocated", "Unable to find image: No such image"]
 )
-def test_a_contender_that_cannot_be_started_was_not_lost(tmp_path: Path, says: str) -> None:
-    world = World(tmp_path)
-    world.target.engine_says = says
-    seen = world.execute()
-    assert (seen.failure is None, seen.infrastructure_failure) == (False, False)
+def test_start_error_is_not_an_infrastructure_failure(tmp_path: Path, stderr: str) -> None:
+    harness = Harness(tmp_path)
+    harness.target.engine_says = stderr
+    observation = harness.execute()
+    assert (observation.failure is None, observation.infrastructure_failure) == (False, False)
 
 
-# A run that is cancelled
+# Cancellation
 
 
 @pytest.mark.parametrize("nth", range(1, LAST_CALL + 1))
-def test_a_run_that_is_cancelled_is_no_run_and_leaves_nothing(tmp_path: Path, nth: int) -> None:
-    """Once the load has ended, the run is brought to its end: that takes no longer."""
+def test_cancelled_run_raises_and_leaves_clean_hosts(tmp_path: Path, nth: int) -> None:
+    """After the end of the load, the run is completed instead, which takes no longer."""
 
     def cancel(_: FakeHost, __: str) -> None:
-        world.cancelled = world.cancelled or len(world.calls) == nth
+        harness.cancelled = harness.cancelled or len(harness.calls) == nth
 
-    world = World(tmp_path, cancel)
-    load_ended = nth >= 13  # the look that finds load.json
+    harness = Harness(tmp_path, cancel)
+    load_ended = nth >= 13  # the call that finds load.json
     if load_ended:
-        assert world.execute().failure is None
+        assert harness.execute().failure is None
     else:
         with pytest.raises(CancelledError):
-            world.execute()
-    world.assert_clean()
+            harness.execute()
+    harness.assert_clean()
 
 
-def test_a_cancelled_load_is_stopped_long_before_its_end(tmp_path: Path) -> None:
-    def cancel(_: FakeHost, what: str) -> None:
-        world.cancelled = world.cancelled or " load " in what
+def test_cancelled_load_is_stopped_early(tmp_path: Path) -> None:
+    def cancel(_: FakeHost, call: str) -> None:
+        harness.cancelled = harness.cancelled or " load " in call
 
-    world = World(tmp_path, cancel)
-    world.client.load_takes_s = 3600
-    began = world.clock.now
+    harness = Harness(tmp_path, cancel)
+    harness.client.load_takes_s = 3600
+    start = harness.clock.now
     with pytest.raises(CancelledError):
-        world.execute(Load(connections=10, duration_s=3600))
-    assert world.clock.now - began < 1
-    assert "client stop-load" in steps(world)
-    world.assert_clean()
+        harness.execute(Load(connections=10, duration_s=3600))
+    assert harness.clock.now - start < 1
+    assert "client stop-load" in short_calls(harness)
+    harness.assert_clean()
 
 
-def test_a_wait_for_an_answer_can_be_cancelled(tmp_path: Path) -> None:
-    def cancel(_: FakeHost, what: str) -> None:
-        world.cancelled = world.cancelled or (" probe " in what and asked_before())
+def test_wait_for_an_answer_can_be_cancelled(tmp_path: Path) -> None:
+    def cancel(_: FakeHost, call: str) -> None:
+        harness.cancelled = harness.cancelled or (" probe " in call and already_probed())
 
-    def asked_before() -> bool:
-        return sum(" probe " in call for call in world.calls) > 1
+    def already_probed() -> bool:
+        return sum(" probe " in call for call in harness.calls) > 1
 
-    world = World(tmp_path, cancel)
-    world.client.answers = [NO_ANSWER]
+    harness = Harness(tmp_path, cancel)
+    harness.client.answers = [NO_ANSWER]
     with pytest.raises(CancelledError):
-        world.execute()
-    world.assert_clean()
+        harness.execute()
+    harness.assert_clean()
 
 
-def test_a_cancelled_run_stays_cancelled_if_a_host_cannot_be_cleaned_up(tmp_path: Path) -> None:
-    def cancel(host: FakeHost, what: str) -> None:
-        if " load " in what:
-            world.cancelled = True
-        elif what.startswith("rm"):
+def test_cancelled_run_stays_cancelled_if_cleanup_fails(tmp_path: Path) -> None:
+    def cancel(host: FakeHost, call: str) -> None:
+        if " load " in call:
+            harness.cancelled = True
+        elif call.startswith("rm"):
             host.lost = True
 
-    world = World(tmp_path, cancel)
-    world.client.load_takes_s = 3600
+    harness = Harness(tmp_path, cancel)
+    harness.client.load_takes_s = 3600
     with pytest.raises(CancelledError):
-        world.execute(TIMED)
+        harness.execute(TIMED)
 
 
 # Time limits
 
 
 @pytest.mark.parametrize(("load", "limit_s"), [(TIMED, 34.0), (COUNTED, 120.0)])
-def test_a_load_is_given_its_own_time_and_then_some(load: Load, limit_s: float) -> None:
+def test_time_limit_exceeds_the_duration_of_the_load(load: Load, limit_s: float) -> None:
     assert time_limit_s(load) == limit_s
 
 
-def test_the_agent_is_told_the_limit(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.client.load_takes_s = TIMED.nominal_duration_s
-    world.execute(TIMED)
-    assert [call for call in world.calls if " load " in call and "--time-limit-s=34.0" in call]
+def test_agent_receives_the_time_limit(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.client.load_takes_s = TIMED.nominal_duration_s
+    harness.execute(TIMED)
+    assert [call for call in harness.calls if " load " in call and "--time-limit-s=34.0" in call]
 
 
 @pytest.mark.parametrize(("load", "lasts_s"), [(TIMED, 34 + 4), (COUNTED, 120)])
-def test_the_lease_of_a_run_is_over_a_few_minutes_after_it(
+def test_lease_of_a_run_expires_a_few_minutes_after_it(
     tmp_path: Path, load: Load, lasts_s: float
 ) -> None:
-    world = World(tmp_path)
-    world.client.load_takes_s = load.nominal_duration_s
-    world.execute(load)
-    begun = [call for call in world.calls if " acquire " in call]
-    assert len(begun) == 2
-    for call in begun:
+    harness = Harness(tmp_path)
+    harness.client.load_takes_s = load.nominal_duration_s
+    harness.execute(load)
+    acquire_calls = [call for call in harness.calls if " acquire " in call]
+    assert len(acquire_calls) == 2
+    for call in acquire_calls:
         assert f"--lease-s={2 * START_TIMEOUT_S + lasts_s + 180}" in call.split()
 
 
-class Huge(bytes):
-    """A file of which only the size is real."""
+class HugeFile(bytes):
+    """A file that reports a size without having the content."""
 
     def __len__(self) -> int:
         return self.size
 
-    def __new__(cls, size: int) -> "Huge":
-        made = super().__new__(cls)
-        made.size = size
-        return made
+    def __new__(cls, size: int) -> "HugeFile":
+        instance = super().__new__(cls)
+        instance.size = size
+        return instance
 
     size: int
 
@@ -639,276 +653,299 @@ class Huge(bytes):
         *[("counts.gz", 256), ("telemetry-client.json", 64), ("telemetry-target.json", 64)],
     ],
 )
-def test_no_file_is_fetched_that_is_larger_than_its_limit(
-    tmp_path: Path, name: str, mib: int
-) -> None:
-    def swell(host: FakeHost, what: str) -> None:
-        if what.startswith("get ") and what.endswith(f"/{name}"):
-            host.files[what.removeprefix("get ")] = Huge(size)
+def test_file_larger_than_its_limit_is_not_fetched(tmp_path: Path, name: str, mib: int) -> None:
+    def enlarge(host: FakeHost, call: str) -> None:
+        if call.startswith("get ") and call.endswith(f"/{name}"):
+            host.files[call.removeprefix("get ")] = HugeFile(size)
 
     size = mib << 20
-    seen = World(tmp_path / "most", swell).execute()
-    assert "more than fwbench fetches" not in (seen.failure or "")
+    observation = Harness(tmp_path / "most", enlarge).execute()
+    assert "more than fwbench fetches" not in (observation.failure or "")
     size += 1
-    seen = World(tmp_path / "more", swell).execute()
-    assert f"/{name} has {size} bytes, more than fwbench fetches" in (seen.failure or "")
+    observation = Harness(tmp_path / "more", enlarge).execute()
+    assert f"/{name} has {size} bytes, more than fwbench fetches" in (observation.failure or "")
 
 
 # Telemetry
 
 
-def test_what_both_hosts_did_is_observed(tmp_path: Path) -> None:
-    seen = World(tmp_path).execute()
-    assert seen.target is not None
-    usage = side(seen).usage
+def test_telemetry_of_both_hosts_is_observed(tmp_path: Path) -> None:
+    observation = Harness(tmp_path).execute()
+    assert observation.target is not None
+    usage = only_client(observation).usage
     assert usage is not None
     assert usage.threads[0].cores == pytest.approx(0.2)
 
 
-def test_a_host_that_leaves_no_telemetry_leaves_the_rest(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.target.samples = False
-    seen = world.execute()
-    assert seen.failure is None
-    assert (seen.target, side(seen).usage is None) == (None, False)
-    assert evaluate_run(run(load=COUNTED), FLASK, seen).status == "suspect"
+def test_missing_telemetry_of_a_host_does_not_fail_the_run(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.target.samples = False
+    observation = harness.execute()
+    assert observation.failure is None
+    assert (observation.target, only_client(observation).usage is None) == (None, False)
+    assert evaluate_run(run(load=COUNTED), FLASK, observation).status == "suspect"
 
 
-def test_the_clocks_of_both_hosts_are_compared(tmp_path: Path) -> None:
-    def take_time(_: FakeHost, what: str) -> None:
-        if what.startswith("sh "):
-            world.clock.sleep(0.01)
+def test_clocks_of_both_hosts_are_compared(tmp_path: Path) -> None:
+    def take_time(_: FakeHost, call: str) -> None:
+        if call.startswith("sh "):
+            harness.clock.sleep(0.01)
 
-    world = World(tmp_path, take_time)
-    world.client.ahead_s, world.target.ahead_s = 3.0, -2.0
-    clock = side(world.execute()).clock
+    harness = Harness(tmp_path, take_time)
+    harness.client.ahead_s, harness.target.ahead_s = 3.0, -2.0
+    clock = only_client(harness.execute()).clock
     assert clock is not None
     assert clock.client_minus_target_s == pytest.approx(5)
     assert clock.uncertainty_s == pytest.approx(0.01)
 
 
-def test_a_clock_that_cannot_be_read_is_no_failure(tmp_path: Path) -> None:
-    def garble(host: FakeHost, what: str) -> None:
-        if what.endswith("/clock") and what.startswith("get"):
-            host.files[what.removeprefix("get ")] = b"1795406759.%N\n"
+def test_unreadable_clock_is_not_a_failure(tmp_path: Path) -> None:
+    def garble(host: FakeHost, call: str) -> None:
+        if call.endswith("/clock") and call.startswith("get"):
+            host.files[call.removeprefix("get ")] = b"1795406759.%N\n"
 
-    seen = World(tmp_path, garble).execute()
-    assert (seen.failure, side(seen).clock) == (None, None)
+    observation = Harness(tmp_path, garble).execute()
+    assert (observation.failure, only_client(observation).clock) == (None, None)
 
 
-def test_the_sampler_is_given_an_end_of_its_own(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.execute(TIMED)
-    settle = next(call for call in world.calls if " wait-idle " in call)
-    assert f"--sampling-limit-s={time_limit_s(TIMED) + 60}" in settle
+def test_sampler_receives_a_time_limit(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.execute(TIMED)
+    wait_idle = next(call for call in harness.calls if " wait-idle " in call)
+    assert f"--sampling-limit-s={time_limit_s(TIMED) + 60}" in wait_idle
 
 
 # Several clients
 
-PAIR = ("near", "a/../strange name")
-EVEN = Load(connections=10, duration_s=1)
+CLIENT_NAMES = ("near", "a/../strange name")
+SHARED_LOAD = Load(connections=10, duration_s=1)
 
 
-def even_log(client: FakeHost, *, late_us: int = 0, rows: int = 1000) -> str:
+def shared_log(client: FakeHost, *, late_us: int = 0, rows: int = 1000) -> str:
     return log_of(STARTED_US + round(client.ahead_s * 1e6) + late_us, rows)
 
 
 def test_clients_share_one_load_and_their_counts_are_added(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
-    seen = world.execute(EVEN)
-    assert seen.failure is None
-    assert [side.host for side in seen.clients] == list(PAIR)
-    loads = [side.load for side in seen.clients]
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    observation = harness.execute(SHARED_LOAD)
+    assert observation.failure is None
+    assert [client.host for client in observation.clients] == list(CLIENT_NAMES)
+    loads = [client.load for client in observation.clients]
     rows = [load.log.rows for load in loads if load and load.log]
     assert len(rows) == 2
-    assert seen.load is not None
-    assert seen.load.log is not None
-    assert seen.load.summary is not None
-    assert seen.load.log.rows == sum(rows) == 2000
-    assert seen.load.log.successful_rows == 2000
-    assert sum(second.completions for second in seen.load.log.per_second) == 2000
-    assert seen.load.log.completions_per_100ms == (196, *[200] * 9, 4)
-    assert seen.load.summary.requests_done == 2000
-    commands = json.loads((world.into / files.COMMANDS).read_text())["load"]
-    assert [command["client"] for command in commands] == list(PAIR)
+    assert observation.load is not None
+    assert observation.load.log is not None
+    assert observation.load.summary is not None
+    assert observation.load.log.rows == sum(rows) == 2000
+    assert observation.load.log.successful_rows == 2000
+    assert sum(second.completions for second in observation.load.log.per_second) == 2000
+    assert observation.load.log.completions_per_100ms == (196, *[200] * 9, 4)
+    assert observation.load.summary.requests_done == 2000
+    commands = json.loads((harness.folder / files.COMMANDS).read_text())["load"]
+    assert [command["client"] for command in commands] == list(CLIENT_NAMES)
     assert all("-c5" in command["argv"] for command in commands)
-    assert (world.into / "client-1" / protocol.LOAD_EXIT).exists()
-    assert (world.into / "client-2" / protocol.LOAD_EXIT).exists()
+    assert (harness.folder / "client-1" / protocol.LOAD_EXIT).exists()
+    assert (harness.folder / "client-2" / protocol.LOAD_EXIT).exists()
     assert list(tmp_path.rglob("*strange*")) == []
-    world.assert_clean()
+    harness.assert_clean()
 
 
-def test_every_client_sees_whether_the_contract_is_kept(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
-    world.clients[1].answers = [answer(body="nonsense"), answer()]
-    seen = world.execute(EVEN)
-    assert [side.answer_before for side in seen.clients] == [answer(), answer(body="nonsense")]
-    evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
-    assert evidence["contract-broken"].startswith(f"on {PAIR[1]}, before the load, GET /")
-
-
-def test_a_target_that_one_client_cannot_reach_gets_no_load(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
-    world.clients[1].answers = [NO_ANSWER]
-    seen = world.execute(EVEN)
-    assert (seen.failure, seen.load) == (None, None)
-    assert not [call for call in world.calls if " load " in call]
-    evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
-    assert evidence["never-ready"].startswith(f"on {PAIR[1]}, the application did not answer")
-
-
-def test_clients_start_at_the_same_moment_each_by_its_own_clock(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
-    world.clients[0].ahead_s, world.clients[1].ahead_s = -40.0, 700.0
-    world.execute(EVEN)
-    words = [call.split() for call in world.calls if " load " in call]
-    at = {call[0].rstrip(":"): call for call in words}
-    times = [
-        float(next(word for word in at[name.split()[0]] if word.startswith("--start-at-s="))[13:])
-        for name in PAIR
+def test_every_client_verifies_the_contract(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    harness.clients[1].answers = [answer(body="nonsense"), answer()]
+    observation = harness.execute(SHARED_LOAD)
+    assert [client.answer_before for client in observation.clients] == [
+        answer(),
+        answer(body="nonsense"),
     ]
-    assert times[1] - times[0] == pytest.approx(740)
-    assert times[0] > 1000 - 40
+    evidence = {
+        f.code: f.evidence for f in evaluate_run(run(load=SHARED_LOAD), FLASK, observation).findings
+    }
+    assert evidence["contract-broken"].startswith(f"on {CLIENT_NAMES[1]}, before the load, GET /")
 
 
-def test_only_the_time_in_which_all_clients_loaded_counts(tmp_path: Path) -> None:
-    """Their clocks differ by minutes, and that is taken off."""
-    world = World(tmp_path, clients=PAIR)
-    first, second = world.clients
+def test_target_that_one_client_cannot_reach_gets_no_load(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    harness.clients[1].answers = [NO_ANSWER]
+    observation = harness.execute(SHARED_LOAD)
+    assert (observation.failure, observation.load) == (None, None)
+    assert not [call for call in harness.calls if " load " in call]
+    evidence = {
+        f.code: f.evidence for f in evaluate_run(run(load=SHARED_LOAD), FLASK, observation).findings
+    }
+    assert evidence["never-ready"].startswith(
+        f"on {CLIENT_NAMES[1]}, the application did not answer"
+    )
+
+
+def test_clients_start_together_by_their_own_clocks(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    harness.clients[0].ahead_s, harness.clients[1].ahead_s = -40.0, 700.0
+    harness.execute(SHARED_LOAD)
+    commands = [call.split() for call in harness.calls if " load " in call]
+    argvs = {call[0].rstrip(":"): call for call in commands}
+    start_times_s = [
+        float(next(arg for arg in argvs[name.split()[0]] if arg.startswith("--start-at-s="))[13:])
+        for name in CLIENT_NAMES
+    ]
+    assert start_times_s[1] - start_times_s[0] == pytest.approx(740)
+    assert start_times_s[0] > 1000 - 40
+
+
+def test_only_the_overlap_of_all_clients_counts(tmp_path: Path) -> None:
+    """Their clocks differ by minutes, which is corrected."""
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    first, second = harness.clients
     first.ahead_s, second.ahead_s = 3.0, -200.0
-    first.log, second.log = even_log(first), even_log(second, late_us=30_000)
-    seen = world.execute(EVEN)
-    assert seen.overlap is not None
-    assert seen.overlap.skew_s == pytest.approx(0.03)
-    assert seen.overlap.overlap_s == pytest.approx(0.999 + 0.002 - 0.03)
-    assert seen.overlap_s == seen.overlap.overlap_s
-    rows = [side.load.log for side in seen.clients if side.load]
+    first.log, second.log = shared_log(first), shared_log(second, late_us=30_000)
+    observation = harness.execute(SHARED_LOAD)
+    assert observation.overlap is not None
+    assert observation.overlap.skew_s == pytest.approx(0.03)
+    assert observation.overlap.overlap_s == pytest.approx(0.999 + 0.002 - 0.03)
+    assert observation.overlap_s == observation.overlap.overlap_s
+    rows = [client.load.log for client in observation.clients if client.load]
     assert [(log.rows, log.rows_outside_window) for log in rows if log] == [(970, 30), (970, 30)]
-    assert seen.load is not None
-    assert seen.load.log is not None
-    assert seen.load.log.rows == 1940
+    assert observation.load is not None
+    assert observation.load.log is not None
+    assert observation.load.log.rows == 1940
 
 
-def test_clients_that_begin_too_far_apart_are_told(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
-    world.clients[1].log = even_log(world.clients[1], late_us=60_000)
-    verdict = evaluate_run(run(load=EVEN), FLASK, world.execute(EVEN))
+def test_clients_that_start_too_far_apart_are_reported(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    harness.clients[1].log = shared_log(harness.clients[1], late_us=60_000)
+    verdict = evaluate_run(run(load=SHARED_LOAD), FLASK, harness.execute(SHARED_LOAD))
     evidence = {f.code: f.evidence for f in verdict.findings}
     assert verdict.status == "invalid"
-    assert evidence["client-skew"] == f"{PAIR[1]} began 60 ms after near (± 0 ms; threshold: 50 ms)"
+    assert (
+        evidence["client-skew"]
+        == f"{CLIENT_NAMES[1]} began 60 ms after near (± 0 ms; threshold: 50 ms)"
+    )
 
 
-def test_a_client_that_ends_early_leaves_too_little_in_common(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
-    world.clients[0].log = even_log(world.clients[0], rows=500)
-    seen = world.execute(EVEN)
-    evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
+def test_client_that_ends_early_makes_the_overlap_too_short(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    harness.clients[0].log = shared_log(harness.clients[0], rows=500)
+    observation = harness.execute(SHARED_LOAD)
+    evidence = {
+        f.code: f.evidence for f in evaluate_run(run(load=SHARED_LOAD), FLASK, observation).findings
+    }
     assert evidence["short-overlap"].endswith("for 0.50 s of 1.00 s (threshold: 90 %)")
 
 
-def test_a_client_without_one_answer_is_named(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
-    world.clients[1].log = ""
-    world.clients[1].output = (SAMPLES / "1.52" / "refused.out").read_text()
-    seen = world.execute(EVEN)
-    assert seen.failure is None
-    evidence = {f.code: f.evidence for f in evaluate_run(run(load=EVEN), FLASK, seen).findings}
-    assert evidence["nothing-done"] == f"on {PAIR[1]}, no request was answered"
+def test_client_without_any_response_is_named(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    harness.clients[1].log = ""
+    harness.clients[1].output = (SAMPLES / "1.52" / "refused.out").read_text()
+    observation = harness.execute(SHARED_LOAD)
+    assert observation.failure is None
+    evidence = {
+        f.code: f.evidence for f in evaluate_run(run(load=SHARED_LOAD), FLASK, observation).findings
+    }
+    assert evidence["nothing-done"] == f"on {CLIENT_NAMES[1]}, no request was answered"
 
 
-def test_what_was_observed_of_several_clients_can_be_read_again(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
-    world.clients[1].ahead_s = 5.0
-    seen = world.execute(EVEN)
-    left = artifacts.read_artifacts(world.into, EVEN)
-    assert (left.load, left.clients, left.overlap) == (seen.load, seen.clients, seen.overlap)
+def test_artifacts_of_several_clients_give_the_same_observation(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
+    harness.clients[1].ahead_s = 5.0
+    observation = harness.execute(SHARED_LOAD)
+    stored = artifacts.read_artifacts(harness.folder, SHARED_LOAD)
+    assert (stored.load, stored.clients, stored.overlap) == (
+        observation.load,
+        observation.clients,
+        observation.overlap,
+    )
 
 
-def test_clients_whose_clocks_cannot_be_read_cannot_start_together(tmp_path: Path) -> None:
-    def garble(host: FakeHost, what: str) -> None:
-        if what.endswith("/clock") and what.startswith("get"):
-            host.files[what.removeprefix("get ")] = b"1795406759.%N\n"
+def test_unreadable_clocks_of_several_clients_are_a_failure(tmp_path: Path) -> None:
+    def garble(host: FakeHost, call: str) -> None:
+        if call.endswith("/clock") and call.startswith("get"):
+            host.files[call.removeprefix("get ")] = b"1795406759.%N\n"
 
-    world = World(tmp_path, garble, PAIR)
-    seen = world.execute(EVEN)
-    assert "clocks could not be read" in (seen.failure or "")
-    assert (seen.load, seen.infrastructure_failure) == (None, False)
-    world.assert_clean()
+    harness = Harness(tmp_path, garble, CLIENT_NAMES)
+    observation = harness.execute(SHARED_LOAD)
+    assert "clocks could not be read" in (observation.failure or "")
+    assert (observation.load, observation.infrastructure_failure) == (None, False)
+    harness.assert_clean()
 
 
-def test_more_clients_than_connections_are_a_failure_that_says_so(tmp_path: Path) -> None:
-    world = World(tmp_path, clients=PAIR)
+def test_more_clients_than_connections_are_a_failure(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, clients=CLIENT_NAMES)
     load = Load(connections=1, duration_s=1)
-    seen = world.execute(load)
-    assert (seen.failure or "").startswith("a load of 1 connections cannot be divided among 2")
-    assert world.calls == []
-    assert evaluate_run(run(load=load), FLASK, seen).status == "invalid"
+    observation = harness.execute(load)
+    assert (observation.failure or "").startswith(
+        "a load of 1 connections cannot be divided among 2"
+    )
+    assert harness.calls == []
+    assert evaluate_run(run(load=load), FLASK, observation).status == "invalid"
 
 
-def test_any_broken_connection_of_several_clients_costs_time_or_the_run(tmp_path: Path) -> None:
-    whole = World(tmp_path / "whole", clients=PAIR)
-    expected = whole.execute(EVEN)
+def test_lost_connection_with_two_clients_delays_or_fails_the_run(tmp_path: Path) -> None:
+    undisturbed = Harness(tmp_path / "whole", clients=CLIENT_NAMES)
+    expected = undisturbed.execute(SHARED_LOAD)
     outcomes = set()
-    for nth in range(1, len(whole.calls) + 1):
-        world = World(tmp_path / str(nth), clients=PAIR)
-        world.on_call = lose(world, nth)
-        seen = world.execute(EVEN)
-        if seen.failure is None:
-            assert (seen.load, seen.infrastructure_failure) == (expected.load, False)
+    for nth in range(1, len(undisturbed.calls) + 1):
+        harness = Harness(tmp_path / str(nth), clients=CLIENT_NAMES)
+        harness.on_call = lose(harness, nth)
+        observation = harness.execute(SHARED_LOAD)
+        if observation.failure is None:
+            assert (observation.load, observation.infrastructure_failure) == (expected.load, False)
         else:
-            assert (seen.load, seen.infrastructure_failure) == (None, True)
-        world.assert_clean()
-        outcomes.add(seen.infrastructure_failure)
+            assert (observation.load, observation.infrastructure_failure) == (None, True)
+        harness.assert_clean()
+        outcomes.add(observation.infrastructure_failure)
     assert outcomes == {False, True}
 
 
-@pytest.mark.parametrize("what", [" reduce ", "exists ", "get ", " probe ", " finish "])
-def test_what_several_clients_can_be_asked_again_costs_time_alone(
-    tmp_path: Path, what: str
+@pytest.mark.parametrize("repeatable", [" reduce ", "exists ", "get ", " probe ", " finish "])
+def test_repeatable_calls_survive_a_lost_connection_of_each_client(
+    tmp_path: Path, repeatable: str
 ) -> None:
     lost: set[str] = set()
 
     def lose(host: FakeHost, call: str) -> None:
-        host.lost = what in call and host.name not in lost
+        host.lost = repeatable in call and host.name not in lost
         if host.lost:
             lost.add(host.name)
 
-    world = World(tmp_path, lose, PAIR)
-    seen = world.execute(EVEN)
+    harness = Harness(tmp_path, lose, CLIENT_NAMES)
+    observation = harness.execute(SHARED_LOAD)
     assert lost
-    assert (seen.failure, seen.infrastructure_failure) == (None, False)
-    assert seen.load == World(tmp_path / "whole", clients=PAIR).execute(EVEN).load
-    world.assert_clean()
+    assert (observation.failure, observation.infrastructure_failure) == (None, False)
+    assert (
+        observation.load
+        == Harness(tmp_path / "whole", clients=CLIENT_NAMES).execute(SHARED_LOAD).load
+    )
+    harness.assert_clean()
 
 
-def test_a_cancelled_load_of_several_clients_is_stopped_on_all(tmp_path: Path) -> None:
-    def cancel(_: FakeHost, what: str) -> None:
-        world.cancelled = world.cancelled or " load " in what
+def test_cancelled_load_is_stopped_on_all_clients(tmp_path: Path) -> None:
+    def cancel(_: FakeHost, call: str) -> None:
+        harness.cancelled = harness.cancelled or " load " in call
 
-    world = World(tmp_path, cancel, PAIR)
-    for client in world.clients:
+    harness = Harness(tmp_path, cancel, CLIENT_NAMES)
+    for client in harness.clients:
         client.load_takes_s = 3600
     with pytest.raises(CancelledError):
-        world.execute(Load(connections=10, duration_s=3600))
-    world.assert_clean()
+        harness.execute(Load(connections=10, duration_s=3600))
+    harness.assert_clean()
 
 
-def test_a_disk_that_is_full_here_is_no_result_of_the_run(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_unwritable_run_folder_is_a_session_error(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
     (tmp_path / "run").write_text("in the way of the run's folder")
     with pytest.raises(
         SessionError, match=f"{tmp_path}/run: cannot be written: File exists; free disk space"
     ):
-        world.execute()
-    world.assert_clean()
+        harness.execute()
+    harness.assert_clean()
 
 
-def test_a_file_that_cannot_be_kept_here_is_no_result_of_the_run(tmp_path: Path) -> None:
-    def refuse(_: FakeHost, what: str) -> None:
-        if what.startswith("get ") and what.endswith("load.json"):
+def test_failure_to_store_a_file_is_a_session_error(tmp_path: Path) -> None:
+    def refuse(_: FakeHost, call: str) -> None:
+        if call.startswith("get ") and call.endswith("load.json"):
             raise SessionError("load.json: No space left on device")
 
-    world = World(tmp_path, refuse)
+    harness = Harness(tmp_path, refuse)
     with pytest.raises(SessionError, match="No space left"):
-        world.execute()
-    world.assert_clean()
+        harness.execute()
+    harness.assert_clean()

@@ -41,35 +41,35 @@ FACTS: Mapping[str, Any] = header().facts[0].model_dump(mode="json", exclude={"h
     "images": IMAGES,
     "versions": {"h2load": "h2load nghttp2/1.64.0"},
 }
-PATIENCE_S = 5
-LEFT_TOO_EARLY_S = 0.1  # as long as this, hosts are given a chance to be left while they are in use
+TIMEOUT_S = 5
+EARLY_RELEASE_TIMEOUT_S = 0.1  # how long tests wait for the release of a host in use
 
 OnCall = Callable[[FakeHost, str], None]
 
 
-class Watching:
-    """A watcher that remembers, and does what a test wants at the end of a run."""
+class RecordingWatcher:
+    """A watcher that records its calls, and calls `on_end` after each run."""
 
     def __init__(self, on_end: Callable[[Record], None] = lambda _: None) -> None:
-        self.seen: list[str] = []
+        self.messages: list[str] = []
         self.on_end = on_end
 
     def say(self, text: str) -> None:
-        self.seen.append(text)
+        self.messages.append(text)
 
     def planned(self, plan: Plan, executed: int) -> None:
-        self.seen.append(f"planned {len(plan.runs)}, executed {executed}")
+        self.messages.append(f"planned {len(plan.runs)}, executed {executed}")
 
     def started(self, run: Run) -> None:
-        self.seen.append(f"started {run.id}")
+        self.messages.append(f"started {run.id}")
 
     def ended(self, record: Record) -> None:
-        self.seen.append(f"ended {record.run.id}")
+        self.messages.append(f"ended {record.run.id}")
         self.on_end(record)
 
 
-class World:
-    """A session between hosts in memory, which stay to be looked at when it is over."""
+class Harness:
+    """A session with hosts in memory, which tests can inspect afterwards."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class World:
         self.rigs = tuple(rigs)
         self.on_call, self.facts, self.keep_going = on_call, facts, keep_going
         self.held_by: dict[str, dict[str, Any]] = {}
-        self.watcher = Watching(on_end)
+        self.watcher = RecordingWatcher(on_end)
         self.suite = suite(
             **{"loads": (COUNTED,), "preset": Preset.SMOKE, "blocks": blocks, **changes}
         )
@@ -103,13 +103,13 @@ class World:
     def run(self) -> SessionStore:
         return self.session.run()
 
-    def resume(self, *, keep_going: bool = False, new: bool = False) -> SessionStore:
-        """Go on with the session, with fresh connections to hosts that are as they were left."""
+    def resume(self, *, keep_going: bool = False, fork: bool = False) -> SessionStore:
+        """Resume or fork the session, with new connections to new hosts."""
         self.watcher.on_end = lambda _: None
         self.on_call = lambda *_: None
-        take_up = Session.fork_remaining if new else Session.resume
+        create_session = Session.fork_remaining if fork else Session.resume
         options = SessionOptions(self.watcher, self._connect, keep_going)
-        self.session = take_up(self.store, CONTENDERS, options)
+        self.session = create_session(self.store, CONTENDERS, options)
         return self.session.run()
 
     def assert_clean(self) -> None:
@@ -118,74 +118,74 @@ class World:
             assert host.closed
 
     def _connect(self, host: Host) -> Any:
-        fake = FakeHost(host.name, on_call=lambda host, what: self.on_call(host, what))
+        fake = FakeHost(host.name, on_call=lambda host, call: self.on_call(host, call))
         fake.facts = dict(self.facts)
         fake.held_by = self.held_by.get(host.name)
         self.hosts[host.name] = fake
         return fake
 
 
-class Interrupts:
-    """Ends a session with Ctrl-C after so many records."""
+class InterruptAfter:
+    """Interrupt a session, as Ctrl-C does, after the given number of records."""
 
     def __init__(self, after: int) -> None:
-        self.left = after
+        self.remaining = after
 
     def __call__(self, _: Record) -> None:
-        self.left -= 1
-        if not self.left:
+        self.remaining -= 1
+        if not self.remaining:
             raise KeyboardInterrupt
 
 
-def test_every_planned_run_has_a_record_in_the_plans_order(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    store = world.run()
-    plan = make_plan(world.suite, world.rigs)
+def test_records_are_in_the_order_of_the_plan(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    store = harness.run()
+    plan = make_plan(harness.suite, harness.rigs)
     assert store.plan() == plan
     assert [record.run for record in store.records()] == list(plan.runs)
-    assert {record.verdict.status for record in store.records() if _of(record) == "flask"} == {
-        "valid"
-    }
+    assert {
+        record.verdict.status for record in store.records() if contender_of(record) == "flask"
+    } == {"valid"}
 
 
-def _of(record: Record) -> str:
+def contender_of(record: Record) -> str:
     return record.run.trial.contender
 
 
-def test_the_header_says_who_what_and_where(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    seen = world.run().header()
-    assert (seen.suite, seen.rigs) == (world.suite, world.rigs)
-    assert [contender.name for contender in seen.contenders] == ["flask", "fastapi"]
-    assert [facts.host for facts in seen.facts] == ["one-target", "one-client"]
+def test_header_has_suite_rigs_contenders_and_facts(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    session_header = harness.run().header()
+    assert (session_header.suite, session_header.rigs) == (harness.suite, harness.rigs)
+    assert [contender.name for contender in session_header.contenders] == ["flask", "fastapi"]
+    assert [facts.host for facts in session_header.facts] == ["one-target", "one-client"]
 
 
-def test_a_session_has_a_folder_of_its_own_named_after_suite_and_time(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.run()
-    assert world.store.folder.parent == tmp_path
-    assert world.store.folder.name == world.session.id
-    assert world.session.id.startswith("published-2")
+def test_folder_is_named_after_suite_and_time(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.run()
+    assert harness.store.folder.parent == tmp_path
+    assert harness.store.folder.name == harness.session.id
+    assert harness.session.id.startswith("published-2")
 
 
 def test_each_run_has_its_raw_files(tmp_path: Path) -> None:
-    store = World(tmp_path).run()
+    store = Harness(tmp_path).run()
     for record in store.records():
         assert (store.run_folder(record.run.id) / "client-1" / "load.json").exists()
 
 
-def test_the_image_that_runs_is_the_one_that_the_facts_describe(tmp_path: Path) -> None:
-    world = World(tmp_path, contenders=("flask",), baseline=None, blocks=1)
-    world.run()
-    asked = world.hosts["one-target"].asked
-    assert [what.split()[-1] for what in asked if "docker run" in what] == ["sha256:flask"]
+def test_started_image_is_the_one_in_the_facts(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, contenders=("flask",), baseline=None, blocks=1)
+    harness.run()
+    calls = harness.hosts["one-target"].asked
+    assert [call.split()[-1] for call in calls if "docker run" in call] == ["sha256:flask"]
 
 
-def test_the_watcher_is_told_of_every_run(tmp_path: Path) -> None:
-    world = World(tmp_path, blocks=1)
-    runs = [run.id for run in make_plan(world.suite, world.rigs).runs]
-    world.run()
-    assert world.watcher.seen == [
+def test_watcher_is_notified_of_every_run(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, blocks=1)
+    runs = [run.id for run in make_plan(harness.suite, harness.rigs).runs]
+    harness.run()
+    assert harness.watcher.messages == [
         "connecting to one-target, one-client",
         "planned 2, executed 0",
         f"started {runs[0]}",
@@ -195,186 +195,186 @@ def test_the_watcher_is_told_of_every_run(tmp_path: Path) -> None:
     ]
 
 
-def test_hosts_are_left_as_they_were(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.run()
-    world.assert_clean()
+def test_session_leaves_clean_hosts(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.run()
+    harness.assert_clean()
 
 
-def test_the_sessions_folder_on_a_host_is_its_users_alone(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.run()
-    made = [what for host in world.hosts.values() for what in host.asked if "mkdir" in what]
-    assert made
-    assert all(what.startswith("mkdir -m 700 /var/tmp/fwbench-session-") for what in made)
+def test_session_folder_on_a_host_has_mode_700(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.run()
+    commands = [call for host in harness.hosts.values() for call in host.asked if "mkdir" in call]
+    assert commands
+    assert all(call.startswith("mkdir -m 700 /var/tmp/fwbench-session-") for call in commands)
 
 
-def test_rigs_work_side_by_side(tmp_path: Path) -> None:
-    """Each rig's first load waits for that of the other: one after the other would never meet."""
-    both = threading.Barrier(2, timeout=PATIENCE_S)
-    met = set()
+def test_rigs_run_in_parallel(tmp_path: Path) -> None:
+    """Each rig's first load waits for that of the other. In sequence, they would time out."""
+    barrier = threading.Barrier(2, timeout=TIMEOUT_S)
+    waited = set()
 
-    def meet(host: FakeHost, what: str) -> None:
-        if " load " in what and host.name not in met:
-            met.add(host.name)
-            both.wait()
+    def wait_for_other(host: FakeHost, call: str) -> None:
+        if " load " in call and host.name not in waited:
+            waited.add(host.name)
+            barrier.wait()
 
-    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=meet)
-    store = world.run()
-    assert met == {"a-client", "b-client"}
+    harness = Harness(tmp_path, rigs=(rig("a"), rig("b")), on_call=wait_for_other)
+    store = harness.run()
+    assert waited == {"a-client", "b-client"}
     for name in ("a", "b"):
-        mine = [record.run for record in store.records() if record.run.rig == name]
-        assert mine == list(store.plan().runs_of_rig(name))
-    world.assert_clean()
+        runs = [record.run for record in store.records() if record.run.rig == name]
+        assert runs == list(store.plan().runs_of_rig(name))
+    harness.assert_clean()
 
 
-def test_a_failed_run_is_recorded_and_the_next_one_executed(tmp_path: Path) -> None:
+def test_failed_run_is_recorded_and_the_next_one_executed(tmp_path: Path) -> None:
     failed = []
 
-    def refuse_once(host: FakeHost, what: str) -> None:
+    def refuse_once(host: FakeHost, call: str) -> None:
         host.engine_says = ""
-        if "docker run" in what and not failed:
-            failed.append(what)
+        if "docker run" in call and not failed:
+            failed.append(call)
             host.engine_says = "no space left on device"
 
-    world = World(tmp_path, on_call=refuse_once)
-    records = world.run().records()
+    harness = Harness(tmp_path, on_call=refuse_once)
+    records = harness.run().records()
     assert [record.observation.failure is None for record in records] == [False, True, True, True]
     assert records[0].verdict.status == "invalid"
-    assert world.store.lost_attempts() == []
-    world.assert_clean()
+    assert harness.store.lost_attempts() == []
+    harness.assert_clean()
 
 
-def test_a_run_whose_connection_broke_is_executed_again(tmp_path: Path) -> None:
+def test_run_is_repeated_after_a_lost_connection(tmp_path: Path) -> None:
     lost = []
 
-    def lose_once(host: FakeHost, what: str) -> None:
-        host.lost = "docker run" in what and not lost
+    def lose_once(host: FakeHost, call: str) -> None:
+        host.lost = "docker run" in call and not lost
         if host.lost:
-            lost.append(what)
+            lost.append(call)
 
-    world = World(tmp_path, on_call=lose_once)
-    store = world.run()
+    harness = Harness(tmp_path, on_call=lose_once)
+    store = harness.run()
     assert [record.run for record in store.records()] == list(store.plan().runs)
     assert [record.attempt for record in store.records()] == [2, 1, 1, 1]
     assert [record.attempt for record in store.lost_attempts()] == [1]
-    world.assert_clean()
+    harness.assert_clean()
 
 
-def test_a_cancelled_session_keeps_what_was_recorded(tmp_path: Path) -> None:
-    world = World(tmp_path, on_end=lambda _: world.session.cancel())
-    store = world.run()
+def test_cancelled_session_keeps_its_records(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, on_end=lambda _: harness.session.cancel())
+    store = harness.run()
     assert len(store.records()) == 1
     assert len(store.plan().runs) == 4
-    assert sum(what.startswith("started ") for what in world.watcher.seen) == 1
-    world.assert_clean()
+    assert sum(call.startswith("started ") for call in harness.watcher.messages) == 1
+    harness.assert_clean()
 
 
-def test_a_run_that_is_cancelled_is_not_recorded(tmp_path: Path) -> None:
-    def cancel(_: FakeHost, what: str) -> None:
-        if " load " in what:
-            world.session.cancel()
+def test_cancelled_run_is_not_recorded(tmp_path: Path) -> None:
+    def cancel(_: FakeHost, call: str) -> None:
+        if " load " in call:
+            harness.session.cancel()
 
-    world = World(tmp_path, on_call=cancel)
-    assert world.run().records() == []
-    world.assert_clean()
+    harness = Harness(tmp_path, on_call=cancel)
+    assert harness.run().records() == []
+    harness.assert_clean()
 
 
-def test_ctrl_c_keeps_what_was_recorded_and_leaves_clean_hosts(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_records_and_leaves_clean_hosts(tmp_path: Path) -> None:
     def interrupt(_: Record) -> None:
         raise KeyboardInterrupt
 
-    world = World(tmp_path, on_end=interrupt)
+    harness = Harness(tmp_path, on_end=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    assert len(world.store.records()) == 1
-    world.assert_clean()
+        harness.run()
+    assert len(harness.store.records()) == 1
+    harness.assert_clean()
 
 
-def test_a_rig_may_clean_up_before_its_hosts_are_left(tmp_path: Path) -> None:
-    """One rig's end ends the session, while another one's run is under way."""
+def test_rig_cleans_up_before_its_hosts_are_released(tmp_path: Path) -> None:
+    """Rig a interrupts the session while rig b executes a run."""
     a_has_ended = threading.Event()
 
-    def wait_for_a(host: FakeHost, what: str) -> None:
-        if host.name == "b-client" and " load " in what:
-            assert a_has_ended.wait(PATIENCE_S)
-            host.gone.wait(LEFT_TOO_EARLY_S)
+    def wait_for_a(host: FakeHost, call: str) -> None:
+        if host.name == "b-client" and " load " in call:
+            assert a_has_ended.wait(TIMEOUT_S)
+            host.gone.wait(EARLY_RELEASE_TIMEOUT_S)
 
     def end(record: Record) -> None:
         if record.run.rig == "a":
             a_has_ended.set()
             raise KeyboardInterrupt
 
-    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=wait_for_a, on_end=end)
+    harness = Harness(tmp_path, rigs=(rig("a"), rig("b")), on_call=wait_for_a, on_end=end)
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    asked = world.hosts["b-client"].asked
-    left = next(n for n, what in enumerate(asked) if " release " in what)
-    assert left == len(asked) - 1, "something was asked of a host after it was left"
-    of_b = [each for each in world.store.records() if each.run.rig == "b"]
-    assert len(of_b) < 4, "the other rig went on"
-    world.assert_clean()
+        harness.run()
+    calls = harness.hosts["b-client"].asked
+    release_index = next(n for n, call in enumerate(calls) if " release " in call)
+    assert release_index == len(calls) - 1, "a host was called after its release"
+    records_of_b = [each for each in harness.store.records() if each.run.rig == "b"]
+    assert len(records_of_b) < 4, "rig b continued"
+    harness.assert_clean()
 
 
-def test_a_host_that_does_not_answer_ends_the_session_and_the_others_are_left_clean(
+def test_unreachable_host_ends_the_session_and_others_are_clean(
     tmp_path: Path,
 ) -> None:
-    """The other one arrives only later, and still nothing of ours stays on it."""
+    """The other host connects only later, and is still cleaned up."""
     refused = threading.Event()
 
-    def refuse(host: FakeHost, what: str) -> None:
+    def refuse(host: FakeHost, call: str) -> None:
         if host.name == "one-target":
             host.lost = True
             refused.set()
-        elif "mkdir" in what:
-            assert refused.wait(PATIENCE_S)
-            host.gone.wait(LEFT_TOO_EARLY_S)
+        elif "mkdir" in call:
+            assert refused.wait(TIMEOUT_S)
+            host.gone.wait(EARLY_RELEASE_TIMEOUT_S)
 
-    world = World(tmp_path, on_call=refuse)
+    harness = Harness(tmp_path, on_call=refuse)
     with pytest.raises(HostError, match="one-target: the connection was lost"):
-        world.run()
-    assert not world.store.folder.exists()
-    assert world.hosts["one-client"].is_clean
+        harness.run()
+    assert not harness.store.folder.exists()
+    assert harness.hosts["one-client"].is_clean
 
 
-def test_a_host_that_is_not_ready_leaves_no_session(tmp_path: Path) -> None:
-    world = World(tmp_path, facts=FACTS | {"versions": {}})
+def test_failed_preflight_leaves_no_session(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, facts=FACTS | {"versions": {}})
     with pytest.raises(NotReadyError, match="one-client: there is no h2load"):
-        world.run()
+        harness.run()
     assert list(tmp_path.iterdir()) == []
-    world.assert_clean()
+    harness.assert_clean()
 
 
-def test_a_record_that_cannot_be_written_ends_the_session(
+def test_failure_to_write_a_record_ends_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise SessionError("records.jsonl: No space left on device")
 
     monkeypatch.setattr(SessionStore, "append_record", full)
-    world = World(tmp_path)
+    harness = Harness(tmp_path)
     with pytest.raises(SessionError, match="No space left"):
-        world.run()
-    world.assert_clean()
+        harness.run()
+    harness.assert_clean()
 
 
-def test_a_host_that_is_lost_at_the_end_does_not_spoil_the_session(tmp_path: Path) -> None:
-    def lose(host: FakeHost, what: str) -> None:
-        host.lost = " release " in what
+def test_host_lost_at_the_end_does_not_fail_the_session(tmp_path: Path) -> None:
+    def lose(host: FakeHost, call: str) -> None:
+        host.lost = " release " in call
 
-    world = World(tmp_path, on_call=lose)
-    assert len(world.run().records()) == 4
+    harness = Harness(tmp_path, on_call=lose)
+    assert len(harness.run().records()) == 4
 
 
-def test_a_target_without_an_address_to_load_is_refused_before_any_host_is_asked(
+def test_unresolvable_load_address_is_refused_before_connecting(
     tmp_path: Path,
 ) -> None:
     one = rig()
     nameless = one.target.model_copy(update={"load_address": "nobody.invalid"})
-    world = World(tmp_path, rigs=(one.model_copy(update={"target": nameless}),))
+    harness = Harness(tmp_path, rigs=(one.model_copy(update={"target": nameless}),))
     with pytest.raises(FwbenchError, match=r"one-target: .nobody\.invalid. does not resolve"):
-        world.run()
-    assert world.hosts == {}
+        harness.run()
+    assert harness.hosts == {}
 
 
 @pytest.mark.parametrize(
@@ -382,13 +382,13 @@ def test_a_target_without_an_address_to_load_is_refused_before_any_host_is_asked
     [(50, [400, 565.69, 672.72]), (1, [400, 282.84, 237.84])],
     ids=["all hold", "none holds"],
 )
-def test_each_step_of_a_search_goes_by_those_before_it(
+def test_each_search_step_depends_on_the_steps_before_it(
     tmp_path: Path, p99_ms: float, offered: list[float]
 ) -> None:
     search = Search(p99_ms=p99_ms, lowest=200, highest=800, steps=3)
     load = Load(connections=10, duration_s=1, search=search)
-    world = World(tmp_path, loads=(load,), contenders=("flask",), baseline=None)
-    store = world.run()
+    harness = Harness(tmp_path, loads=(load,), contenders=("flask",), baseline=None)
+    store = harness.run()
     records = store.records()
     assert [record.observation.offered_rate for record in records] == offered * 2
     for record, rate in zip(records, offered * 2, strict=True):
@@ -396,49 +396,49 @@ def test_each_step_of_a_search_goes_by_those_before_it(
         assert f"--rps={rate / 10:.9g}" in commands["load"][0]["argv"]
 
 
-def test_a_rig_stops_before_its_last_block_once_its_rule_says_so(
+def test_stopping_rule_ends_a_rig_before_its_last_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In memory every run is like the others: all intervals are narrow at the first look."""
-    alike = FASTAPI.model_copy(update={"endpoints": {"hello": HELLO}})
-    monkeypatch.setitem(CONTENDERS, "fastapi", alike)
+    """Fake runs do not differ, so every interval is narrow at the first interim analysis."""
+    same_endpoints = FASTAPI.model_copy(update={"endpoints": {"hello": HELLO}})
+    monkeypatch.setitem(CONTENDERS, "fastapi", same_endpoints)
     rule = StoppingRule(within_percent=5)
-    world = World(tmp_path, blocks=12, stop=rule, preset=Preset.STANDARD)
-    store = world.run()
+    harness = Harness(tmp_path, blocks=12, stop=rule, preset=Preset.STANDARD)
+    store = harness.run()
     assert {record.run.block for record in store.records()} == set(range(1, 11))
-    assert any("narrow enough after 10 blocks" in said for said in world.watcher.seen)
-    world.assert_clean()
+    assert any("narrow enough after 10 blocks" in message for message in harness.watcher.messages)
+    harness.assert_clean()
 
 
-# Going on
+# Resuming
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
-def test_a_session_goes_on_where_it_was_interrupted(tmp_path: Path, after: int) -> None:
-    world = World(tmp_path, on_end=Interrupts(after))
+def test_resume_continues_where_the_session_was_interrupted(tmp_path: Path, after: int) -> None:
+    harness = Harness(tmp_path, on_end=InterruptAfter(after))
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    before = world.store.records()
+        harness.run()
+    before = harness.store.records()
     assert len(before) == after
-    store = world.resume()
-    assert store.folder == world.store.folder
+    store = harness.resume()
+    assert store.folder == harness.store.folder
     assert [record.run for record in store.records()] == list(store.plan().runs)
     assert store.records()[:after] == before
-    assert f"planned 4, executed {after}" in world.watcher.seen
+    assert f"planned 4, executed {after}" in harness.watcher.messages
     assert [each.kind for each in store.events()] == ["resumed"]
-    world.assert_clean()
+    harness.assert_clean()
 
 
-def test_a_run_that_was_under_way_is_repeated_and_what_it_left_kept(tmp_path: Path) -> None:
-    def interrupt(_: FakeHost, what: str) -> None:
-        if " load " in what:
+def test_interrupted_run_is_repeated_and_its_files_kept(tmp_path: Path) -> None:
+    def interrupt(_: FakeHost, call: str) -> None:
+        if " load " in call:
             raise KeyboardInterrupt
 
-    world = World(tmp_path, on_call=interrupt)
+    harness = Harness(tmp_path, on_call=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    run = world.session.plan.runs[0].id
-    store = world.resume()
+        harness.run()
+    run = harness.session.plan.runs[0].id
+    store = harness.resume()
     assert (store.attempt_folder(run, 1) / "commands.json").exists()
     assert (store.run_folder(run) / "client-1" / "load.json").exists()
     assert [record.attempt for record in store.records()] == [2, 1, 1, 1]
@@ -446,79 +446,81 @@ def test_a_run_that_was_under_way_is_repeated_and_what_it_left_kept(tmp_path: Pa
     assert run in store.events()[0].reason
 
 
-def test_a_torn_record_is_taken_off_and_its_run_repeated(tmp_path: Path) -> None:
-    world = World(tmp_path, on_end=Interrupts(2))
+def test_torn_record_is_removed_and_its_run_repeated(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, on_end=InterruptAfter(2))
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    path = world.store.folder / "records.jsonl"
+        harness.run()
+    path = harness.store.folder / "records.jsonl"
     path.write_bytes(path.read_bytes()[:-10])
-    store = world.resume()
+    store = harness.resume()
     assert [record.run for record in store.records()] == list(store.plan().runs)
     assert {each.kind for each in store.events()} == {"repaired", "interrupted", "resumed"}
 
 
-def test_a_session_that_is_over_asks_no_host(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.run()
-    world.hosts.clear()
-    assert len(world.resume().records()) == 4
-    assert world.hosts == {}
+def test_resume_of_a_finished_session_contacts_no_host(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.run()
+    harness.hosts.clear()
+    assert len(harness.resume().records()) == 4
+    assert harness.hosts == {}
 
 
-def test_a_host_that_changed_is_refused_and_nothing_executed(tmp_path: Path) -> None:
-    world = World(tmp_path, on_end=Interrupts(1))
+def test_resume_refuses_a_changed_host_and_executes_nothing(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, on_end=InterruptAfter(1))
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    world.facts = FACTS | {"kernel": "6.99.0"}
+        harness.run()
+    harness.facts = FACTS | {"kernel": "6.99.0"}
     with pytest.raises(
         SessionError,
         match=r"one-target: kernel was .*, now it is 6\.99\.0; one-client: kernel was .* --fork",
     ):
-        world.resume()
-    assert len(world.store.records()) == 1
-    world.assert_clean()
+        harness.resume()
+    assert len(harness.store.records()) == 1
+    harness.assert_clean()
 
 
-def test_the_rest_of_a_session_in_a_changed_world_is_a_new_session(tmp_path: Path) -> None:
-    world = World(tmp_path, on_end=Interrupts(1))
+def test_fork_executes_the_remaining_runs_on_changed_hosts(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, on_end=InterruptAfter(1))
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    world.facts = FACTS | {"kernel": "6.99.0"}
-    rest = world.resume(new=True)
-    assert rest.folder != world.store.folder
-    assert rest.header().forked_from == world.store.folder.name
-    assert {facts.kernel for facts in rest.header().facts} == {"6.99.0"}
-    executed = [record.run for store in (world.store, rest) for record in store.records()]
-    assert executed == list(world.store.plan().runs)
-    for host in world.hosts.values():  # whose lease may run still
+        harness.run()
+    harness.facts = FACTS | {"kernel": "6.99.0"}
+    fork = harness.resume(fork=True)
+    assert fork.folder != harness.store.folder
+    assert fork.header().forked_from == harness.store.folder.name
+    assert {facts.kernel for facts in fork.header().facts} == {"6.99.0"}
+    executed = [record.run for store in (harness.store, fork) for record in store.records()]
+    assert executed == list(harness.store.plan().runs)
+    for host in harness.hosts.values():  # the lease of the first session may not have expired
         assert any(
-            what.endswith(f"release /var/tmp/fwbench-session-{world.store.folder.name}")
-            for what in host.asked
+            call.endswith(f"release /var/tmp/fwbench-session-{harness.store.folder.name}")
+            for call in host.asked
         )
 
 
-def test_there_is_no_rest_of_a_session_that_is_over(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.run()
+def test_fork_of_a_finished_session_is_refused(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.run()
     with pytest.raises(SessionError, match="every run has been executed"):
-        world.resume(new=True)
+        harness.resume(fork=True)
 
 
-def test_another_version_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World(tmp_path, on_end=Interrupts(1))
+def test_resume_refuses_another_version_of_fwbench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = Harness(tmp_path, on_end=InterruptAfter(1))
     with pytest.raises(KeyboardInterrupt):
-        world.run()
+        harness.run()
     monkeypatch.setattr("fwbench.__version__", "99.0")
     with pytest.raises(SessionError, match=r"fwbench was .*, now it is 99\.0"):
-        world.resume()
+        harness.resume()
 
 
-def test_a_session_is_executed_by_one_program_at_a_time(tmp_path: Path) -> None:
-    world = World(tmp_path, on_end=Interrupts(1))
+def test_session_is_executed_by_one_process_at_a_time(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, on_end=InterruptAfter(1))
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    with world.store.lock(), pytest.raises(SessionError, match="is executing this session"):
-        world.resume()
+        harness.run()
+    with harness.store.lock(), pytest.raises(SessionError, match="is executing this session"):
+        harness.resume()
 
 
 # Rigs that cannot be used
@@ -528,29 +530,29 @@ def refuse_a(host: FakeHost, _: str) -> None:
     host.lost = host.name == "a-target"
 
 
-def test_a_rig_that_cannot_be_used_ends_the_session_before_it_begins(tmp_path: Path) -> None:
-    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse_a)
+def test_unusable_rig_ends_the_session_before_it_begins(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse_a)
     with pytest.raises(LostError, match="a-target: the connection was lost"):
-        world.run()
-    assert not world.store.folder.exists()
-    assert world.hosts["b-target"].is_clean
+        harness.run()
+    assert not harness.store.folder.exists()
+    assert harness.hosts["b-target"].is_clean
 
 
-def test_a_rig_that_cannot_be_used_is_left_out_if_asked_for(tmp_path: Path) -> None:
-    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse_a, keep_going=True)
-    store = world.run()
+def test_unusable_rig_is_excluded_with_keep_going(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse_a, keep_going=True)
+    store = harness.run()
     assert {record.run.rig for record in store.records()} == {"b"}
     assert len(store.records()) == 4
-    assert list(world.session.unfinished_rigs) == ["a"]
+    assert list(harness.session.unfinished_rigs) == ["a"]
     (event,) = store.events()
     assert (event.kind, event.rig) == ("excluded", "a")
     assert "a-target: the connection was lost" in event.reason
 
 
-def test_a_rig_that_was_left_out_is_taken_up_once_it_is_healed(tmp_path: Path) -> None:
-    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse_a, keep_going=True)
-    world.run()
-    store = world.resume()
+def test_resume_uses_an_excluded_rig_that_has_recovered(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse_a, keep_going=True)
+    harness.run()
+    store = harness.resume()
     assert len(store.records()) == 8
     assert {facts.host for facts in store.header().facts} == {
         "a-target",
@@ -558,36 +560,36 @@ def test_a_rig_that_was_left_out_is_taken_up_once_it_is_healed(tmp_path: Path) -
         "b-target",
         "b-client",
     }
-    assert world.session.unfinished_rigs == {}
+    assert harness.session.unfinished_rigs == {}
 
 
-def test_no_rig_at_all_ends_the_session_even_so(tmp_path: Path) -> None:
+def test_session_without_a_usable_rig_ends_despite_keep_going(tmp_path: Path) -> None:
     def refuse(host: FakeHost, _: str) -> None:
         host.lost = host.name.endswith("target")
 
-    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse, keep_going=True)
+    harness = Harness(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse, keep_going=True)
     with pytest.raises(LostError, match=r"a-target: .*; b-target: "):
-        world.run()
+        harness.run()
 
 
-def test_a_rig_that_fails_again_and_again_is_set_aside_and_the_other_goes_on(
+def test_failing_rig_is_quarantined_and_the_other_continues(
     tmp_path: Path,
 ) -> None:
     def refuse(host: FakeHost, _: str) -> None:
         host.engine_says = "no such runtime" if host.name == "a-target" else ""
 
-    world = World(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse)
-    store = world.run()
-    of = [record.run.rig for record in store.records()]
-    assert (of.count("a"), of.count("b")) == (3, 4)
-    assert "failed 3 times in a row" in world.session.unfinished_rigs["a"]
+    harness = Harness(tmp_path, rigs=(rig("a"), rig("b")), on_call=refuse)
+    store = harness.run()
+    rigs = [record.run.rig for record in store.records()]
+    assert (rigs.count("a"), rigs.count("b")) == (3, 4)
+    assert "failed 3 times in a row" in harness.session.unfinished_rigs["a"]
     assert [(each.kind, each.rig) for each in store.events()] == [("quarantined", "a")]
-    world.assert_clean()
+    harness.assert_clean()
 
 
-def test_a_host_that_another_session_has_is_refused_with_its_name(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.held_by["one-target"] = {
+def test_host_leased_to_another_session_is_refused_by_name(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.held_by["one-target"] = {
         "session": "smoke-1",
         "owner": "ann on laptop (process 7)",
         "until": 1764000000.0,
@@ -596,26 +598,26 @@ def test_a_host_that_another_session_has_is_refused_with_its_name(tmp_path: Path
     with pytest.raises(
         NotReadyError, match=r"one-target: is in use by session smoke-1 of ann on laptop"
     ):
-        world.run()
-    world.assert_clean()
+        harness.run()
+    harness.assert_clean()
 
 
-def test_two_clients_of_a_rig_are_both_asked(tmp_path: Path) -> None:
+def test_both_clients_of_a_rig_are_observed(tmp_path: Path) -> None:
     two = rig().model_copy(
         update={"clients": tuple(Client(name=n, address="192.0.2.2") for n in ("c1", "c2"))}
     )
-    world = World(tmp_path, rigs=(two,), blocks=1)
-    store = world.run()
+    harness = Harness(tmp_path, rigs=(two,), blocks=1)
+    store = harness.run()
     for record in store.records():
         assert [side.host for side in record.observation.clients] == ["c1", "c2"]
-    world.assert_clean()
+    harness.assert_clean()
 
 
-def test_a_load_with_too_few_connections_for_the_clients_is_refused_at_once(
+def test_load_with_fewer_connections_than_clients_is_refused(
     tmp_path: Path,
 ) -> None:
     two = rig().model_copy(
         update={"clients": tuple(Client(name=n, address="192.0.2.2") for n in ("c1", "c2"))}
     )
     with pytest.raises(SuiteError, match="connection"):
-        World(tmp_path, rigs=(two,), loads=(Load(connections=1, requests=100),))
+        Harness(tmp_path, rigs=(two,), loads=(Load(connections=1, requests=100),))

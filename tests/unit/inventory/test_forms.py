@@ -1,4 +1,4 @@
-"""Every form of an inventory, as the real `ansible-inventory` reads it."""
+"""Every inventory format, parsed by the real `ansible-inventory`."""
 
 import json
 from pathlib import Path
@@ -69,8 +69,8 @@ print(json.dumps({
 """
 
 
-def in_folder(folder: Path) -> Path:
-    """Hosts in one file, variables in others, as larger inventories have it."""
+def write_folder(folder: Path) -> Path:
+    """Write an inventory folder with hosts and variables in separate files."""
     (folder / "group_vars").mkdir()
     (folder / "host_vars").mkdir()
     (folder / "hosts.ini").write_text(
@@ -87,7 +87,7 @@ def in_folder(folder: Path) -> Path:
     return folder
 
 
-def written(folder: Path, name: str, text: str) -> Path:
+def write_file(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_text(text)
     path.chmod(0o755 if text.startswith("#!") else 0o644)
@@ -96,15 +96,15 @@ def written(folder: Path, name: str, text: str) -> Path:
 
 @pytest.fixture(params=["yaml", "groups", "ini", "script", "folder"])
 def inventory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    forms = {
+    formats = {
         "yaml": ("hosts.yml", YAML),
         "groups": ("hosts.yaml", BY_GROUP),
         "ini": ("hosts", INI),
         "script": ("hosts.py", SCRIPT),
     }
-    if request.param in forms:
-        return written(tmp_path, *forms[request.param])
-    return in_folder(tmp_path)
+    if request.param in formats:
+        return write_file(tmp_path, *formats[request.param])
+    return write_folder(tmp_path)
 
 
 def read(
@@ -118,7 +118,7 @@ def names(rigs: tuple[Rig, ...]) -> list[tuple[str, ...]]:
     return [tuple(host.name for host in rig.hosts) for rig in rigs]
 
 
-def test_the_same_rigs_come_out_of_every_form(inventory: Path) -> None:
+def test_every_inventory_format_gives_the_same_rigs(inventory: Path) -> None:
     small, large = read(inventory)
     assert (small.name, small.target.name, [c.name for c in small.clients]) == (
         "small",
@@ -137,30 +137,32 @@ def test_the_same_rigs_come_out_of_every_form(inventory: Path) -> None:
         assert host.jump_hosts == (JumpHost(address="bastion"),)
 
 
-# Several sources, lists of hosts, and chosen hosts
+# Several sources, host lists, and selected hosts
 
 
-def test_several_sources_are_one_inventory(tmp_path: Path) -> None:
-    hosts = written(tmp_path, "hosts.ini", "[targets]\nt1\n\n[clients]\nc1\n")
-    more = written(tmp_path, "more.yml", "clients: {hosts: {c2: }, vars: {ansible_port: 2222}}\n")
+def test_several_sources_are_merged(tmp_path: Path) -> None:
+    hosts = write_file(tmp_path, "hosts.ini", "[targets]\nt1\n\n[clients]\nc1\n")
+    more = write_file(
+        tmp_path, "more.yml", "clients: {hosts: {c2: }, vars: {ansible_port: 2222}}\n"
+    )
     (rig,) = read(hosts, more)
     assert names((rig,)) == [("t1", "c1", "c2")]
     assert [client.port for client in rig.clients] == [2222, 2222]
 
 
-def test_a_list_of_hosts_has_the_targets_and_clients_that_are_chosen() -> None:
+def test_targets_and_clients_are_selected_from_a_host_list() -> None:
     rigs = read("a,b:2222,10.0.0.3,d", targets=("b", "a"), clients=("d", "10.0.0.3"))
     assert names(rigs) == [("b", "d"), ("a", "10.0.0.3")]
     assert rigs[0].target.port == 2222
 
 
-def test_one_host_with_a_comma_is_merged_with_a_file(tmp_path: Path) -> None:
-    targets = written(tmp_path, "hosts.ini", "[targets]\nt1\n")
+def test_host_list_of_one_host_is_merged_with_a_file(tmp_path: Path) -> None:
+    targets = write_file(tmp_path, "hosts.ini", "[targets]\nt1\n")
     assert names(read(targets, "c1,", clients=("c1",))) == [("t1", "c1")]
 
 
-def test_groups_of_other_names_are_chosen_with_the_groups_in_them(tmp_path: Path) -> None:
-    inventory = written(
+def test_selected_groups_include_their_child_groups(tmp_path: Path) -> None:
+    inventory = write_file(
         tmp_path,
         "hosts.yml",
         "all:\n"
@@ -171,16 +173,16 @@ def test_groups_of_other_names_are_chosen_with_the_groups_in_them(tmp_path: Path
     )
     rigs = read(inventory, targets=("web",), clients=("l3", "l1"))
     assert names(rigs) == [("w1", "l3"), ("w2", "l1")]
-    assert [rig.target.region for rig in rigs] == ["chosen", "chosen"]  # as in the play
+    assert [rig.target.region for rig in rigs] == ["chosen", "chosen"]  # as in the playbook
 
 
 @pytest.mark.parametrize(("group", "targets"), [("clients", ("both",)), ("targets", ("web",))])
-def test_no_chosen_host_has_the_other_role_in_the_inventory(
+def test_host_with_both_roles_is_refused(
     tmp_path: Path, group: str, targets: tuple[str, ...]
 ) -> None:
-    """The playbooks would install what both need."""
+    """The playbooks would install the software of both roles."""
     text = f"[{group}]\nboth\n\n[web]\nw1\n\n[load]\nl1\n"
-    inventory = written(tmp_path, "hosts.ini", text)
+    inventory = write_file(tmp_path, "hosts.ini", text)
     clients = ("both",) if group == "targets" else ("load",)
     with pytest.raises(InventoryError, match="host 'both' is in targets and in clients"):
         read(inventory, targets=targets, clients=clients)
@@ -189,21 +191,21 @@ def test_no_chosen_host_has_the_other_role_in_the_inventory(
 @pytest.mark.parametrize(
     ("name", "hint"), [("wob", r"; did you mean 'web'\?"), ("x{{ 1 }}", ""), ("wéb", ".*")]
 )
-def test_a_name_that_nothing_has_is_named(tmp_path: Path, name: str, hint: str) -> None:
-    inventory = written(tmp_path, "hosts.ini", "[web]\nw1\n\n[clients]\nc1\n")
+def test_unknown_name_is_reported_with_a_suggestion(tmp_path: Path, name: str, hint: str) -> None:
+    inventory = write_file(tmp_path, "hosts.ini", "[web]\nw1\n\n[clients]\nc1\n")
     with pytest.raises(InventoryError, match=rf"neither a host nor a group with hosts{hint}$"):
         read(inventory, targets=(name,))
 
 
-def test_hosts_without_groups_are_an_error_that_names_the_option() -> None:
+def test_missing_clients_are_an_error_that_names_the_option() -> None:
     with pytest.raises(InventoryError, match=r"group 'clients' has no host: .* with --clients$"):
         read("a,b", targets=("a",))
 
 
-def test_files_in_a_list_of_hosts_are_an_error_that_names_the_option(tmp_path: Path) -> None:
-    one = written(tmp_path, "one.yml", YAML)
-    with pytest.raises(InventoryError, match=f"but {one} is a file: repeat -i for each file"):
-        parse_source(f"{one},two.yml")
-    assert parse_source("one.yml,two.yml") == "one.yml,two.yml"  # Hosts may have such names.
-    odd = written(tmp_path, "a,b.yml", YAML)
-    assert parse_source(str(odd)) == odd
+def test_files_in_a_host_list_are_an_error_that_names_the_option(tmp_path: Path) -> None:
+    file = write_file(tmp_path, "one.yml", YAML)
+    with pytest.raises(InventoryError, match=f"but {file} is a file: repeat -i for each file"):
+        parse_source(f"{file},two.yml")
+    assert parse_source("one.yml,two.yml") == "one.yml,two.yml"  # Hosts may have these names.
+    file_with_comma = write_file(tmp_path, "a,b.yml", YAML)
+    assert parse_source(str(file_with_comma)) == file_with_comma

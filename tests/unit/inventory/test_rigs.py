@@ -28,7 +28,7 @@ def rigs_of(targets: Hosts, clients: Hosts) -> tuple[Rig, ...]:
     return parse_rigs(listing(targets, clients), "hosts.yml")
 
 
-def error_of(inventory: dict[str, Any]) -> str:
+def error_message(inventory: dict[str, Any]) -> str:
     with pytest.raises(InventoryError) as caught:
         parse_rigs(inventory, "hosts.yml")
     message = str(caught.value)
@@ -37,17 +37,17 @@ def error_of(inventory: dict[str, Any]) -> str:
     return message
 
 
-def names(found: tuple[Rig, ...]) -> list[tuple[str, str, list[str]]]:
-    return [(rig.name, rig.target.name, [c.name for c in rig.clients]) for rig in found]
+def names(rigs: tuple[Rig, ...]) -> list[tuple[str, str, list[str]]]:
+    return [(rig.name, rig.target.name, [c.name for c in rig.clients]) for rig in rigs]
 
 
-def test_a_host_without_variables_is_reached_by_its_name() -> None:
+def test_host_without_variables_has_its_name_as_address() -> None:
     (rig,) = rigs_of({"t": {}}, {"c": {}})
     assert rig.target == Target(name="t", address="t", load_address="t")
     assert rig.clients == (Client(name="c", address="c"),)
 
 
-def test_variables_say_how_a_host_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_set_address_port_user_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     (rig,) = rigs_of(
         {
@@ -75,17 +75,17 @@ def test_variables_say_how_a_host_is_reached(monkeypatch: pytest.MonkeyPatch) ->
     assert rig.clients[0].key_file == Path("/keys/c")
 
 
-def test_the_load_address_is_where_ssh_answers_unless_given() -> None:
+def test_load_address_defaults_to_the_ssh_address() -> None:
     (rig,) = rigs_of({"t": {"ansible_host": "203.0.113.1"}}, {"c": {}})
     assert rig.target.load_address == "203.0.113.1"
 
 
-def test_text_that_ansible_marked_as_foreign_is_text() -> None:
+def test_text_that_ansible_marked_as_unsafe_is_text() -> None:
     (rig,) = rigs_of({"t": {"ansible_host": {"__ansible_unsafe": "203.0.113.1"}}}, {"c": {}})
     assert rig.target.address == "203.0.113.1"
 
 
-def test_groups_within_groups_count_in_the_inventorys_order() -> None:
+def test_nested_groups_keep_the_order_of_the_inventory() -> None:
     inventory = {
         "_meta": {"hostvars": {}},
         "targets": {"hosts": ["t1"], "children": ["fast", "slow"]},
@@ -103,24 +103,24 @@ def test_groups_within_groups_count_in_the_inventorys_order() -> None:
     ]
 
 
-# Pairs
+# Pairing
 
 
-def test_a_single_target_has_all_the_clients() -> None:
+def test_single_target_has_all_clients() -> None:
     assert names(rigs_of({"t": {}}, {"c1": {}, "c2": {}})) == [("t", "t", ["c1", "c2"])]
 
 
-def test_as_many_clients_as_targets_are_paired_in_order() -> None:
-    found = rigs_of({"t2": {}, "t1": {}}, {"c1": {}, "c2": {}})
-    assert names(found) == [("t2", "t2", ["c1"]), ("t1", "t1", ["c2"])]
+def test_equal_numbers_of_targets_and_clients_pair_in_order() -> None:
+    rigs = rigs_of({"t2": {}, "t1": {}}, {"c1": {}, "c2": {}})
+    assert names(rigs) == [("t2", "t2", ["c1"]), ("t1", "t1", ["c2"])]
 
 
-def test_hosts_with_the_same_rig_belong_together() -> None:
-    found = rigs_of(
+def test_hosts_with_the_same_rig_variable_form_a_rig() -> None:
+    rigs = rigs_of(
         {"t1": {"fwbench_rig": "a"}, "t2": {"fwbench_rig": "b"}},
         {"c1": {"fwbench_rig": "b"}, "c2": {"fwbench_rig": "a"}, "c3": {"fwbench_rig": "b"}},
     )
-    assert names(found) == [("a", "t1", ["c2"]), ("b", "t2", ["c1", "c3"])]
+    assert names(rigs) == [("a", "t1", ["c2"]), ("b", "t2", ["c1", "c3"])]
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_hosts_with_the_same_rig_belong_together() -> None:
         ({"t": {"fwbench_rig": "a"}}, {"c": {}}, "host 'c' has no fwbench_rig"),
     ],
 )
-def test_what_does_not_pair_is_told_to_name_its_rigs(
+def test_hosts_that_cannot_be_paired_are_refused(
     targets: Hosts, clients: Hosts, error: str
 ) -> None:
-    message = error_of(listing(targets, clients))
+    message = error_message(listing(targets, clients))
     assert error in message
 
 
-# What is refused
+# Refused inventories
 
 
 @pytest.mark.parametrize(
@@ -165,21 +165,19 @@ def test_what_does_not_pair_is_told_to_name_its_rigs(
         ),
     ],
 )
-def test_an_inventory_that_gives_no_rig_is_refused(
-    targets: Hosts, clients: Hosts, error: str
-) -> None:
-    assert error in error_of(listing(targets, clients))
+def test_inventory_without_a_rig_is_refused(targets: Hosts, clients: Hosts, error: str) -> None:
+    assert error in error_message(listing(targets, clients))
 
 
-def test_an_empty_listing_has_no_hosts() -> None:
-    assert "has no hosts" in error_of({})
+def test_empty_listing_has_no_hosts() -> None:
+    assert "has no hosts" in error_message({})
 
 
-def test_hosts_behind_two_ports_of_one_address_are_two() -> None:
-    """The lab's hosts on a Mac: containers whose SSH ports are published on 127.0.0.1."""
-    at = "127.0.0.1"
-    targets = {"t": {"ansible_host": at, "ansible_port": 2201}}
-    clients = {"c": {"ansible_host": at, "ansible_port": 2202}}
+def test_two_ports_of_one_address_are_two_hosts() -> None:
+    """The lab on a Mac has these hosts: containers with SSH ports published on 127.0.0.1."""
+    address = "127.0.0.1"
+    targets = {"t": {"ansible_host": address, "ansible_port": 2201}}
+    clients = {"c": {"ansible_host": address, "ansible_port": 2202}}
     assert len(rigs_of(targets, clients)) == 1
 
 
@@ -228,26 +226,24 @@ def test_hosts_behind_two_ports_of_one_address_are_two() -> None:
         ),
     ],
 )
-def test_a_variable_that_cannot_be_meant_is_refused(
-    variable: str, value: object, error: str
-) -> None:
-    assert error in error_of(listing({"t": {variable: value}}, {"c": {}}))
+def test_invalid_variable_is_refused(variable: str, value: object, error: str) -> None:
+    assert error in error_message(listing({"t": {variable: value}}, {"c": {}}))
 
 
 @pytest.mark.parametrize("name", ["", "  ", "-oProxyCommand=x", "a\nb", "a\x1b[2Jb", "{{ x }}"])
-def test_a_name_that_is_none_is_refused(name: str) -> None:
-    error_of(listing({name: {}}, {"c": {}}))
-    error_of(listing({"t": {}}, {name: {}}))
+def test_invalid_host_name_is_refused(name: str) -> None:
+    error_message(listing({name: {}}, {"c": {}}))
+    error_message(listing({"t": {}}, {name: {}}))
 
 
 @pytest.mark.parametrize("text", ["a b", "it's", 'a"b', "a; reboot", "$(reboot)", "`id`", "zürich"])
-def test_a_name_that_only_a_shell_would_misread_is_data(text: str) -> None:
+def test_name_with_shell_syntax_is_data(text: str) -> None:
     (rig,) = rigs_of({text: {"ansible_user": text, "fwbench_load_address": text}}, {"c": {}})
     assert (rig.target.name, rig.target.address, rig.target.user) == (text, text, text)
     assert rig.target.load_address == text
 
 
-def test_other_variables_are_not_looked_at() -> None:
+def test_other_variables_are_ignored() -> None:
     rigs_of({"t": {"ansible_become": True, "my_rig": "{{ x }}", "fwbench": [1]}}, {"c": {}})
 
 
@@ -262,19 +258,19 @@ def test_other_variables_are_not_looked_at() -> None:
         {"_meta": {"hostvars": {"t": "x"}}, "targets": {"hosts": ["t"]}},
     ],
 )
-def test_what_is_no_listing_is_refused(inventory: dict[str, Any]) -> None:
-    error_of(inventory)
+def test_malformed_listing_is_refused(inventory: dict[str, Any]) -> None:
+    error_message(inventory)
 
 
-# What Ansible heeds is heeded
+# Ansible's variables
 
 
 def host_of(**variables: object) -> Host:
     return rigs_of({"t": {}}, {"c": variables})[0].clients[0]
 
 
-def test_older_names_count_as_in_ansible() -> None:
-    """The last of them, where there are both."""
+def test_older_variable_names_have_precedence_as_in_ansible() -> None:
+    """If both names are set, Ansible uses the older one."""
     old = {"ansible_ssh_host": "203.0.113.1", "ansible_ssh_port": 2222, "ansible_ssh_user": "old"}
     expected = Client(name="c", address="203.0.113.1", port=2222, user="old")
     assert host_of(**old) == expected
@@ -282,7 +278,7 @@ def test_older_names_count_as_in_ansible() -> None:
     assert host_of(**new, **old) == expected
 
 
-def test_machines_have_a_type_a_region_and_a_price() -> None:
+def test_host_has_an_instance_type_a_region_and_a_price() -> None:
     host = host_of(
         fwbench_instance_type="c7i.large", fwbench_region="eu-west-1", fwbench_price_per_hour=0.1
     )
@@ -290,40 +286,40 @@ def test_machines_have_a_type_a_region_and_a_price() -> None:
 
 
 @pytest.mark.parametrize(("value", "price"), [(0, 0.0), (2, 2.0), ("0.0416", 0.0416), ("3", 3.0)])
-def test_a_price_is_a_number_however_it_is_written(value: object, price: float) -> None:
+def test_price_may_be_a_number_or_text(value: object, price: float) -> None:
     assert host_of(fwbench_price_per_hour=value).price_per_hour == price
 
 
 @pytest.mark.parametrize(
-    ("value", "becomes"),
+    ("value", "expected"),
     [(True, True), ("yes", True), (1, True), (False, False), ("False", False), ("no", False)],
 )
-def test_becoming_root_can_be_switched_off_for_root(value: object, becomes: bool) -> None:
-    assert host_of(ansible_become=value, ansible_user="root").become is becomes
+def test_become_may_be_false_for_root(value: object, expected: bool) -> None:
+    assert host_of(ansible_become=value, ansible_user="root").become is expected
 
 
-def test_becoming_root_cannot_be_switched_off_for_others() -> None:
+def test_become_may_not_be_false_for_another_user() -> None:
     variables = {"ansible_become": False, "ansible_user": "admin"}
-    message = error_of(listing({"t": variables}, {"c": {}}))
+    message = error_message(listing({"t": variables}, {"c": {}}))
     assert "ansible_become of host 't' is false, and its user 'admin' is not root" in message
 
 
-def test_hosts_behind_two_bastions_may_have_one_private_address() -> None:
-    at = {"ansible_host": "10.0.0.5"}
-    targets = {"t": at | {"ansible_ssh_common_args": "-J one"}}
-    clients = {"c": at | {"ansible_ssh_common_args": "-J two"}}
+def test_hosts_behind_two_bastions_may_share_a_private_address() -> None:
+    address = {"ansible_host": "10.0.0.5"}
+    targets = {"t": address | {"ansible_ssh_common_args": "-J one"}}
+    clients = {"c": address | {"ansible_ssh_common_args": "-J two"}}
     assert len(rigs_of(targets, clients)) == 1
-    assert "are the same machine" in error_of(listing(targets, {"c": targets["t"]}))
+    assert "are the same machine" in error_message(listing(targets, {"c": targets["t"]}))
 
 
-def test_a_jump_is_taken_from_the_first_arguments_that_name_one() -> None:
+def test_jump_host_comes_from_the_first_arguments_with_one() -> None:
     host = host_of(ansible_ssh_common_args="-C -J one", ansible_ssh_extra_args="-J two")
     assert host.jump_hosts == (JumpHost(address="one"),)
     assert host_of(ansible_ssh_extra_args="-J two").jump_hosts == (JumpHost(address="two"),)
     assert host_of(ansible_ssh_common_args="").jump_hosts is None
 
 
-def test_a_file_of_keys_named_to_ssh_is_named_to_fwbench() -> None:
+def test_known_hosts_file_comes_from_ssh_arguments() -> None:
     arguments = "-o UserKnownHostsFile=/lab/keys"
     assert host_of(ansible_ssh_common_args=arguments).known_hosts == Path("/lab/keys")
     both = host_of(ansible_ssh_common_args=arguments, fwbench_known_hosts="/own")
@@ -351,10 +347,10 @@ def test_a_file_of_keys_named_to_ssh_is_named_to_fwbench() -> None:
         ("ansible_become_flags", "-u hunter2", "has other options than fwbench gives sudo"),
     ],
 )
-def test_what_only_ansible_would_heed_is_refused_and_no_secret_repeated(
+def test_unsupported_variable_is_refused_without_its_secret(
     variable: str, value: object, advice: str
 ) -> None:
-    message = error_of(listing({"t": {variable: value}}, {"c": {}}))
+    message = error_message(listing({"t": {variable: value}}, {"c": {}}))
     assert f"{variable} of host 't' " in message
     assert advice in message
     assert "hunter2" not in message
@@ -372,7 +368,7 @@ def test_what_only_ansible_would_heed_is_refused_and_no_secret_repeated(
         ("ansible_host_key_checking", False),
     ],
 )
-def test_what_is_said_besides_and_changes_nothing_is_let_be(variable: str, value: object) -> None:
+def test_variable_without_effect_is_accepted(variable: str, value: object) -> None:
     assert host_of(**{variable: value}) == host_of()
 
 
@@ -389,7 +385,9 @@ def test_every_variable_is_documented(variable: str) -> None:
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 JSON = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children)
+    ),
     max_leaves=8,
 )
 NAMES = st.sampled_from(["t", "c", "-x", "", "a b"]) | st.text(max_size=3)
@@ -431,11 +429,11 @@ LISTINGS = st.fixed_dictionaries(
 @given(LISTINGS)
 def test_any_json_gives_rigs_or_an_inventory_error(inventory: dict[str, Any]) -> None:
     try:
-        found = parse_rigs(inventory, "hosts.yml")
+        rigs = parse_rigs(inventory, "hosts.yml")
     except InventoryError as error:
         message = str(error)
         assert message.startswith("hosts.yml: ")
     else:
-        hosts = [host for rig in found for host in rig.hosts]
+        hosts = [host for rig in rigs for host in rig.hosts]
         assert len({host.name for host in hosts}) == len(hosts)
-        json.dumps([rig.model_dump(mode="json") for rig in found]).encode()
+        json.dumps([rig.model_dump(mode="json") for rig in rigs]).encode()

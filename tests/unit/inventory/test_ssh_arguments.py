@@ -33,11 +33,11 @@ COMMAND = "-o ProxyCommand="
         '-J me@bastion.example:2222 -o ProxyCommand="ssh -W %h:%p other"',
     ],
 )
-def test_a_jump_is_understood_however_it_is_written(text: str) -> None:
+def test_jump_host_is_parsed_in_every_syntax(text: str) -> None:
     assert parse_ssh_arguments(text) == SshRoute(jump=(BASTION,))
 
 
-def test_several_hops_keep_their_order() -> None:
+def test_several_jump_hosts_keep_their_order() -> None:
     assert parse_ssh_arguments("-J one,me@[fd00::1]:22,three:2200").jump == (
         JumpHost(address="one"),
         JumpHost(address="fd00::1", port=22, user="me"),
@@ -45,23 +45,25 @@ def test_several_hops_keep_their_order() -> None:
     )
 
 
-def test_a_hop_of_a_command_may_have_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jump_host_of_a_proxy_command_may_have_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    found = parse_ssh_arguments('-o ProxyCommand="ssh -i ~/.ssh/bastion.pem -W %h:%p bastion"').jump
-    assert found == (JumpHost(address="bastion", key_file=Path("/home/me/.ssh/bastion.pem")),)
+    jump_hosts = parse_ssh_arguments(
+        '-o ProxyCommand="ssh -i ~/.ssh/bastion.pem -W %h:%p bastion"'
+    ).jump
+    assert jump_hosts == (JumpHost(address="bastion", key_file=Path("/home/me/.ssh/bastion.pem")),)
 
 
 @pytest.mark.parametrize("text", ["-J none", "-o ProxyJump=none", "-o ProxyCommand=none"])
-def test_none_is_a_way_without_hops(text: str) -> None:
+def test_none_means_no_jump_hosts(text: str) -> None:
     assert parse_ssh_arguments(text).jump == ()
 
 
 @pytest.mark.parametrize("text", ["", "-C", "-o ForwardAgent=yes -o LogLevel=ERROR", "-q -4"])
-def test_what_says_nothing_of_the_way_leaves_it_open(text: str) -> None:
+def test_arguments_without_a_jump_host_leave_the_route_unset(text: str) -> None:
     assert parse_ssh_arguments(text) == SshRoute()
 
 
-def test_a_file_of_keys_is_heeded_and_one_that_holds_nothing_is_not() -> None:
+def test_known_hosts_file_is_used_unless_it_is_dev_null() -> None:
     assert parse_ssh_arguments("-o UserKnownHostsFile=/lab/known").known_hosts == "/lab/known"
     assert (
         parse_ssh_arguments("-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no")
@@ -110,23 +112,23 @@ def test_a_file_of_keys_is_heeded_and_one_that_holds_nothing_is_not() -> None:
         ("-o UserKnownHostsFile='/a /b'", "name one file in fwbench_known_hosts"),
     ],
 )
-def test_what_fwbench_would_not_heed_is_refused(text: str, error: str) -> None:
+def test_unsupported_argument_is_refused(text: str, error: str) -> None:
     with pytest.raises(ValueError, match=re.escape(error)):
         parse_ssh_arguments(text)
 
 
-def test_a_password_in_a_command_is_not_repeated() -> None:
-    with pytest.raises(ValueError, match="ProxyCommand") as refused:
+def test_password_in_a_proxy_command_is_not_repeated() -> None:
+    with pytest.raises(ValueError, match="ProxyCommand") as caught:
         parse_ssh_arguments("-o 'ProxyCommand=sshpass -p hunter2 ssh -W %h:%p bastion'")
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in str(caught.value)
 
 
 @given(st.text(max_size=30) | st.text("-JoWiplF=%h: @,'\"[]none.", max_size=30))
-def test_any_text_gives_a_way_or_a_sentence(text: str) -> None:
-    for read in (
+def test_any_text_gives_a_route_or_a_value_error(text: str) -> None:
+    for parse in (
         parse_ssh_arguments,
         parse_proxy_jump,
         lambda text: parse_ssh_arguments(COMMAND + text),
     ):
         with suppress(ValueError):
-            read(text)
+            parse(text)

@@ -1,6 +1,6 @@
-"""Certificate authorities of `fwbench_ca_certs`: what trusts a server by them, and what does not.
+"""Certificate authorities of `fwbench_ca_certs`: hosts and builds trust them, and no others.
 
-The role changes the system's bundle in a mount namespace, where copies take the folders' places.
+The role changes the system's bundle in a mount namespace, where copies replace its folders.
 """
 
 import datetime
@@ -37,46 +37,44 @@ try:
 except OSError as error:
     print(getattr(error, "reason", error))
 """
-# Run where the folders are copies: the role, then a client that knows nothing but the system.
+# Runs in the mount namespace: the role, and before and after it a client with the system's bundle.
 IN_NAMESPACE = """
 import json, subprocess, sys
 from pathlib import Path
 from fwbench.provisioning.inventory import Inventory
 from fwbench.provisioning.playbook import play
 folder, connect, *urls = sys.argv[1:]
-ask = lambda: [
+connect_to_all = lambda: [
     subprocess.run(["/usr/bin/python3", "-c", connect, url], capture_output=True, text=True).stdout
     for url in urls
 ]
-before = ask()
-played = play(folder + "/play.yml", Inventory((Path(folder, "hosts.yml"),)), ["box"])
-print(json.dumps([before, ask(), played.hosts[0].error]))
+before = connect_to_all()
+result = play(folder + "/play.yml", Inventory((Path(folder, "hosts.yml"),)), ["box"])
+print(json.dumps([before, connect_to_all(), result.hosts[0].error]))
 """
 
 
 class Authority:
-    """A certificate authority, and servers on loopback that have a certificate of it."""
+    """A certificate authority, which also issues certificates to servers on loopback."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._name = (
-            folder,
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
-        )
+        self._folder = folder
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
         constraint = x509.BasicConstraints(ca=True, path_length=None)
-        own = self._builder(self._name, self._key).add_extension(constraint, critical=True)
+        certificate = self._builder(self._name, self._key).add_extension(constraint, critical=True)
         self.file = folder / f"{name}.crt"
-        self.file.write_bytes(self._pem(own))
+        self.file.write_bytes(self._pem(certificate))
 
     @contextmanager
-    def serving(self) -> Iterator[str]:
-        """Yield the address of a server, which answers every request."""
+    def server(self) -> Iterator[str]:
+        """Yield the URL of a server that answers every request."""
         key = ec.generate_private_key(ec.SECP256R1())
         loopback = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         certificate = self._builder(subject, key).add_extension(loopback, critical=False)
         file = self._folder / f"{self.file.stem}-server.pem"
-        file.write_bytes(self._pem(certificate) + private(key))
+        file.write_bytes(self._pem(certificate) + private_pem(key))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -108,7 +106,7 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def private(key: ec.EllipticCurvePrivateKey) -> bytes:
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -129,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> Authority:
+def added(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "mine")
 
 
@@ -139,16 +137,16 @@ def other(tmp_path: Path) -> Authority:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes what a system trusts, in a namespace")
-def test_a_host_trusts_the_servers_of_an_extra_authority_and_no_others(
-    tmp_path: Path, mine: Authority, other: Authority
+def test_host_trusts_only_servers_of_the_added_authority(
+    tmp_path: Path, added: Authority, other: Authority
 ) -> None:
     role = {"name": str(paths.data_folder() / "roles/fwbench_host"), "tasks_from": "authorities"}
     variables = {
         "ansible_python_interpreter": sys.executable,
-        "fwbench_host_ca_certs": [str(mine.file)],
+        "fwbench_host_ca_certs": [str(added.file)],
         "fwbench_host_state_dir": str(tmp_path),
     }
-    written = [
+    playbook = [
         {
             "hosts": "all",
             "connection": "local",
@@ -157,7 +155,7 @@ def test_a_host_trusts_the_servers_of_an_extra_authority_and_no_others(
             "tasks": [{"ansible.builtin.include_role": role}],
         }
     ]
-    (tmp_path / "play.yml").write_text(yaml.safe_dump(written))
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(playbook))
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"box": None}}}))
     shutil.copytree("/etc/ssl/certs", tmp_path / "certs", symlinks=True)
     (tmp_path / "local").mkdir()
@@ -165,38 +163,41 @@ def test_a_host_trusts_the_servers_of_an_extra_authority_and_no_others(
         f"mount --bind {tmp_path}/local /usr/local/share/ca-certificates"
         f" && mount --bind {tmp_path}/certs /etc/ssl/certs"
     )
-    with mine.serving() as by_mine, other.serving() as by_other:
-        argv = [sys.executable, "-c", IN_NAMESPACE, str(tmp_path), CONNECT, by_mine, by_other]
-        done = subprocess.run(
+    with added.server() as added_url, other.server() as other_url:
+        argv = [sys.executable, "-c", IN_NAMESPACE, str(tmp_path), CONNECT, added_url, other_url]
+        result = subprocess.run(
             ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh", *argv],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
         )
-    assert done.returncode == 0, done.stderr
-    before, after, error = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    before, after, error = json.loads(result.stdout)
     assert error is None
-    assert ["CERTIFICATE_VERIFY_FAILED" in each for each in before] == [True, True]
+    assert ["CERTIFICATE_VERIFY_FAILED" in output for output in before] == [True, True]
     assert after[0] == "trusted\n"
     assert "CERTIFICATE_VERIFY_FAILED" in after[1]
     assert not Path("/usr/local/share/ca-certificates/fwbench-mine.crt").exists()
 
 
-def test_a_build_trusts_the_index_of_an_extra_authority_and_no_other(
-    tmp_path: Path, mine: Authority, other: Authority
+def test_build_trusts_only_indexes_of_the_added_authority(
+    tmp_path: Path, added: Authority, other: Authority
 ) -> None:
-    """pip, with the bundle that the Dockerfiles make of what the role put into the context."""
-    ask = build_step(tmp_path)
-    shutil.copy(mine.file, tmp_path / "build")
-    with mine.serving() as by_mine, other.serving() as by_other:
-        answer = ask(by_mine)
-        assert "CERTIFICATE_VERIFY_FAILED" not in answer
-        assert "No matching distribution" in answer
-        assert "CERTIFICATE_VERIFY_FAILED" in ask(by_other)
+    """pip uses the bundle that the Dockerfiles build; the role adds certificates to the context."""
+    install_from = pip_build(tmp_path)
+    shutil.copy(added.file, tmp_path / "build")
+    with added.server() as added_url, other.server() as other_url:
+        output = install_from(added_url)
+        assert "CERTIFICATE_VERIFY_FAILED" not in output
+        assert "No matching distribution" in output
+        assert "CERTIFICATE_VERIFY_FAILED" in install_from(other_url)
 
 
-def build_step(folder: Path) -> Callable[[str], str]:
-    """The Dockerfiles' one command in a folder of the test: it asks an index for a package."""
+def pip_build(folder: Path) -> Callable[[str], str]:
+    """Return a function that executes the Dockerfiles' build command and returns its output.
+
+    The command installs a package from the index at the URL.
+    """
     (folder / "build").mkdir()
     (folder / "build/requirements.txt").write_text(f"nothing==1 --hash=sha256:{'0' * 64}\n")
     step = re.compile(r"^RUN (cat .*?[^\\])$", re.MULTILINE | re.DOTALL)
@@ -207,21 +208,21 @@ def build_step(folder: Path) -> Callable[[str], str]:
     }
     command = command.replace("/build", f"{folder}/build").replace("/opt/venv", f"{folder}/venv")
 
-    def ask(index: str) -> str:
+    def install_from(index_url: str) -> str:
         (folder / "build/pip.conf").write_text(
-            f"[global]\nindex-url = {index}/simple\nretries = 0\n"
+            f"[global]\nindex-url = {index_url}/simple\nretries = 0\n"
         )
-        clean = {
+        environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("PIP_", "SSL_", "REQUESTS_", "CURL_"))
         }
-        done = subprocess.run(
+        result = subprocess.run(
             ["sh", "-c", command],
-            env={**clean, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+            env={**environment, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
             capture_output=True,
             text=True,
         )
-        return done.stdout + done.stderr
+        return result.stdout + result.stderr
 
-    return ask
+    return install_from

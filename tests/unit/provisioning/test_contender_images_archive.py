@@ -1,6 +1,6 @@
-"""What one target sends to the others as images: archives made by hand, and a play that ships one.
+"""Image archives that one target sends to others: the filter that checks them, and a play.
 
-A real engine's archive is shipped by `tests/lab/test_images_role.py`.
+The archives are synthetic; `tests/lab/test_images_role.py` ships one of a real engine.
 """
 
 import gzip
@@ -44,17 +44,17 @@ BY_CONTAINERD = {
 }
 
 
-def legacy(tags: Sequence[str] = (TAG, CURRENT), more: Sequence[Any] = ()) -> Files:
-    """What Docker writes until version 24."""
+def legacy(tags: Sequence[str] = (TAG, CURRENT), extra: Sequence[Any] = ()) -> Files:
+    """Return the files of an archive as Docker up to version 24 writes it."""
     config = f"{digest(CONFIG)}.json"
     image = {"Config": config, "RepoTags": list(tags), "Layers": [f"{V1}/layer.tar"]}
     return {
-        V1: special(tarfile.DIRTYPE),
+        V1: member(tarfile.DIRTYPE),
         f"{V1}/VERSION": b"1.0",
         f"{V1}/json": b"{}",
         f"{V1}/layer.tar": LAYER,
         config: CONFIG,
-        "manifest.json": json.dumps([image, *more]).encode(),
+        "manifest.json": json.dumps([image, *extra]).encode(),
         "repositories": b"{}",
     }
 
@@ -62,9 +62,9 @@ def legacy(tags: Sequence[str] = (TAG, CURRENT), more: Sequence[Any] = ()) -> Fi
 def oci(
     tags: Sequence[str] = (TAG, CURRENT),
     names: Sequence[str] = (f"docker.io/{TAG}", f"docker.io/{CURRENT}"),
-    more: Sequence[Any] = (),
+    extra: Sequence[Any] = (),
 ) -> Files:
-    """What Docker writes since version 25, with either store."""
+    """Return the files of an archive as Docker 25 or later writes it, with either image store."""
     image = {"Config": f"blobs/sha256/{digest(CONFIG)}", "RepoTags": list(tags)}
     entries = [
         {
@@ -74,26 +74,26 @@ def oci(
         for name in names
     ]
     return {
-        "blobs": special(tarfile.DIRTYPE),
-        "blobs/sha256": special(tarfile.DIRTYPE),
-        **{f"blobs/sha256/{digest(each)}": each for each in (CONFIG, LAYER, MANIFEST)},
-        "index.json": json.dumps({"schemaVersion": 2, "manifests": [*entries, *more]}).encode(),
+        "blobs": member(tarfile.DIRTYPE),
+        "blobs/sha256": member(tarfile.DIRTYPE),
+        **{f"blobs/sha256/{digest(blob)}": blob for blob in (CONFIG, LAYER, MANIFEST)},
+        "index.json": json.dumps({"schemaVersion": 2, "manifests": [*entries, *extra]}).encode(),
         "manifest.json": json.dumps([image]).encode(),
         "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
         "repositories": b"{}",
     }
 
 
-def special(kind: bytes, target: str = "") -> tarfile.TarInfo:
+def member(kind: bytes, target: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo()
     info.type, info.linkname = kind, target
     return info
 
 
-def tar(files: Files, *later: tuple[str, bytes]) -> bytes:
+def tar(files: Files, *appended: tuple[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in [*files.items(), *later]:
+        for name, content in [*files.items(), *appended]:
             info = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo()
             info.name = name
             if isinstance(content, bytes):
@@ -102,7 +102,7 @@ def tar(files: Files, *later: tuple[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def archive_error() -> Callable[..., str]:
+def load_filter() -> Callable[..., str]:
     spec = importlib.util.spec_from_file_location(FILTER.stem, FILTER)
     assert spec is not None
     assert spec.loader is not None
@@ -112,19 +112,19 @@ def archive_error() -> Callable[..., str]:
     return function  # type: ignore[no-any-return]
 
 
-ERROR = archive_error()
+ARCHIVE_ERROR = load_filter()
 
 
 @pytest.fixture
 def error(tmp_path: Path) -> Callable[..., str]:
-    """Why a tar archive is not let through."""
+    """Return a function that gives the filter's error for a tar archive."""
 
-    def of(content: bytes, present: dict[str, Any] = PRESENT) -> str:
+    def check(content: bytes, present: dict[str, Any] = PRESENT) -> str:
         path = tmp_path / "images.tar.gz"
         path.write_bytes(gzip.compress(content, 1))
-        return ERROR(str(path), [TAG, CURRENT], present)
+        return ARCHIVE_ERROR(str(path), [TAG, CURRENT], present)
 
-    return of
+    return check
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def error(tmp_path: Path) -> Callable[..., str]:
     [
         (legacy(), PRESENT),
         (
-            legacy() | {f"{'2' * 64}/layer.tar": special(tarfile.SYMTYPE, f"../{V1}/layer.tar")},
+            legacy() | {f"{'2' * 64}/layer.tar": member(tarfile.SYMTYPE, f"../{V1}/layer.tar")},
             PRESENT,
         ),
         (oci(), PRESENT),
@@ -141,52 +141,52 @@ def error(tmp_path: Path) -> Callable[..., str]:
     ],
     ids=["until 24", "with a layer twice", "since 25", "containerd", "without an index"],
 )
-def test_what_docker_saves_is_let_through(
+def test_archives_of_docker_save_are_accepted(
     error: Callable[..., str], files: Files, present: dict[str, Any]
 ) -> None:
     assert error(tar(files), present) == ""
 
 
 OTHER = {"Config": f"{digest(CONFIG)}.json", "RepoTags": ["nginx:latest"], "Layers": []}
-OF_OTHER = {"digest": f"sha256:{digest(MANIFEST)}"}
+ENTRY = {"digest": f"sha256:{digest(MANIFEST)}"}
 
 
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
         (legacy([TAG, CURRENT, "nginx:latest"]), "manifest.json contains 'nginx:latest', which"),
-        (legacy(more=[OTHER]), "manifest.json contains 'nginx:latest', which was not"),
-        (legacy(more=[OTHER | {"RepoTags": None}]), "contains 'an image without a name', which"),
+        (legacy(extra=[OTHER]), "manifest.json contains 'nginx:latest', which was not"),
+        (legacy(extra=[OTHER | {"RepoTags": None}]), "contains 'an image without a name', which"),
         (legacy([TAG, TAG, CURRENT]), f"contains '{TAG}', which was not asked for"),
         (legacy([TAG]), f"its manifest.json does not contain {CURRENT}"),
         (legacy([TAG, f"docker.io/{CURRENT}"]), f"contains 'docker.io/{CURRENT}', which"),
         (oci([TAG, CURRENT, "nginx:latest"]), "manifest.json contains 'nginx:latest', which"),
         (
-            oci(more=[OF_OTHER | {"annotations": {NAME: "docker.io/library/nginx:latest"}}]),
+            oci(extra=[ENTRY | {"annotations": {NAME: "docker.io/library/nginx:latest"}}]),
             "its index.json contains 'docker.io/library/nginx:latest', which was not asked for",
         ),
-        (oci(more=[OF_OTHER | {"annotations": {REF: "nginx:latest"}}]), "'nginx:latest', which"),
-        (oci(more=[OF_OTHER]), "its index.json contains 'an image without a name', which"),
+        (oci(extra=[ENTRY | {"annotations": {REF: "nginx:latest"}}]), "'nginx:latest', which"),
+        (oci(extra=[ENTRY]), "its index.json contains 'an image without a name', which"),
         (oci(names=[f"docker.io/{TAG}"]), f"its index.json does not contain docker.io/{CURRENT}"),
         (oci(names=[TAG, CURRENT]), f"its index.json contains '{TAG}', which was not asked for"),
         ({"repositories": b'{"nginx": {"latest": "1"}}'}, "it contains no manifest.json"),
     ],
 )  # fmt: skip
-def test_another_name_than_was_asked_for_is_refused(
+def test_names_that_were_not_requested_are_refused(
     error: Callable[..., str], files: Files, reason: str
 ) -> None:
     assert reason in error(tar(files))
 
 
-def test_another_image_under_the_name_is_refused(error: Callable[..., str]) -> None:
-    other = {name: image | {"id": f"sha256:{V1}"} for name, image in PRESENT.items()}
-    assert error(tar(legacy()), other) == f"its manifest.json contains another image as {TAG}"
-    other = {name: image | {"id": f"sha256:{V1}"} for name, image in BY_CONTAINERD.items()}
-    assert error(tar(oci()), other) == f"its index.json contains another image as docker.io/{TAG}"
+def test_other_image_under_a_requested_name_is_refused(error: Callable[..., str]) -> None:
+    present = {name: image | {"id": f"sha256:{V1}"} for name, image in PRESENT.items()}
+    assert error(tar(legacy()), present) == f"its manifest.json contains another image as {TAG}"
+    present = {name: image | {"id": f"sha256:{V1}"} for name, image in BY_CONTAINERD.items()}
+    assert error(tar(oci()), present) == f"its index.json contains another image as docker.io/{TAG}"
 
 
 @pytest.mark.parametrize("files", [legacy(), oci()], ids=["until 24", "since 25"])
-def test_content_that_is_not_what_its_name_says_is_refused(
+def test_content_that_differs_from_its_digest_is_refused(
     error: Callable[..., str], files: Files
 ) -> None:
     changed = {name: b"other" if content == CONFIG else content for name, content in files.items()}
@@ -202,16 +202,16 @@ EVIL = json.dumps([OTHER]).encode()
         (tar(legacy(), ("manifest.json", EVIL)), "it contains manifest.json twice"),
         (tar(legacy(), ("./manifest.json", EVIL)), "it contains './manifest.json' of type"),
         (tar(legacy(), ("blobs/../manifest.json", EVIL)), "'blobs/../manifest.json'"),
-        (tar(legacy() | {V1: special(tarfile.SYMTYPE, ".")}), f"it contains '{V1}' of type b'2'"),
+        (tar(legacy() | {V1: member(tarfile.SYMTYPE, ".")}), f"it contains '{V1}' of type b'2'"),
         (
-            tar(legacy() | {f"{V1}/layer.tar": special(tarfile.SYMTYPE, "../manifest.json")}),
+            tar(legacy() | {f"{V1}/layer.tar": member(tarfile.SYMTYPE, "../manifest.json")}),
             f"it contains '{V1}/layer.tar' of type b'2'",
         ),
         (
-            tar(legacy() | {"repositories": special(tarfile.LNKTYPE, "manifest.json")}),
+            tar(legacy() | {"repositories": member(tarfile.LNKTYPE, "manifest.json")}),
             "it contains 'repositories' of type b'1'",
         ),
-        (tar(legacy() | {"manifest.json": special(tarfile.FIFOTYPE)}), "of type b'6'"),
+        (tar(legacy() | {"manifest.json": member(tarfile.FIFOTYPE)}), "of type b'6'"),
         (tar(legacy()) + tar({"manifest.json": EVIL}), "it contains something after its end"),
         (tar(legacy())[:2000], "it is not a complete gzip file (it ends early)"),
         (b"x" * 2000, "it is not a tar archive"),
@@ -220,23 +220,23 @@ EVIL = json.dumps([OTHER]).encode()
         (tar(oci() | {"index.json": b'{"manifests": [1]}'}), "is not what `docker save` writes"),
     ],
 )
-def test_no_list_can_be_replaced_or_hidden(
+def test_manifest_cannot_be_replaced_or_hidden(
     error: Callable[..., str], content: bytes, reason: str
 ) -> None:
     assert reason in error(content)
 
 
-def test_what_is_no_gzip_file_is_refused(tmp_path: Path) -> None:
+def test_file_without_gzip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(tar(legacy()))
-    assert "not a complete gzip" in ERROR(str(tmp_path / "plain"), [TAG, CURRENT], PRESENT)
+    assert "not a complete gzip" in ARCHIVE_ERROR(str(tmp_path / "plain"), [TAG, CURRENT], PRESENT)
 
 
-SWOLLEN_BYTES = 1 << 28
+OVERSIZED_BYTES = 1 << 28
 
 
-def swollen(kind: bytes, name: str) -> tarfile.TarInfo:
-    info = special(kind)
-    info.name, info.size = name, SWOLLEN_BYTES
+def oversized_member(kind: bytes, name: str) -> tarfile.TarInfo:
+    info = member(kind)
+    info.name, info.size = name, OVERSIZED_BYTES
     return info
 
 
@@ -249,24 +249,24 @@ def swollen(kind: bytes, name: str) -> tarfile.TarInfo:
         (tarfile.REGTYPE, f"{V1}/layer.tar", "it contains no manifest.json"),
     ],
 )
-def test_an_archive_that_swells_does_not_fill_memory(
+def test_decompression_bomb_does_not_fill_memory(
     tmp_path: Path, kind: bytes, name: str, reason: str
 ) -> None:
     path = tmp_path / "bomb"
     with gzip.open(path, "wb", compresslevel=1) as file:
-        file.write(swollen(kind, name).tobuf())
-        for _ in range(SWOLLEN_BYTES >> 20):
+        file.write(oversized_member(kind, name).tobuf())
+        for _ in range(OVERSIZED_BYTES >> 20):
             file.write(bytes(1 << 20))
         file.write(bytes(tarfile.BLOCKSIZE))
     tracemalloc.start()
     try:
-        assert reason in ERROR(str(path), [TAG, CURRENT], PRESENT)
+        assert reason in ARCHIVE_ERROR(str(path), [TAG, CURRENT], PRESENT)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
 
 
-def test_an_archive_of_a_great_many_files_is_refused(error: Callable[..., str]) -> None:
+def test_archive_of_too_many_files_is_refused(error: Callable[..., str]) -> None:
     files: Files = {f"{number:064x}/json": b"" for number in range(10_001)}
     assert "or over 10000 files" in error(tar(files))
 
@@ -283,10 +283,10 @@ esac
 """
 
 
-def shipped(
+def ship(
     folder: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch, ids: str = f"{ID}\n"
 ) -> PlayResult:
-    """The role's way from one target to another; both are this machine, with a docker of ours."""
+    """Ship the images from one target to another: both are this machine, with a stub for docker."""
     (folder / "archive.tar").write_bytes(archive)
     (folder / "ids-of-source").write_text(ids)
     programs = folder / "bin"
@@ -304,16 +304,16 @@ def shipped(
         "contender_images_wanted": {"flask": TAG},
         "fwbench_host_system": {"architecture": "x86_64", "memory_bytes": 1},
     }
-    places = {"contender_images_tmp_dir": str(folder / "tmp")}
-    written = [
+    folders = {"contender_images_tmp_dir": str(folder / "tmp")}
+    playbook = [
         {
             "hosts": "all",
             "connection": "local",
             "gather_facts": False,
-            "tasks": [{"ansible.builtin.include_role": role, "vars": places}],
+            "tasks": [{"ansible.builtin.include_role": role, "vars": folders}],
         }
     ]
-    (folder / "play.yml").write_text(yaml.safe_dump(written))
+    (folder / "play.yml").write_text(yaml.safe_dump(playbook))
     hosts = {
         "source": {"contender_images_stale": []},
         "other": {"contender_images_stale": ["flask"]},
@@ -331,33 +331,33 @@ def shipped(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the role gives the file of the ids to root")
-def test_the_images_that_were_asked_for_are_shipped_with_the_ids_of_installations(
+def test_requested_images_are_shipped_with_installation_ids(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played = shipped(tmp_path, tar(legacy()), monkeypatch)
-    assert played.failed == ()
+    result = ship(tmp_path, tar(legacy()), monkeypatch)
+    assert result.failed == ()
     assert (tmp_path / "ids-of-other").read_text() == f"{ID}\n"
-    loaded = f"load --quiet --input {tmp_path}/tmp/fwbench-images-"
-    assert (tmp_path / "loads").read_text().startswith(loaded)
+    command = f"load --quiet --input {tmp_path}/tmp/fwbench-images-"
+    assert (tmp_path / "loads").read_text().startswith(command)
 
 
 @pytest.mark.parametrize("line", ["", f"{ID}; reboot"])
-def test_what_is_no_id_of_an_installation_goes_to_no_other_target(
+def test_invalid_installation_id_is_not_copied_to_other_targets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    """Teardown would remove what another program labelled so."""
-    played = shipped(tmp_path, tar(legacy()), monkeypatch, f"{line}\n{ID}\n")
-    assert [host.host for host in played.failed] == ["source"]
-    assert "ids-of-source on source has a line that is no id" in (played.failed[0].error or "")
+    """Otherwise teardown there would remove containers and images with a label of that id."""
+    result = ship(tmp_path, tar(legacy()), monkeypatch, f"{line}\n{ID}\n")
+    assert [host.host for host in result.failed] == ["source"]
+    assert "ids-of-source on source has a line that is no id" in (result.failed[0].error or "")
     assert not (tmp_path / "ids-of-other").exists()
     assert not (tmp_path / "loads").exists()
 
 
-def test_no_target_loads_a_name_that_was_not_asked_for(
+def test_targets_load_no_name_that_was_not_requested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played = shipped(tmp_path, tar(legacy(more=[OTHER])), monkeypatch)
-    (source,) = played.failed
+    result = ship(tmp_path, tar(legacy(extra=[OTHER])), monkeypatch)
+    (source,) = result.failed
     assert source.host == "source"
     assert (
         "source sent images that no other target may load: its manifest.json contains"

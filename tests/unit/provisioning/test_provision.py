@@ -1,4 +1,4 @@
-"""Many hosts at once: a bad one neither stops the others nor vanishes."""
+"""Many hosts at once: a bad host does not stop the others, and is reported."""
 
 import signal
 import threading
@@ -29,164 +29,164 @@ RIGS = (rig(1), rig(2), rig(3))
 HOSTS = tuple(host for each in RIGS for host in each.hosts)
 
 
-class World:
-    """Hosts of which some cannot be reached, and a playbook that fails on some."""
+class FakeHosts:
+    """Stand-ins for SSH and the playbook: some hosts are unreachable, others in use or failing."""
 
     def __init__(self) -> None:
         self.unreachable: dict[str, HostError] = {}
-        self.used: dict[str, NotReadyError] = {}
-        self.failing: dict[str, str] = {}
-        self.kept: dict[str, tuple[str, ...]] = {}
-        self.played: list[list[str]] = []
-        self.meeting = threading.Barrier(1)
+        self.in_use: dict[str, NotReadyError] = {}
+        self.task_errors: dict[str, str] = {}
+        self.foreign_engine_data: dict[str, tuple[str, ...]] = {}
+        self.played_hosts: list[list[str]] = []
+        self.barrier = threading.Barrier(1)
 
-    def remote(self, host: Host) -> "World.Remote":
+    def remote(self, host: Host) -> "FakeHosts.Remote":
         return self.Remote(self, host)
 
     def play(
-        self, _name: str, _inventory: Inventory, expected: Sequence[str], **given: Any
+        self, _name: str, _inventory: Inventory, expected: Sequence[str], **arguments: Any
     ) -> PlayResult:
-        self.played.append(list(expected))
-        self.variables, self.is_dry_run = given["variables"], given["check"]
+        self.played_hosts.append(list(expected))
+        self.variables, self.is_dry_run = arguments["variables"], arguments["check"]
         return PlayResult(
             hosts=tuple(
                 HostResult(
                     host=host,
                     changed=2,
-                    error=self.failing.get(host),
-                    foreign_engine_data=self.kept.get(host, ()),
+                    error=self.task_errors.get(host),
+                    foreign_engine_data=self.foreign_engine_data.get(host, ()),
                 )
                 for host in expected
             )
         )
 
     class Remote:
-        def __init__(self, world: "World", host: Host) -> None:
-            self._world, self._host = world, host
+        def __init__(self, hosts: "FakeHosts", host: Host) -> None:
+            self._hosts, self._host = hosts, host
 
-        def __enter__(self) -> "World.Remote":
+        def __enter__(self) -> "FakeHosts.Remote":
             return self
 
         def __exit__(self, *_: object) -> None: ...
 
         def check(self, argv: Sequence[str]) -> None:
             assert argv == ["true"]
-            self._world.meeting.wait(timeout=10)
-            if error := self._world.unreachable.get(self._host.name):
+            self._hosts.barrier.wait(timeout=10)
+            if error := self._hosts.unreachable.get(self._host.name):
                 raise error
 
         def check_unused(self) -> None:
             self.check(["true"])
-            if error := self._world.used.get(self._host.name):
+            if error := self._hosts.in_use.get(self._host.name):
                 raise error
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    made = World()
-    monkeypatch.setattr(provision, "SshRemote", made.remote)
-    monkeypatch.setattr(provision, "play", made.play)
+def fake_hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHosts]:
+    hosts = FakeHosts()
+    monkeypatch.setattr(provision, "SshRemote", hosts.remote)
+    monkeypatch.setattr(provision, "play", hosts.play)
     monkeypatch.setattr(lease, "check_unused", lambda remote: remote.check_unused())
     monkeypatch.setattr(commands, "load_rigs", lambda _: RIGS)
     before = signal.getsignal(signal.SIGTERM)
-    yield made
+    yield hosts
     signal.signal(signal.SIGTERM, before)
 
 
-def gone(host: str) -> LostError:
+def unreachable_error(host: str) -> LostError:
     return LostError(f"{host}: 192.0.2.1:22 does not answer SSH: no route")
 
 
-def fwbench(*words: str) -> Result:
-    return CliRunner().invoke(main, [*words, "-i", "hosts.yml"])
+def fwbench(*arguments: str) -> Result:
+    return CliRunner().invoke(main, [*arguments, "-i", "hosts.yml"])
 
 
-def complaint(done: Result) -> str:
-    return done.stderr.splitlines()[-1]
+def last_error_line(result: Result) -> str:
+    return result.stderr.splitlines()[-1]
 
 
-def table(done: Result) -> Mapping[str, list[str]]:
-    """The cells behind each host's name."""
-    return {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[2:]}
+def table(result: Result) -> Mapping[str, list[str]]:
+    """Return the cells of each host's row, by the host's name."""
+    return {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines()[2:]}
 
 
-# Meeting
+# Connections
 
 
-def test_all_hosts_are_met_at_once(world: World) -> None:
-    world.meeting = threading.Barrier(len(HOSTS))  # broken, and an error, unless all wait in it
+def test_all_hosts_are_checked_in_parallel(fake_hosts: FakeHosts) -> None:
+    fake_hosts.barrier = threading.Barrier(len(HOSTS))  # breaks unless all hosts wait at once
     assert provision.check_connections(HOSTS) == {}
 
 
-def test_every_host_that_cannot_be_reached_is_named(world: World) -> None:
-    world.unreachable = {
-        "client-1": gone("client-1"),
+def test_every_unreachable_host_is_named(fake_hosts: FakeHosts) -> None:
+    fake_hosts.unreachable = {
+        "client-1": unreachable_error("client-1"),
         "target-3": HostError("target-3: shows another host key than before"),
     }
-    with pytest.raises(HostError) as refused:
+    with pytest.raises(HostError) as caught:
         provision.check_connections(HOSTS)
-    assert str(refused.value) == (
+    assert str(caught.value) == (
         "client-1: 192.0.2.1:22 does not answer SSH: no route; "
         "target-3: shows another host key than before"
     )
-    assert refused.value.exit_code == 5
+    assert caught.value.exit_code == 5
     assert list(provision.check_connections(HOSTS, keep_going=True)) == ["client-1", "target-3"]
 
 
-# The commands
+# Commands
 
 
-@pytest.mark.usefixtures("world")
-def test_all_hosts_well_is_no_error() -> None:
-    done = fwbench("provision")
-    assert done.exit_code == 0
-    assert list(table(done)) == [host.name for host in HOSTS]
-    assert table(done)["client-2"] == ["rig-2", "ok", "2"]
+@pytest.mark.usefixtures("fake_hosts")
+def test_provision_of_healthy_hosts_succeeds() -> None:
+    result = fwbench("provision")
+    assert result.exit_code == 0
+    assert list(table(result)) == [host.name for host in HOSTS]
+    assert table(result)["client-2"] == ["rig-2", "ok", "2"]
 
 
-def test_a_host_that_cannot_be_reached_ends_it_before_anything_is_changed(world: World) -> None:
-    world.unreachable = {"target-2": gone("target-2")}
+def test_unreachable_host_stops_commands_before_any_change(fake_hosts: FakeHosts) -> None:
+    fake_hosts.unreachable = {"target-2": unreachable_error("target-2")}
     for command in ("provision", "teardown"):
-        done = fwbench(command)
-        assert done.exit_code == 5
-        assert done.stderr == f"fwbench: {gone('target-2')}\n"
-    assert world.played == []
+        result = fwbench(command)
+        assert result.exit_code == 5
+        assert result.stderr == f"fwbench: {unreachable_error('target-2')}\n"
+    assert fake_hosts.played_hosts == []
 
 
-USED = "client-2: is in use by session s of somebody"
+IN_USE = "client-2: is in use by session s of somebody"
 
 
-def test_a_teardown_refuses_a_host_that_a_session_uses_before_anything_is_changed(
-    world: World,
+def test_teardown_refuses_a_host_in_use_before_any_change(
+    fake_hosts: FakeHosts,
 ) -> None:
-    world.used = {"client-2": NotReadyError(USED)}
-    for words in ((), ("--check",), ("--purge-engine",)):
-        done = fwbench("teardown", *words)
-        assert done.exit_code == 7
-        assert complaint(done) == f"fwbench: {USED}"
-    assert world.played == []
-    world.unreachable = {"target-3": gone("target-3")}
-    done = fwbench("teardown")
-    assert done.exit_code == 5
-    assert USED in complaint(done)
-    assert "target-3: " in complaint(done)
+    fake_hosts.in_use = {"client-2": NotReadyError(IN_USE)}
+    for arguments in ((), ("--check",), ("--purge-engine",)):
+        result = fwbench("teardown", *arguments)
+        assert result.exit_code == 7
+        assert last_error_line(result) == f"fwbench: {IN_USE}"
+    assert fake_hosts.played_hosts == []
+    fake_hosts.unreachable = {"target-3": unreachable_error("target-3")}
+    result = fwbench("teardown")
+    assert result.exit_code == 5
+    assert IN_USE in last_error_line(result)
+    assert "target-3: " in last_error_line(result)
 
 
-def test_a_teardown_with_keep_going_leaves_a_used_host_alone(world: World) -> None:
-    world.used = {"client-2": NotReadyError(USED)}
-    done = fwbench("teardown", "--keep-going")
-    assert world.played == [[host.name for host in HOSTS if host.name != "client-2"]]
-    assert done.exit_code == 11
-    assert USED in complaint(done)
+def test_teardown_with_keep_going_skips_a_host_in_use(fake_hosts: FakeHosts) -> None:
+    fake_hosts.in_use = {"client-2": NotReadyError(IN_USE)}
+    result = fwbench("teardown", "--keep-going")
+    assert fake_hosts.played_hosts == [[host.name for host in HOSTS if host.name != "client-2"]]
+    assert result.exit_code == 11
+    assert IN_USE in last_error_line(result)
 
 
-def test_provisioning_does_not_ask_whether_a_host_is_used(world: World) -> None:
-    world.used = {"client-2": NotReadyError(USED)}
+def test_provision_does_not_check_whether_a_host_is_in_use(fake_hosts: FakeHosts) -> None:
+    fake_hosts.in_use = {"client-2": NotReadyError(IN_USE)}
     assert fwbench("provision").exit_code == 0
 
 
-def test_provisioning_installs_the_load_generators_of_a_suite_and_of_options(
-    world: World, tmp_path: Path
+def test_provision_installs_load_generators_of_suite_and_options(
+    fake_hosts: FakeHosts, tmp_path: Path
 ) -> None:
     suite = tmp_path / "mine.yml"
     suite.write_text(
@@ -195,98 +195,103 @@ def test_provisioning_installs_the_load_generators_of_a_suite_and_of_options(
     )
     for options in (["--suite", str(suite)], ["--loadgen", "wrk", "--loadgen", "h2load"]):
         assert fwbench("provision", *options).exit_code == 0
-        assert world.variables == {"fwbench_loadgens": ["h2load", "wrk"]}
+        assert fake_hosts.variables == {"fwbench_loadgens": ["h2load", "wrk"]}
     assert fwbench("provision").exit_code == 0
-    assert world.variables == {}
+    assert fake_hosts.variables == {}
 
 
-def test_with_keep_going_it_is_left_out_and_shown(world: World) -> None:
-    world.unreachable = {"target-2": gone("target-2")}
-    done = fwbench("provision", "--keep-going")
-    assert world.played == [[host.name for host in HOSTS if host.name != "target-2"]]
-    assert list(table(done)) == [host.name for host in HOSTS]
-    assert table(done)["target-2"] == ["rig-2", "skipped:", "see", "below", "0"]
-    assert done.exit_code == 11
-    assert complaint(done) == (
+def test_keep_going_skips_and_reports_an_unreachable_host(fake_hosts: FakeHosts) -> None:
+    fake_hosts.unreachable = {"target-2": unreachable_error("target-2")}
+    result = fwbench("provision", "--keep-going")
+    assert fake_hosts.played_hosts == [[host.name for host in HOSTS if host.name != "target-2"]]
+    assert list(table(result)) == [host.name for host in HOSTS]
+    assert table(result)["target-2"] == ["rig-2", "skipped:", "see", "below", "0"]
+    assert result.exit_code == 11
+    assert last_error_line(result) == (
         "fwbench: excluded: rig-2 (target-2: 192.0.2.1:22 does not answer SSH: no route)"
     )
 
 
-def test_without_keep_going_a_host_that_fails_is_an_error_and_the_others_are_done(
-    world: World,
+def test_failed_host_is_an_error_and_other_hosts_finish(
+    fake_hosts: FakeHosts,
 ) -> None:
-    world.failing = {"client-1": "Install: no network", "target-3": "Build: disk full"}
-    done = fwbench("provision")
-    assert table(done)["client-1"] == ["rig-1", "failed:", "see", "below", "2"]
-    assert table(done)["target-1"] == ["rig-1", "ok", "2"]
-    assert done.exit_code == 6
-    assert complaint(done) == "fwbench: client-1: Install: no network; target-3: Build: disk full"
+    fake_hosts.task_errors = {"client-1": "Install: no network", "target-3": "Build: disk full"}
+    result = fwbench("provision")
+    assert table(result)["client-1"] == ["rig-1", "failed:", "see", "below", "2"]
+    assert table(result)["target-1"] == ["rig-1", "ok", "2"]
+    assert result.exit_code == 6
+    assert (
+        last_error_line(result)
+        == "fwbench: client-1: Install: no network; target-3: Build: disk full"
+    )
 
 
-def test_with_keep_going_a_host_that_fails_leaves_its_rig_out(world: World) -> None:
-    world.failing = {"client-1": "Install: no network", "target-1": "Install: no disk"}
-    world.unreachable = {"target-3": gone("target-3")}
-    done = fwbench("provision", "--keep-going")
-    assert done.exit_code == 11
-    assert complaint(done) == (
+def test_keep_going_excludes_the_rig_of_a_failed_host(fake_hosts: FakeHosts) -> None:
+    fake_hosts.task_errors = {"client-1": "Install: no network", "target-1": "Install: no disk"}
+    fake_hosts.unreachable = {"target-3": unreachable_error("target-3")}
+    result = fwbench("provision", "--keep-going")
+    assert result.exit_code == 11
+    assert last_error_line(result) == (
         "fwbench: excluded: rig-1 (target-1: Install: no disk; client-1: Install: no network), "
         "rig-3 (target-3: 192.0.2.1:22 does not answer SSH: no route)"
     )
 
 
 @pytest.mark.parametrize("reachable", [True, False])
-def test_with_keep_going_and_no_whole_rig_left_nothing_is_ready(
-    world: World, reachable: bool
+def test_keep_going_without_a_complete_rig_is_an_error(
+    fake_hosts: FakeHosts, reachable: bool
 ) -> None:
-    bad = ("client-1", "target-2", "client-3") if reachable else tuple(h.name for h in HOSTS)
-    world.unreachable = {host: gone(host) for host in bad}
-    done = fwbench("provision", "--keep-going")
-    assert done.exit_code == 6
-    assert all(f"{host}: " in complaint(done) for host in bad)
-    assert [host for host, cells in table(done).items() if cells[1] == "skipped:"] == [
-        host.name for host in HOSTS if host.name in bad
+    unreachable = (
+        ("client-1", "target-2", "client-3") if reachable else tuple(h.name for h in HOSTS)
+    )
+    fake_hosts.unreachable = {host: unreachable_error(host) for host in unreachable}
+    result = fwbench("provision", "--keep-going")
+    assert result.exit_code == 6
+    assert all(f"{host}: " in last_error_line(result) for host in unreachable)
+    assert [host for host, cells in table(result).items() if cells[1] == "skipped:"] == [
+        host.name for host in HOSTS if host.name in unreachable
     ]
-    assert len(world.played) == (1 if reachable else 0)
+    assert len(fake_hosts.played_hosts) == (1 if reachable else 0)
 
 
 @pytest.mark.parametrize("keep_going", [True, False])
-def test_where_nothing_is_wrong_nothing_falls_short(keep_going: bool) -> None:
-    well = PlayResult(hosts=tuple(HostResult(host=host.name, changed=0) for host in HOSTS))
-    assert provision.provisioning_error(well, RIGS, keep_going=keep_going) is None
+def test_play_without_failures_is_no_provisioning_error(keep_going: bool) -> None:
+    result = PlayResult(hosts=tuple(HostResult(host=host.name, changed=0) for host in HOSTS))
+    assert provision.provisioning_error(result, RIGS, keep_going=keep_going) is None
 
 
-def test_an_engine_that_stays_is_named_with_what_is_in_it_and_an_exit_code(world: World) -> None:
-    world.kept = {
+def test_teardown_that_keeps_an_engine_lists_its_contents(fake_hosts: FakeHosts) -> None:
+    fake_hosts.foreign_engine_data = {
         "target-2": ("container web in /var/lib/docker", "namespace k8s.io in containerd")
     }
-    done = fwbench("teardown")
-    assert done.exit_code == 12
-    assert table(done)["target-2"][1:5] == ["ok,", "engine", "kept:", "see"]
-    named = "target-2: container web in /var/lib/docker; namespace k8s.io in containerd"
-    assert named in complaint(done)
-    assert "--purge-engine" in complaint(done)
+    result = fwbench("teardown")
+    assert result.exit_code == 12
+    assert table(result)["target-2"][1:5] == ["ok,", "engine", "kept:", "see"]
+    contents = "target-2: container web in /var/lib/docker; namespace k8s.io in containerd"
+    assert contents in last_error_line(result)
+    assert "--purge-engine" in last_error_line(result)
 
 
-def test_a_host_that_failed_comes_before_an_engine_that_stays(world: World) -> None:
-    world.kept = {"target-2": ("container web in /var/lib/docker",)}
-    world.failing = {"client-1": "Remove the packages: no"}
+def test_exit_code_of_a_failed_host_precedes_that_of_a_kept_engine(fake_hosts: FakeHosts) -> None:
+    fake_hosts.foreign_engine_data = {"target-2": ("container web in /var/lib/docker",)}
+    fake_hosts.task_errors = {"client-1": "Remove the packages: no"}
     assert fwbench("teardown").exit_code == 6
 
 
-@pytest.mark.parametrize(("words", "purges"), [((), False), (("--purge-engine",), True)])
-def test_an_engine_is_purged_only_where_that_is_asked(
-    world: World, words: tuple[str, ...], purges: bool
+@pytest.mark.parametrize(("arguments", "purges"), [((), False), (("--purge-engine",), True)])
+def test_engine_is_purged_only_with_purge_engine(
+    fake_hosts: FakeHosts, arguments: tuple[str, ...], purges: bool
 ) -> None:
-    fwbench("teardown", *words)
-    assert world.variables == {"docker_engine_purge": purges}
+    fwbench("teardown", *arguments)
+    assert fake_hosts.variables == {"docker_engine_purge": purges}
 
 
 @pytest.mark.parametrize(
     ("option", "is_dry_run"), [((), False), (("--check",), True), (("--dry-run",), True)]
 )
 @pytest.mark.parametrize("command", ["provision", "teardown"])
-def test_either_name_of_the_option_makes_a_dry_run(
-    world: World, command: str, option: tuple[str, ...], is_dry_run: bool
+def test_check_and_dry_run_are_the_same_option(
+    fake_hosts: FakeHosts, command: str, option: tuple[str, ...], is_dry_run: bool
 ) -> None:
     assert fwbench(command, *option).exit_code == 0
-    assert world.is_dry_run is is_dry_run
+    assert fake_hosts.is_dry_run is is_dry_run

@@ -23,11 +23,11 @@ from fwbench.report.formatting import (
         (54_000_000, "54.00s"),
     ],
 )
-def test_times_are_written_as_h2load_writes_them(us: float, text: str) -> None:
+def test_durations_have_the_format_of_h2load(us: float, text: str) -> None:
     assert format_duration(us) == text
 
 
-def test_rates_and_shares_are_written_as_h2load_writes_them() -> None:
+def test_rates_and_percentages_have_the_format_of_h2load() -> None:
     assert (format_rate(75.98), format_rate(231.074), format_percent(86.7)) == (
         "75.98",
         "231.07",
@@ -38,7 +38,7 @@ def test_rates_and_shares_are_written_as_h2load_writes_them() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(4970.4, "4970"), (146000, "146000"), (999.96, "1000"), (3.14159, "3.142")]
 )
-def test_a_throughput_has_about_four_digits(value: float, text: str) -> None:
+def test_throughput_is_rounded_to_four_digits(value: float, text: str) -> None:
     assert format_rounded(value) == text
 
 

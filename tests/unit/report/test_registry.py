@@ -1,4 +1,4 @@
-"""A format is one file: what the registry finds, and what each format must be able to print."""
+"""The registry discovers every format, and each format renders every session."""
 
 import re
 
@@ -11,7 +11,7 @@ from fwbench.report.format import Format
 from fwbench.report.registry import DESCRIPTIONS, FORMATS
 
 FOLDER = ROOT / "fwbench" / "report" / "formats"
-of_each_format = pytest.mark.parametrize("each", FORMATS.values(), ids=FORMATS)
+for_each_format = pytest.mark.parametrize("report_format", FORMATS.values(), ids=FORMATS)
 
 _PAGE_HEAD = """\
 # Formats of a report
@@ -36,26 +36,26 @@ The exit code is 8 if a run is invalid, in every format.
 """
 
 
-def test_every_file_is_a_format_that_has_its_name() -> None:
+def test_every_file_is_a_format_of_the_same_name() -> None:
     assert {path.stem for path in FOLDER.glob("*.py")} - {"__init__"} == set(FORMATS)
 
 
-def test_no_two_formats_have_the_same_suffix() -> None:
+def test_suffixes_of_formats_are_unique() -> None:
     assert len({each.suffix for each in FORMATS.values()}) == len(FORMATS)
     assert all(re.fullmatch(r"\.[a-z]+", each.suffix) for each in FORMATS.values())
 
 
-@of_each_format
-def test_a_format_is_described_to_users(each: Format) -> None:
-    assert each.help
-    assert "\n" not in each.help
-    assert DESCRIPTIONS[each.name].endswith(".")
+@for_each_format
+def test_each_format_has_a_description(report_format: Format) -> None:
+    assert report_format.help
+    assert "\n" not in report_format.help
+    assert DESCRIPTIONS[report_format.name].endswith(".")
 
 
 @pytest.mark.parametrize("name", GOLDEN_SESSIONS)
-@of_each_format
-def test_every_session_can_be_printed(each: Format, name: str) -> None:
-    chunks = list(each.render(GOLDEN_SESSIONS[name]()))
+@for_each_format
+def test_each_format_renders_every_session(report_format: Format, name: str) -> None:
+    chunks = list(report_format.render(GOLDEN_SESSIONS[name]()))
     content = b"".join(chunk.encode() if isinstance(chunk, str) else chunk for chunk in chunks)
     assert content
     if all(isinstance(chunk, str) for chunk in chunks):
@@ -63,22 +63,22 @@ def test_every_session_can_be_printed(each: Format, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GOLDEN_SESSIONS)
-def test_json_is_the_whole_summary(name: str) -> None:
+def test_json_contains_the_whole_summary(name: str) -> None:
     session = GOLDEN_SESSIONS[name]()
     text = "".join(FORMATS["json"].render(session))  # type: ignore[arg-type]
     assert text == session.summary.model_dump_json(indent=1) + "\n"
 
 
-def test_the_page_about_formats_is_as_documented(golden: Golden) -> None:
-    """`docs/formats.md` has the docstring of each format; --rewrite-golden writes it anew."""
+def test_formats_page_matches_the_descriptions(golden: Golden) -> None:
+    """`docs/formats.md` contains the docstring of each format; --rewrite-golden updates it."""
     rows = [f"| `{each.name}` | `{each.suffix}` | {each.help} |\n" for each in FORMATS.values()]
     sections = [f"\n## `{name}`\n\n{text}\n" for name, text in DESCRIPTIONS.items()]
     golden.check("../../docs/formats.md", "".join([_PAGE_HEAD, *rows, _PAGE_OUTPUT, *sections]))
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_no_module_of_a_format_is_named_elsewhere(name: str) -> None:
-    """Adding or removing one changes no other file."""
-    others = [path for path in (ROOT / "fwbench").rglob("*.py") if FOLDER not in path.parents]
-    assert len(others) > 100
-    assert not [path for path in others if f"report.formats.{name}" in path.read_text()]
+def test_no_other_module_imports_a_format(name: str) -> None:
+    """A format can be added or removed without a change to another file."""
+    modules = [path for path in (ROOT / "fwbench").rglob("*.py") if FOLDER not in path.parents]
+    assert len(modules) > 100
+    assert not [path for path in modules if f"report.formats.{name}" in path.read_text()]

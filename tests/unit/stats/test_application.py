@@ -14,37 +14,37 @@ from fwbench.stats.application import (
 )
 from fwbench.stats.estimate import Interval
 
-THREE = Interval(low=2, high=4)
+AROUND_3 = Interval(low=2, high=4)
 RATIOS = st.floats(0.1, 10)
 
 
-def test_the_published_claim_of_15_percent_is_a_speedup_and_not_the_time_saved() -> None:
-    effect = request_speedup(FrameworkShare(share=0.2), 3, THREE)
+def test_claimed_15_percent_is_a_speedup_not_the_time_saved() -> None:
+    effect = request_speedup(FrameworkShare(share=0.2), 3, AROUND_3)
     assert effect.speedup == pytest.approx(1.1538, abs=1e-4)
     assert effect.less_time_percent == pytest.approx(13.33, abs=0.01)
 
 
-def test_the_limits_of_the_interval_follow_from_the_same_formula() -> None:
-    effect = request_speedup(FrameworkShare(share=0.2), 3, THREE)
+def test_interval_limits_follow_from_the_same_formula() -> None:
+    effect = request_speedup(FrameworkShare(share=0.2), 3, AROUND_3)
     assert effect.speedup_interval.low == pytest.approx(1 / 0.9)
     assert effect.speedup_interval.high == pytest.approx(1 / 0.85)
     assert effect.less_time_interval.low == pytest.approx(10)
     assert effect.less_time_interval.high == pytest.approx(15)
 
 
-def test_if_the_framework_takes_all_the_time_the_ratio_is_the_speedup() -> None:
-    effect = request_speedup(FrameworkShare(share=1), 3, THREE)
-    assert (effect.speedup, effect.speedup_interval) == (pytest.approx(3), THREE)
+def test_speedup_with_a_framework_share_of_1_is_the_ratio() -> None:
+    effect = request_speedup(FrameworkShare(share=1), 3, AROUND_3)
+    assert (effect.speedup, effect.speedup_interval) == (pytest.approx(3), AROUND_3)
 
 
-def test_milliseconds_are_saved() -> None:
-    effect = request_saving(FrameworkTime(ms=12), 3, THREE)
+def test_request_saving_is_in_milliseconds() -> None:
+    effect = request_saving(FrameworkTime(ms=12), 3, AROUND_3)
     assert effect.ms == pytest.approx(8)
     assert effect.interval == Interval(low=6, high=9)
 
 
 @given(st.floats(0.01, 1), st.lists(RATIOS, min_size=3, max_size=3))
-def test_a_faster_framework_saves_time_and_a_slower_one_costs_it(
+def test_faster_framework_saves_time_and_slower_one_costs_time(
     share: float, ratios: list[float]
 ) -> None:
     low, ratio, high = sorted(ratios)
@@ -78,14 +78,14 @@ def test_a_faster_framework_saves_time_and_a_slower_one_costs_it(
         ("2.5 ms", FrameworkTime(ms=2.5)),
     ],
 )
-def test_shares_and_times_are_parsed_as_people_write_them(
+def test_common_spellings_of_shares_and_times_are_parsed(
     text: str, framework_share: FrameworkPart
 ) -> None:
     assert parse_framework_share(text) == framework_share
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "message"),
     [
         ("20", "'20' is more than the whole request: write 20%, 0.2 or 10ms"),
         ("120%", "'120%' is more than the whole request: write 20%, 0.2 or 10ms"),
@@ -98,6 +98,6 @@ def test_shares_and_times_are_parsed_as_people_write_them(
         ("", "'' is neither a share nor a time: write 20%, 0.2 or 10ms"),
     ],
 )
-def test_anything_else_is_refused_with_a_sentence(text: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+def test_other_text_is_refused_with_a_reason(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         parse_framework_share(text)

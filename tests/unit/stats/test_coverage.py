@@ -1,7 +1,7 @@
 """Coverage of the intervals and error rates of the outcomes, in simulated sessions.
 
 Each uses 2000 seeded sessions, so a coverage of 95 % has a standard error of 0.5 points, and 1.5
-points are three standard errors. `selfbench/claims.py` prints the same from more sessions.
+points are three standard errors. `selfbench/claims.py` prints the same numbers for more sessions.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def test_the_coverage_is_95_percent(random: np.random.Generator, blocks: int) ->
     assert sim.coverage_of_last(logs, TRUTH) == NOMINAL
 
 
-def test_blocks_keep_the_coverage_on_a_machine_that_drifts(random: np.random.Generator) -> None:
+def test_blocks_keep_the_coverage_under_drift(random: np.random.Generator) -> None:
     planned = sim.planned_order(200, 10)
     trials = planned.shape[1]
     logs = sim.noisy_sessions(random, SESSIONS, [*[1] * (trials - 1), TRUTH], 10, SD)
@@ -42,7 +42,7 @@ def test_blocks_keep_the_coverage_on_a_machine_that_drifts(random: np.random.Gen
     assert sim.coverage_of_last(without, TRUTH) < 20
 
 
-def test_randomisation_keeps_the_coverage_if_the_position_in_a_block_matters(
+def test_randomisation_keeps_the_coverage_under_order_effects(
     random: np.random.Generator,
 ) -> None:
     planned = sim.planned_order(200, 10)
@@ -57,7 +57,7 @@ def test_randomisation_keeps_the_coverage_if_the_position_in_a_block_matters(
 
 
 @pytest.mark.parametrize("rigs", [3, 5, 10])
-def test_the_rig_as_replicate_keeps_the_coverage_if_rigs_differ(
+def test_rigs_as_replicates_keep_the_coverage_if_rigs_differ(
     random: np.random.Generator, rigs: int
 ) -> None:
     logs = sim.noisy_rigs(random, SESSIONS, TRUTH, rigs, 10, SD)
@@ -65,7 +65,7 @@ def test_the_rig_as_replicate_keeps_the_coverage_if_rigs_differ(
     assert sim.coverage(sim.pooled_t_intervals(logs), TRUTH) < 75
 
 
-def test_with_slow_runs_the_coverage_stays_and_signed_ranks_are_no_narrower(
+def test_t_intervals_keep_the_coverage_with_slow_runs(
     random: np.random.Generator,
 ) -> None:
     logs = sim.with_slow_runs(random, sim.noisy_sessions(random, SESSIONS, (1, TRUTH), 10, SD))
@@ -77,7 +77,7 @@ def test_with_slow_runs_the_coverage_stays_and_signed_ranks_are_no_narrower(
     assert sim.mean_half_width(by_t) < 1.05 * sim.mean_half_width(by_ranks)
 
 
-def test_trimming_is_narrower_with_slow_runs_and_wider_without(
+def test_trimmed_intervals_are_narrower_only_with_slow_runs(
     random: np.random.Generator,
 ) -> None:
     quiet = sim.noisy_sessions(random, 5 * SESSIONS, (1, TRUTH), 10, SD)
@@ -94,18 +94,16 @@ def test_trimming_is_narrower_with_slow_runs_and_wider_without(
 
 
 @pytest.mark.parametrize("n", [6, 10, 20])
-def test_the_interval_of_a_median_covers_a_skewed_quantity(
-    random: np.random.Generator, n: int
-) -> None:
-    """Lognormal with a standard deviation of 0.5, as p99s are. Its median is 1."""
+def test_median_interval_covers_a_skewed_quantity(random: np.random.Generator, n: int) -> None:
+    """Values are lognormal with a standard deviation of 0.5, as p99s are. Their median is 1."""
     samples = random.lognormal(0, 0.5, (SESSIONS, n)).tolist()
     intervals = [median_interval(values) for values in samples]
-    known = [interval for interval in intervals if isinstance(interval, Interval)]
-    assert 93.5 <= sim.coverage(known, 1) < 99.5
+    existing = [interval for interval in intervals if isinstance(interval, Interval)]
+    assert 93.5 <= sim.coverage(existing, 1) < 99.5
     assert None not in intervals
 
 
-def test_one_session_in_twenty_without_a_difference_claims_one(
+def test_false_claims_occur_in_5_percent_of_sessions(
     random: np.random.Generator,
 ) -> None:
     logs = sim.noisy_sessions(random, SESSIONS, [1] * 6, 10, SD)
@@ -116,7 +114,7 @@ def test_one_session_in_twenty_without_a_difference_claims_one(
     assert 2 < with_floor < without_floor
 
 
-def test_without_holm_four_contenders_would_cause_three_times_as_many_false_claims(
+def test_false_claims_exceed_12_percent_without_holm(
     random: np.random.Generator,
 ) -> None:
     logs = sim.noisy_sessions(random, SESSIONS, [1] * 5, 10, SD)
@@ -124,10 +122,10 @@ def test_without_holm_four_contenders_would_cause_three_times_as_many_false_clai
     assert 100 * np.mean(claims) > 12
 
 
-def test_a_noise_floor_reduces_false_claims_from_biased_containers_but_not_to_5_percent(
+def test_noise_floor_reduces_false_claims_of_biased_containers(
     random: np.random.Generator,
 ) -> None:
-    """Hence the report has to say so if the A/A interval excludes 1."""
+    """Too many false claims remain, so the report warns if the A/A interval excludes 1."""
     logs = sim.noisy_sessions(random, SESSIONS, [1] * 3, 20, SD)
     biased = sim.with_container_bias(random, logs, 0.02)
     without_floor = sim.claim_rate(sim.comparisons(np.delete(biased, 1, axis=1)))
@@ -138,7 +136,7 @@ def test_a_noise_floor_reduces_false_claims_from_biased_containers_but_not_to_5_
 
 @pytest.mark.parametrize("floor", [None, sim.aa_ratio])
 @pytest.mark.parametrize(("contenders", "blocks"), [(1, 3), (1, 10), (4, 5), (4, 10)])
-def test_the_power_at_the_detectable_ratio_is_80_percent(
+def test_power_at_the_detectable_ratio_is_80_percent(
     random: np.random.Generator, contenders: int, blocks: int, floor: sim.Floor | None
 ) -> None:
     ratio = detectable_ratio(SD * 2**0.5, blocks, contenders)
@@ -150,7 +148,7 @@ def test_the_power_at_the_detectable_ratio_is_80_percent(
     assert power == pytest.approx(80, abs=3)
 
 
-def test_a_true_ratio_at_the_margin_is_called_equivalent_in_2_5_percent_at_most(
+def test_ratio_at_the_margin_is_rarely_called_equivalent(
     random: np.random.Generator,
 ) -> None:
     logs = sim.noisy_sessions(random, SESSIONS, (1, 1.02), 30, SD)
@@ -159,7 +157,7 @@ def test_a_true_ratio_at_the_margin_is_called_equivalent_in_2_5_percent_at_most(
     assert 1 < 100 * np.mean(equivalent) < 3.5
 
 
-def test_stopping_early_costs_little_coverage_from_the_tenth_block_on(
+def test_stopping_from_block_10_keeps_most_of_the_coverage(
     random: np.random.Generator,
 ) -> None:
     logs = sim.noisy_sessions(random, SESSIONS, (1, TRUTH), 40, SD)

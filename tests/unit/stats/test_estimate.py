@@ -13,7 +13,7 @@ def estimate_of(values: list[float]) -> Estimate:
     return result
 
 
-def test_the_interval_is_students() -> None:
+def test_interval_is_students_t() -> None:
     """1 to 5: mean 3, deviation 1.5811; t is 2.776 with 4 degrees of freedom (any table)."""
     result = estimate_of([1, 2, 3, 4, 5])
     assert result.interval is not None
@@ -63,20 +63,18 @@ def test_the_mean_lies_within_its_interval(values: list[float]) -> None:
 @pytest.mark.parametrize(
     ("n", "low", "high"), [(6, 1, 6), (8, 1, 8), (9, 2, 8), (10, 2, 9), (20, 6, 15), (50, 18, 33)]
 )
-def test_the_interval_of_the_median_has_the_ranks_of_the_tables(
-    n: int, low: int, high: int
-) -> None:
-    """The ranks in tables of the sign test for two-sided 95 %."""
+def test_median_interval_matches_published_ranks(n: int, low: int, high: int) -> None:
+    """The ranks are those in tables of the sign test, two-sided, 95 %."""
     assert median_interval(range(n, 0, -1)) == Interval(low=low, high=high)
 
 
 @pytest.mark.parametrize("n", range(6))
-def test_below_six_values_there_is_no_interval_of_the_median(n: int) -> None:
+def test_median_of_fewer_than_six_values_has_no_interval(n: int) -> None:
     assert median_interval([1.0] * n) is None
 
 
 def test_the_median_of_more_than_1023_values_has_an_interval() -> None:
-    """Ranks by the normal approximation, n/2 ± 1.96 √n / 2, which is exact at such sizes."""
+    """The ranks n/2 ± 1.96 √n / 2 of the normal approximation are exact at these sizes."""
     assert median_interval(range(1, 1025)) == Interval(low=481, high=544)
     assert median_interval(range(1, 12_001)) == Interval(low=5893, high=6108)
 

@@ -9,12 +9,12 @@ from fwbench.model.record import HostFacts, SessionHeader
 from fwbench.stats.hardware_groups import HardwareGroup, hardware_groups, other_differences
 
 
-def session(**changes: dict[str, Any]) -> SessionHeader:
-    """Return a session on these rigs, by name, each with the special facts of its target."""
+def session(**target_facts_by_rig: dict[str, Any]) -> SessionHeader:
+    """Return a session on the named rigs; each value replaces facts of that rig's target."""
     facts: list[HostFacts] = []
-    for name, special in changes.items():
-        facts += [target_facts(f"{name}-target", **special), client_facts(f"{name}-client")]
-    return header(rigs=tuple(rig(name) for name in changes), facts=tuple(facts))
+    for name, changes in target_facts_by_rig.items():
+        facts += [target_facts(f"{name}-target", **changes), client_facts(f"{name}-client")]
+    return header(rigs=tuple(rig(name) for name in target_facts_by_rig), facts=tuple(facts))
 
 
 def names(groups: tuple[HardwareGroup, ...]) -> list[str]:
@@ -45,7 +45,7 @@ def test_groups_are_ordered_by_price_then_cpus_then_name() -> None:
     ]
 
 
-def test_differences_are_from_the_first_group_and_other_differences_omit_the_type() -> None:
+def test_groups_list_their_differences_from_the_first_group() -> None:
     _, large = hardware_groups(session(a=SMALL, b=LARGE))
     assert {each.subject: (each.first, each.second) for each in large.differences} == {
         "instance type": ("small", "large"),
@@ -54,7 +54,7 @@ def test_differences_are_from_the_first_group_and_other_differences_omit_the_typ
     assert [difference.subject for difference in other_differences(large)] == ["CPUs"]
 
 
-def test_a_type_with_several_processors_is_several_groups_with_different_names() -> None:
+def test_instance_type_with_several_processors_is_several_groups() -> None:
     groups = hardware_groups(session(a=SMALL, b=SMALL | {"cpu_model": "Xeon"}))
     assert names(groups) == ["small (AMD EPYC 9R14)", "small (Xeon)"]
     groups = hardware_groups(session(a=SMALL, b=SMALL | {"kernel": "6.1"}, c=SMALL))
@@ -69,13 +69,13 @@ def test_a_type_with_several_processors_is_several_groups_with_different_names()
         ({"a": {"cpus": 1}, "b": {"cpus": 1}}, "1 CPU (AMD EPYC 9R14)"),
     ],
 )
-def test_without_a_type_a_group_is_named_by_what_is_known(
+def test_group_without_a_type_is_named_by_known_facts(
     rigs: dict[str, dict[str, Any]], name: str
 ) -> None:
     assert names(hardware_groups(session(**rigs))) == [name]
 
 
-def test_a_group_with_several_prices_has_no_price() -> None:
+def test_group_with_several_prices_has_no_price() -> None:
     (group,) = hardware_groups(session(a=SMALL, b=SMALL | {"price_per_hour": 0.3}))
     assert group.price_per_hour is None
     assert group.several_prices
@@ -95,10 +95,10 @@ def test_a_group_with_several_prices_has_no_price() -> None:
         max_size=8,
     )
 )
-def test_every_rig_is_in_one_group_and_no_group_mixes_different_rigs(
+def test_every_rig_is_in_exactly_one_group_of_equal_rigs(
     facts_of_rigs: list[dict[str, Any]],
 ) -> None:
-    rigs = {f"r{number}": special for number, special in enumerate(facts_of_rigs)}
+    rigs = {f"r{number}": facts for number, facts in enumerate(facts_of_rigs)}
     groups = hardware_groups(session(**rigs))
     assert sorted(rig for group in groups for rig in group.rigs) == sorted(rigs)
     assert len(set(names(groups))) == len(groups)

@@ -38,12 +38,14 @@ def judge(
         (ratio_around(1.0, 0.1), True, Outcome.INCONCLUSIVE),
     ],
 )
-def test_every_outcome(ratio: RatioEstimate, higher_is_better: bool, outcome: Outcome) -> None:
+def test_outcome_follows_from_ratio_and_direction(
+    ratio: RatioEstimate, higher_is_better: bool, outcome: Outcome
+) -> None:
     [result] = judge([ratio], higher_is_better=higher_is_better)
     assert result.outcome == outcome
 
 
-def test_a_significant_difference_within_the_margin_is_equivalent() -> None:
+def test_significant_difference_within_the_margin_is_equivalent() -> None:
     small = ratio_around(1.01, 0.001)
     assert small.p_value < 0.001
     assert judge([small], margin=0.02)[0].outcome == Outcome.EQUIVALENT
@@ -59,7 +61,7 @@ def test_equivalent_requires_the_whole_interval_within_the_margin() -> None:
     assert judge([ratio_around(1 / 1.01, 0.02)], margin=0.02)[0].outcome == Outcome.INCONCLUSIVE
 
 
-def test_a_difference_that_is_not_significant_after_holm_is_not_claimed() -> None:
+def test_difference_not_significant_after_holm_is_not_claimed() -> None:
     borderline = ratio_around(1.02, 0.025)
     assert 0.025 < borderline.p_value < 0.05
     assert judge([borderline], margin=0)[0].outcome == Outcome.FASTER
@@ -68,7 +70,7 @@ def test_a_difference_that_is_not_significant_after_holm_is_not_claimed() -> Non
     assert in_family.outcome == Outcome.INCONCLUSIVE
 
 
-def test_a_missing_ratio_stays_missing_and_does_not_count_for_holm() -> None:
+def test_missing_ratio_does_not_count_for_holm() -> None:
     missing = NoComparison(reason="no block has values of both, and 3 are needed")
     judged = judge_family(
         {"a": missing, "b": ratio_around(1.5, 0.1)},
@@ -91,7 +93,7 @@ def test_nothing_is_claimed_below_the_noise_floor(noise_floor: float) -> None:
     assert below.noise_floor == pytest.approx(1.06)
 
 
-def test_nothing_is_equivalent_within_less_than_the_noise_floor() -> None:
+def test_equivalent_requires_a_margin_above_the_noise_floor() -> None:
     [result] = judge([ratio_around(1.0, 0.01)], margin=0.02, noise_floor=1.03)
     assert result.outcome == Outcome.INCONCLUSIVE
     [result] = judge([ratio_around(1.0, 0.01)], margin=0.02, noise_floor=1.01)

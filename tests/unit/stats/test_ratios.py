@@ -37,7 +37,7 @@ def test_the_ratio_is_the_geometric_mean_over_blocks() -> None:
     assert ratio.p_value == pytest.approx(1 - (3 / 5) ** 0.5)
 
 
-def test_blocks_are_matched_by_number_and_those_with_one_value_are_not_used() -> None:
+def test_blocks_are_paired_by_number() -> None:
     contender = {"one": {4: 8.0, 3: 6.0, 2: 4.0, 1: 2.0}}
     ratio = ratio_estimate(contender, {"one": {1: 1.0, 3: 3.0, 4: 4.0, 5: 9.0}})
     assert ratio.log_ratios == pytest.approx([math.log(2)] * 3)
@@ -48,7 +48,7 @@ def test_drift_that_affects_both_does_not_widen_the_interval() -> None:
     assert ratio.interval.high - ratio.interval.low < 1e-9
 
 
-def test_with_three_rigs_each_rig_counts_the_same_however_many_its_blocks() -> None:
+def test_rigs_have_equal_weight_whatever_their_block_counts() -> None:
     contender = {"a": {1: 2.0}, "b": {1: 2.0, 2: 8.0}, "c": {1: 16.0, 2: 8.0, 3: 4.0}}
     baseline = {"a": {1: 1.0}, "b": {1: 1.0, 2: 1.0}, "c": {1: 1.0, 2: 1.0, 3: 1.0}}
     ratio = ratio_estimate(contender, baseline)
@@ -76,7 +76,7 @@ def test_two_rigs_are_not_pooled(third: BlockValues) -> None:
     )
 
 
-def test_with_a_rig_that_failed_the_rig_is_still_the_replicate() -> None:
+def test_rig_stays_the_replicate_if_one_rig_fails() -> None:
     baseline = {rig: dict(enumerate([1.0] * 10)) for rig in "ab"}
     ratio = paired_ratio({"a": baseline["a"]}, baseline)
     assert isinstance(ratio, NoComparison)
@@ -98,10 +98,10 @@ def test_swapping_contender_and_baseline_inverts_the_ratio(
     values: list[tuple[float, float]],
 ) -> None:
     contender, baseline = (on_one_rig(*side) for side in zip(*values, strict=True))
-    there, back = ratio_estimate(contender, baseline), ratio_estimate(baseline, contender)
-    assert there.ratio * back.ratio == pytest.approx(1)
-    assert there.interval.low * back.interval.high == pytest.approx(1)
-    assert there.p_value == pytest.approx(back.p_value)
+    ratio, inverse = ratio_estimate(contender, baseline), ratio_estimate(baseline, contender)
+    assert ratio.ratio * inverse.ratio == pytest.approx(1)
+    assert ratio.interval.low * inverse.interval.high == pytest.approx(1)
+    assert ratio.p_value == pytest.approx(inverse.p_value)
 
 
 @given(VALUE_PAIRS, st.floats(0.001, 1000))
@@ -118,7 +118,7 @@ def test_the_unit_of_measurement_does_not_matter(
 
 
 @given(VALUE_PAIRS)
-def test_the_interval_contains_the_ratio_and_excludes_1_if_p_is_below_5_percent(
+def test_interval_excludes_1_exactly_if_p_is_below_5_percent(
     values: list[tuple[float, float]],
 ) -> None:
     contender, baseline = (on_one_rig(*side) for side in zip(*values, strict=True))
@@ -131,18 +131,18 @@ def test_the_interval_contains_the_ratio_and_excludes_1_if_p_is_below_5_percent(
 # Unpaired
 
 
-def known(numerator: Strata, denominator: Strata) -> UnpairedRatio:
-    """Return the ratio of samples whose values are known, so both bounds are the same."""
+def ratio_of_exact(numerator: Strata, denominator: Strata) -> UnpairedRatio:
+    """Return the ratio of samples with exact values: the lower and upper bounds are equal."""
     return unpaired_ratio(
         StratifiedBounds(numerator, numerator), StratifiedBounds(denominator, denominator)
     )
 
 
 @given(numerator=LOGS, denominator=LOGS)
-def test_with_one_stratum_each_it_is_welchs_t(
+def test_ratio_of_single_strata_is_welchs_t_test(
     numerator: list[float], denominator: list[float]
 ) -> None:
-    ratio = known([numerator], [denominator])
+    ratio = ratio_of_exact([numerator], [denominator])
     expected = stats.ttest_ind(numerator, denominator, equal_var=False)
     interval = expected.confidence_interval(0.95)
     difference = np.mean(numerator) - np.mean(denominator)
@@ -156,34 +156,37 @@ def test_with_one_stratum_each_it_is_welchs_t(
 def test_swapping_numerator_and_denominator_inverts_the_ratio(
     numerator: list[float], denominator: list[float]
 ) -> None:
-    ratio, inverse = known([numerator], [denominator]), known([denominator], [numerator])
+    ratio, inverse = (
+        ratio_of_exact([numerator], [denominator]),
+        ratio_of_exact([denominator], [numerator]),
+    )
     assert inverse.ratio == pytest.approx(1 / ratio.ratio)
     assert inverse.interval.low == pytest.approx(1 / ratio.interval.high)
     assert inverse.p_value == pytest.approx(ratio.p_value)
 
 
-def test_each_stratum_has_the_same_weight_however_many_its_values() -> None:
+def test_strata_have_equal_weight_whatever_their_sizes() -> None:
     numerator = [[1.0, 1.1, 0.9], [3.0, 3.1, 2.9] * 5]
     denominator = [[0.0, 0.1, -0.1]]
-    assert math.log(known(numerator, denominator).ratio) == pytest.approx(2)
+    assert math.log(ratio_of_exact(numerator, denominator).ratio) == pytest.approx(2)
 
 
 def test_variation_between_strata_does_not_widen_the_interval() -> None:
     alike = [[1.0, 1.1, 0.9], [1.0, 1.1, 0.9]]
     different = [[0.0, 0.1, -0.1], [2.0, 2.1, 1.9]]
     denominator = [[0.0, 0.1, -0.1]]
-    narrow, wide = (known(strata, denominator).interval for strata in (alike, different))
+    narrow, wide = (ratio_of_exact(strata, denominator).interval for strata in (alike, different))
     assert wide.high / wide.low == pytest.approx(narrow.high / narrow.low)
 
 
-def test_the_degrees_of_freedom_are_satterthwaites_over_all_strata() -> None:
+def test_degrees_of_freedom_are_satterthwaites() -> None:
     """The standard error of a mean of two strata, compared with one stratum."""
     blocks = [1.0, 1.1, 0.9]
     variance = np.var(blocks, ddof=1) / 3
     total = variance / 4 + variance / 4 + variance
     degrees_of_freedom = total**2 / (2 * (variance / 4) ** 2 / 2 + variance**2 / 2)
     half_width = stats.t.ppf(0.975, degrees_of_freedom) * total**0.5
-    ratio = known([blocks, blocks], [blocks])
+    ratio = ratio_of_exact([blocks, blocks], [blocks])
     assert math.log(ratio.interval.high) == pytest.approx(half_width)
     assert math.log(ratio.interval.low) == pytest.approx(-half_width)
 

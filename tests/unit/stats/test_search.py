@@ -14,10 +14,10 @@ SEARCH = Search(p99_ms=50, lowest=100, highest=6400, steps=6)
 
 
 def step(p99_us: int | None, *codes: str, level: Level = Level.INVALID) -> Record:
-    """Return a step of the search with this corrected p99."""
-    seen = log()
-    corrected = seen.latency.model_copy(update={"p99_us": p99_us})
-    load = load_result(log=seen.model_copy(update={"corrected_latency": corrected}))
+    """Return a step of the search with the given corrected p99 and findings."""
+    base = log()
+    corrected = base.latency.model_copy(update={"p99_us": p99_us})
+    load = load_result(log=base.model_copy(update={"corrected_latency": corrected}))
     return Record(
         run=run(load=Load(connections=10, duration_s=3, search=SEARCH)),
         observation=observation(load=load, offered_rate=800),
@@ -25,11 +25,11 @@ def step(p99_us: int | None, *codes: str, level: Level = Level.INVALID) -> Recor
     )
 
 
-def search_for(truth: float, search: Search = SEARCH) -> list[bool | None]:
-    """Return the answers of a block's steps if the server passes every rate up to `truth`."""
+def search_for(capacity: float, search: Search = SEARCH) -> list[bool | None]:
+    """Return the results of a block's steps if the server passes every rate up to `capacity`."""
     steps: list[bool | None] = []
     for _ in range(search.steps):
-        steps.append(next_rate(search, steps) <= truth)
+        steps.append(next_rate(search, steps) <= capacity)
     return steps
 
 
@@ -43,13 +43,13 @@ def test_a_rate_that_was_not_reached_fails(code: str) -> None:
     assert passed(step(10, code), SEARCH) is False
 
 
-def test_a_step_that_is_invalid_for_another_reason_has_no_answer() -> None:
+def test_step_invalid_for_another_reason_has_no_result() -> None:
     assert passed(step(10, "oom-kill"), SEARCH) is None
     assert passed(step(10, "rate-not-reached", "client-saturated"), SEARCH) is None
     assert passed(step(None), SEARCH) is None
 
 
-def test_a_suspect_step_has_an_answer() -> None:
+def test_suspect_step_has_a_result() -> None:
     assert passed(step(10, "retransmits", level=Level.SUSPECT), SEARCH) is True
 
 
@@ -70,7 +70,7 @@ def test_a_block_brackets_the_true_rate(truth: float, steps: int) -> None:
     assert high / low == pytest.approx(64 ** (1 / 2**steps), rel=1e-3)
 
 
-def test_outside_the_range_there_is_only_one_bound() -> None:
+def test_rate_outside_the_range_has_only_one_bound() -> None:
     result = bracket(SEARCH, search_for(50))
     assert result is not None
     assert result.passed is None
@@ -79,7 +79,7 @@ def test_outside_the_range_there_is_only_one_bound() -> None:
     assert result.failed is None
 
 
-def test_a_block_with_a_missing_or_unanswered_step_has_no_result() -> None:
+def test_block_with_a_missing_or_undetermined_step_has_no_result() -> None:
     steps = search_for(1000)
     assert bracket(SEARCH, steps[:-1]) is None
     assert bracket(SEARCH, [*steps[:-1], None]) is None
@@ -97,7 +97,7 @@ def test_the_interval_contains_the_mean_of_the_true_rates(truths: list[float]) -
 
 
 @given(truths=st.lists(st.floats(10, 60_000), min_size=1, max_size=20))
-def test_the_bounds_are_true_if_rates_lie_outside_the_range(
+def test_bounds_hold_if_rates_lie_outside_the_range(
     truths: list[float],
 ) -> None:
     estimate = highest_rate(SEARCH, [search_for(truth) for truth in truths])

@@ -23,21 +23,19 @@ PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=6)
 @pytest.mark.parametrize(
     ("degrees_of_freedom", "t"), [(2, 4.302653), (9, 2.262157), (29, 2.045230)]
 )
-def test_quantiles_are_those_of_the_tables_with_their_p_values(
-    degrees_of_freedom: int, t: float
-) -> None:
+def test_quantiles_and_p_values_match_published_tables(degrees_of_freedom: int, t: float) -> None:
     assert t_quantile(degrees_of_freedom, 0.975) == pytest.approx(t)
     assert t_p_value(t, degrees_of_freedom) == pytest.approx(0.05)
     assert t_p_value(-t, degrees_of_freedom) == pytest.approx(0.05)
 
 
-def test_the_p_value_of_0_is_1_and_of_infinity_0() -> None:
+def test_p_value_of_t_0_is_1_and_of_infinity_is_0() -> None:
     assert t_p_value(0, 9) == 1
     assert t_p_value(math.inf, 9) == 0
 
 
-def test_with_many_values_the_noncentrality_is_that_of_the_normal_distribution() -> None:
-    """1.9600 + 0.8416, the sum in every introduction to power."""
+def test_noncentrality_approaches_the_normal_distribution() -> None:
+    """1.9600 + 0.8416: the sum of two normal quantiles in introductions to power."""
     assert noncentrality(100_000, t_quantile(100_000, 0.975), 0.8) == pytest.approx(
         2.8016, abs=1e-3
     )
@@ -46,11 +44,11 @@ def test_with_many_values_the_noncentrality_is_that_of_the_normal_distribution()
 # Holm's correction
 
 
-def by_closure(p_values: list[float]) -> list[float]:
-    """Adjust p-values by the definition for which Holm's steps are a short cut.
+def adjust_by_closure(p_values: list[float]) -> list[float]:
+    """Adjust p-values by the definition that Holm's procedure is a shortcut for.
 
-    A claim has to hold in every subset of the family that contains it, with each subset tested by
-    Bonferroni's correction.
+    A claim must be significant in every subset of the family that contains it. Each subset is
+    tested with Bonferroni's correction.
     """
     indices = range(len(p_values))
     subsets = [subset for size in indices for subset in combinations(indices, size + 1)]
@@ -64,7 +62,7 @@ def by_closure(p_values: list[float]) -> list[float]:
     ]
 
 
-def test_the_smallest_p_value_is_multiplied_by_the_size_of_the_family() -> None:
+def test_holm_matches_the_example_of_r() -> None:
     """The example of R's p.adjust: 0.01, 0.02, 0.03, 0.04 become 0.04, 0.06, 0.06, 0.06."""
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx((0.06, 0.04, 0.06, 0.06))
 
@@ -79,7 +77,7 @@ def test_an_empty_family_has_no_p_values() -> None:
 
 @given(PROBABILITIES)
 def test_holm_is_the_closure_of_bonferronis_tests(p_values: list[float]) -> None:
-    assert list(holm(p_values)) == pytest.approx(by_closure(p_values))
+    assert list(holm(p_values)) == pytest.approx(adjust_by_closure(p_values))
 
 
 @given(PROBABILITIES)
@@ -94,9 +92,7 @@ def test_holm_keeps_the_order_and_never_lowers_a_p_value(p_values: list[float]) 
 
 
 @pytest.mark.parametrize(("effect", "replicates"), [(0.5, 34), (0.8, 15)])
-def test_the_number_of_replicates_is_that_of_published_tables(
-    effect: float, replicates: int
-) -> None:
+def test_number_of_replicates_matches_published_tables(effect: float, replicates: int) -> None:
     """For one sample's t test, 5 % two-sided, power 80 %: G*Power 3.1 gives 34 and 15."""
     enough, too_few = (detectable_ratio(1, n) for n in (replicates, replicates - 1))
     assert math.log(enough) <= effect < math.log(too_few)

@@ -36,10 +36,10 @@ STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0)
 
 
 def session(suite_changes: dict[str, Any] | None = None, **rigs: dict[str, Any]) -> SessionHeader:
-    """Return a session on these rigs, by name, each with the special facts of its target."""
+    """Return a session on the named rigs; each value replaces facts of that rig's target."""
     facts = []
-    for name, special in rigs.items():
-        facts += [target_facts(f"{name}-target", **special), client_facts(f"{name}-client")]
+    for name, changes in rigs.items():
+        facts += [target_facts(f"{name}-target", **changes), client_facts(f"{name}-client")]
     return header(
         suite=suite(**(suite_changes or {})),
         rigs=tuple(rig(name) for name in rigs),
@@ -47,9 +47,11 @@ def session(suite_changes: dict[str, Any] | None = None, **rigs: dict[str, Any])
     )
 
 
-def blocks(on: str, factor: float = 1.0, contender: str = "flask", **more: Any) -> list[Record]:
+def blocks(
+    rig_name: str, factor: float = 1.0, contender: str = "flask", **changes: Any
+) -> list[Record]:
     return [
-        record(contender, per_s * factor, block=block, rig=on, **more)
+        record(contender, per_s * factor, block=block, rig=rig_name, **changes)
         for block, per_s in enumerate(STEADY, start=1)
     ]
 
@@ -79,7 +81,7 @@ def flask_ratio(table: SizeTable) -> JudgedSizeRatio:
 # Cells
 
 
-def test_three_rigs_of_a_size_share_a_cell_with_the_rig_as_replicate() -> None:
+def test_three_rigs_of_a_size_are_pooled_in_one_cell() -> None:
     records = [*blocks("a"), *blocks("b", 1.1), *blocks("c", 0.9)]
     (cell,) = flask_cells(size_table(session(a=SMALL, b=SMALL, c=SMALL), records))
     assert (cell.size, cell.replicate, cell.n, cell.rigs) == (
@@ -94,7 +96,7 @@ def test_three_rigs_of_a_size_share_a_cell_with_the_rig_as_replicate() -> None:
     assert cell.value.interval.low < 900  # from the variation of rigs, not of blocks
 
 
-def test_fewer_rigs_have_a_cell_each_with_the_block_as_replicate() -> None:
+def test_fewer_than_three_rigs_have_a_cell_each() -> None:
     cells = flask_cells(size_table(session(a=SMALL, b=SMALL), [*blocks("a"), *blocks("b", 2)]))
     assert [(cell.rigs, cell.replicate, cell.n) for cell in cells] == [
         (("a",), Replicate.BLOCK, 5),
@@ -108,9 +110,9 @@ def test_fewer_rigs_have_a_cell_each_with_the_block_as_replicate() -> None:
 
 
 def test_a_rig_with_too_few_valid_runs_has_no_value() -> None:
-    broken = [record("flask", 9e6, rig="c", block=n, findings=(finding(),)) for n in (1, 2, 3)]
+    invalid = [record("flask", 9e6, rig="c", block=n, findings=(finding(),)) for n in (1, 2, 3)]
     cells = flask_cells(
-        size_table(session(a=SMALL, b=SMALL, c=SMALL), [*blocks("a"), *blocks("b"), *broken])
+        size_table(session(a=SMALL, b=SMALL, c=SMALL), [*blocks("a"), *blocks("b"), *invalid])
     )
     assert [cell.replicate for cell in cells] == [Replicate.BLOCK] * 3
     assert cells[2].value is None
@@ -133,23 +135,25 @@ def test_without_a_price_there_is_no_cost() -> None:
     assert cell.per_cpu is not None
 
 
-def with_p99(load: Load, on: str, values: tuple[int, ...], step: int | None = None) -> list[Record]:
+def with_p99(
+    load: Load, rig_name: str, values: tuple[int, ...], step: int | None = None
+) -> list[Record]:
     records = []
-    for made, p99_us in zip(blocks(on), values, strict=False):
+    for run_record, p99_us in zip(blocks(rig_name), values, strict=False):
         percentiles = log().latency.model_copy(update={"p99_us": p99_us})
-        trial = made.run.trial.model_copy(update={"load": load})
-        seen = made.observation.model_copy(
+        trial = run_record.run.trial.model_copy(update={"load": load})
+        observation = run_record.observation.model_copy(
             update={
                 "load": load_result(log=log(corrected_latency=percentiles)),
                 "offered_rate": 900,
             }
         )
-        run = made.run.model_copy(update={"trial": trial, "step": step})
-        records.append(made.model_copy(update={"run": run, "observation": seen}))
+        run = run_record.run.model_copy(update={"trial": trial, "step": step})
+        records.append(run_record.model_copy(update={"run": run, "observation": observation}))
     return records
 
 
-def test_a_p99_has_a_median_but_neither_a_value_per_cpu_nor_a_cost() -> None:
+def test_p99_has_neither_a_value_per_cpu_nor_a_cost() -> None:
     load = Load(connections=10, rate=900, duration_s=3)
     table = size_table(
         session({"loads": (load,)}, a=SMALL, b=LARGE),
@@ -169,18 +173,18 @@ def test_a_p99_has_a_median_but_neither_a_value_per_cpu_nor_a_cost() -> None:
     assert ratio.cost_ratio is None
 
 
-def searched(steps: int) -> Load:
+def search_load(steps: int) -> Load:
     search = Search(p99_ms=50, lowest=100, highest=6400, steps=steps)
     return Load(connections=10, duration_s=3, search=search)
 
 
-def test_a_search_has_the_interval_from_the_passing_to_the_failing_rates() -> None:
-    load = searched(2)
-    fine, too_slow = (40_000,) * 5, (60_000,) * 5
+def test_search_interval_runs_from_passing_to_failing_rates() -> None:
+    load = search_load(2)
+    passing, failing = (40_000,) * 5, (60_000,) * 5
     records = []
-    for on, steps in (("a", (fine, too_slow)), ("b", (fine, fine))):
+    for rig_name, steps in (("a", (passing, failing)), ("b", (passing, passing))):
         for number, p99s in enumerate(steps, start=1):
-            records += with_p99(load, on, p99s, number)
+            records += with_p99(load, rig_name, p99s, number)
     table = size_table(session({"loads": (load,)}, a=SMALL, b=LARGE), records)
     cells = flask_cells(table)
     small, large = (cell.value for cell in cells)
@@ -202,8 +206,8 @@ def test_a_search_has_the_interval_from_the_passing_to_the_failing_rates() -> No
     )
 
 
-def test_a_search_in_which_every_rate_failed_has_an_upper_bound() -> None:
-    load = searched(1)
+def test_search_that_fails_every_rate_has_an_upper_bound() -> None:
+    load = search_load(1)
     (cell,) = flask_cells(
         size_table(session({"loads": (load,)}, a=SMALL), with_p99(load, "a", (60_000,) * 5, step=1))
     )
@@ -213,14 +217,16 @@ def test_a_search_in_which_every_rate_failed_has_an_upper_bound() -> None:
     assert cell.value.interval is None
 
 
-def test_a_rig_on_which_every_rate_failed_is_not_dropped_from_its_size() -> None:
-    """Without it, the mean would be that of the better rigs."""
-    load = searched(1)
+def test_rig_on_which_every_rate_failed_is_not_dropped() -> None:
+    """Without this rig, the mean would cover only the better rigs."""
+    load = search_load(1)
     rigs = ("a", "b", "c", "d")
     records = [
-        made
-        for on in rigs
-        for made in with_p99(load, on, ((60_000,) if on == "d" else (40_000,)) * 5, step=1)
+        run_record
+        for rig_name in rigs
+        for run_record in with_p99(
+            load, rig_name, ((60_000,) if rig_name == "d" else (40_000,)) * 5, step=1
+        )
     ]
     (cell,) = flask_cells(
         size_table(session({"loads": (load,)}, a=SMALL, b=SMALL, c=SMALL, d=SMALL), records)
@@ -228,12 +234,12 @@ def test_a_rig_on_which_every_rate_failed_is_not_dropped_from_its_size() -> None
     assert (cell.rigs, cell.value, cell.bound) == (rigs, None, None)
 
 
-def test_a_size_on_which_every_rate_failed_is_not_compared() -> None:
-    load = searched(2)
+def test_size_on_which_every_rate_failed_is_not_compared() -> None:
+    load = search_load(2)
     records = []
-    for on, steps in (("a", (40_000, 60_000)), ("b", (60_000, 60_000))):
+    for rig_name, steps in (("a", (40_000, 60_000)), ("b", (60_000, 60_000))):
         for number, p99_us in enumerate(steps, start=1):
-            records += with_p99(load, on, (p99_us,) * 5, number)
+            records += with_p99(load, rig_name, (p99_us,) * 5, number)
     table = size_table(session({"loads": (load,)}, a=SMALL, b=LARGE), records)
     assert table.comparisons[0].result == NoComparison(
         reason="large failed every rate tried in a block: lower `lowest` of the search"
@@ -241,13 +247,13 @@ def test_a_size_on_which_every_rate_failed_is_not_compared() -> None:
 
 
 def test_searches_with_the_same_steps_are_inconclusive() -> None:
-    load = searched(2)
+    load = search_load(2)
     steps = ((40_000,) * 5, (60_000,) * 5)
     records = [
-        made
-        for on in ("a", "b")
+        run_record
+        for rig_name in ("a", "b")
         for number, p99s in enumerate(steps, start=1)
-        for made in with_p99(load, on, p99s, number)
+        for run_record in with_p99(load, rig_name, p99s, number)
     ]
     result = flask_ratio(size_table(session({"loads": (load,)}, a=SMALL, b=LARGE), records))
     assert result.ratio == 1
@@ -256,8 +262,8 @@ def test_searches_with_the_same_steps_are_inconclusive() -> None:
 
 
 def test_a_rig_with_mostly_invalid_runs_has_no_value() -> None:
-    broken = [record("flask", 9e6, rig="a", block=n, findings=(finding(),)) for n in range(4, 8)]
-    (cell,) = flask_cells(size_table(session(a=SMALL), [*blocks("a")[:3], *broken]))
+    invalid = [record("flask", 9e6, rig="a", block=n, findings=(finding(),)) for n in range(4, 8)]
+    (cell,) = flask_cells(size_table(session(a=SMALL), [*blocks("a")[:3], *invalid]))
     assert cell.value is None
 
 
@@ -268,7 +274,8 @@ def test_with_three_rigs_of_each_size_the_rig_is_the_replicate() -> None:
     rigs = dict.fromkeys("abc", SMALL) | dict.fromkeys("def", LARGE)
     factors = {"a": 1, "b": 1.02, "c": 0.98, "d": 2, "e": 2.04, "f": 1.96}
     table = size_table(
-        session(**rigs), [made for name, by in factors.items() for made in blocks(name, by)]
+        session(**rigs),
+        [run_record for name, factor in factors.items() for run_record in blocks(name, factor)],
     )
     result = flask_ratio(table)
     assert (result.replicate, result.n, result.reference_n) == (Replicate.RIG, 3, 3)
@@ -292,7 +299,7 @@ def test_two_blocks_are_too_few_to_compare_sizes() -> None:
     assert "only 2 blocks, and 3 are needed" in result.reason
 
 
-def test_holms_correction_is_over_all_ratios_of_the_session() -> None:
+def test_holm_corrects_over_all_ratios_of_the_session() -> None:
     records = [
         *blocks("a"),
         *blocks("b", 1.008),
@@ -305,12 +312,12 @@ def test_holms_correction_is_over_all_ratios_of_the_session() -> None:
     assert both.p_adjusted == pytest.approx(2 * both.p_value)
 
 
-def test_a_difference_of_sizes_that_is_not_significant_after_holm_is_not_claimed() -> None:
+def test_difference_not_significant_after_holm_is_not_claimed() -> None:
     def outcomes(*contenders: str) -> set[Outcome]:
         records = [
-            made
+            run_record
             for contender in contenders
-            for made in (
+            for run_record in (
                 *blocks("a", contender=contender),
                 *blocks("b", 1.013, contender=contender),
             )
@@ -325,7 +332,7 @@ def test_a_difference_of_sizes_that_is_not_significant_after_holm_is_not_claimed
     assert outcomes("flask", "fastapi", "granian") == {Outcome.INCONCLUSIVE}
 
 
-def test_a_smoke_test_has_values_but_compares_no_sizes() -> None:
+def test_smoke_preset_has_values_but_compares_no_sizes() -> None:
     table = size_table(
         session({"preset": Preset.SMOKE}, a=SMALL, b=LARGE), [*blocks("a"), *blocks("b")]
     )
@@ -369,11 +376,11 @@ def test_cost_times_throughput_is_the_price(
         max_size=7,
     )
 )
-def test_intervals_contain_the_value_and_no_cell_mixes_fingerprints(
+def test_intervals_contain_values_and_cells_have_one_fingerprint(
     rigs: list[tuple[dict[str, Any], list[float]]],
 ) -> None:
     names = {f"r{number}": values for number, values in enumerate(rigs)}
-    head = session(**{name: special for name, (special, _) in names.items()})
+    head = session(**{name: facts for name, (facts, _) in names.items()})
     records = [
         record("flask", per_s, block=block, rig=name)
         for name, (_, values) in names.items()
@@ -398,7 +405,7 @@ def test_intervals_contain_the_value_and_no_cell_mixes_fingerprints(
 
 
 @pytest.mark.parametrize("rigs", [(3, 3), (3, 8), (5, 5), (10, 10)])
-def test_between_equal_sizes_one_session_in_twenty_claims_a_difference(
+def test_false_claims_between_equal_sizes_are_5_percent(
     rigs: tuple[int, int],
 ) -> None:
     """Rigs of a size differ by 2 %."""
@@ -408,8 +415,8 @@ def test_between_equal_sizes_one_session_in_twenty_claims_a_difference(
     assert sim.coverage((ratio.interval for ratio in ratios), 1) >= 93.5
 
 
-def test_with_one_rig_a_size_the_blocks_would_claim_far_too_much_about_sizes() -> None:
-    """Hence the report says "these machines only": for these two machines, the claim is right."""
+def test_one_rig_per_size_gives_too_many_false_claims() -> None:
+    """So the report says "these machines only": the claim is right for these two machines."""
     random = np.random.default_rng(20261123)
     ratios = list(sim.size_ratios(random, 1000, (1, 1), blocks=5, sd=0.02))
     assert 100 * np.mean([ratio.p_value < 0.05 for ratio in ratios]) > 30

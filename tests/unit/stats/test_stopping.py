@@ -11,7 +11,7 @@ TARGET = StoppingTarget(within_percent=2, at_most=30)
 RULE = "(rule: stop when every 95 % interval is within ±2 %, after 10 to 30 blocks)"
 
 
-def within(percent: float) -> RatioEstimate:
+def ratio_within(percent: float) -> RatioEstimate:
     """Return a ratio of 1.5 with an interval of this half width."""
     factor = 1 + percent / 100
     return RatioEstimate(
@@ -24,7 +24,7 @@ def within(percent: float) -> RatioEstimate:
     )
 
 
-NARROW, WIDE = within(1.999), within(2.5)
+NARROW, WIDE = ratio_within(1.999), ratio_within(2.5)
 
 
 def test_the_half_width_is_relative_to_the_ratio() -> None:
@@ -45,7 +45,7 @@ def test_the_first_check_is_after_the_tenth_block() -> None:
     assert reason_to_stop(TARGET, 10, {"b": NARROW}) is not None
 
 
-def test_a_rig_stops_at_the_maximum_and_the_reason_names_wide_intervals() -> None:
+def test_reason_to_stop_at_the_maximum_names_wide_intervals() -> None:
     assert reason_to_stop(TARGET, 29, {"b": WIDE}) is None
     reason = reason_to_stop(TARGET, 30, {"b": WIDE, "c": NARROW})
     assert reason == f"30 blocks are the maximum, and b is only within ±2.5 % {RULE}"

@@ -1,4 +1,4 @@
-"""What may lie in the place of a session's file, and what becomes of it."""
+"""Pipes, folders, links and sockets in place of a session's files."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ from fwbench.plan import make_plan
 from fwbench.storage.regular_files import open_to_write, read_whole
 from fwbench.storage.store import SessionStore
 
-WITHIN_S = 2
+TIMEOUT_S = 2
 
 
 def fifo(path: Path) -> None:
@@ -38,11 +38,11 @@ def link(path: Path) -> None:
 
 def unix_socket(path: Path) -> None:
     with TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{short}/s")  # such names may have 107 bytes at most
+        listener.bind(f"{short}/s")  # the path of a socket has at most 107 bytes
         Path(f"{short}/s").rename(path)
 
 
-IN_PLACE = [fifo, folder, link, unix_socket]
+REPLACEMENTS = [fifo, folder, link, unix_socket]
 
 READERS: dict[str, Callable[[SessionStore], object]] = {
     "session.json": SessionStore.header,
@@ -61,75 +61,75 @@ WRITERS: dict[str, Callable[[SessionStore], object]] = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SessionStore]:
-    made = SessionStore.create(tmp_path / "s")
-    asked = suite(blocks=1)
-    made.initialise(header(suite=asked), make_plan(asked, [rig()]))
-    return made
+    store = SessionStore.create(tmp_path / "s")
+    one_block = suite(blocks=1)
+    store.initialise(header(suite=one_block), make_plan(one_block, [rig()]))
+    return store
 
 
-def error_of(act: Callable[[], object]) -> BaseException | None:
-    """What it raises; a failure if it does not come to an end."""
+def error_of(action: Callable[[], object]) -> BaseException | None:
+    """Return the error that `action` raises, or None. Fail if it does not return in time."""
     raised: list[BaseException | None] = []
 
-    def acting() -> None:
+    def call_action() -> None:
         try:
-            act()
+            action()
         except BaseException as error:
             raised.append(error)
         else:
             raised.append(None)
 
-    thread = threading.Thread(target=acting, daemon=True)
+    thread = threading.Thread(target=call_action, daemon=True)
     thread.start()
-    thread.join(WITHIN_S)
-    assert raised, "it hangs"
+    thread.join(TIMEOUT_S)
+    assert raised, "the action hangs"
     return raised[0]
 
 
-def assert_refused(act: Callable[[], object], family: type[FwbenchError], name: str) -> None:
-    error = error_of(act)
-    assert isinstance(error, family), repr(error)
+def assert_refused(action: Callable[[], object], error_type: type[FwbenchError], name: str) -> None:
+    error = error_of(action)
+    assert isinstance(error, error_type), repr(error)
     assert name in str(error)
     assert "not a regular file" in str(error)
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("put", IN_PLACE)
-def test_a_session_reads_nothing_but_regular_files(
-    store: SessionStore, name: str, put: Callable[[Path], None]
+@pytest.mark.parametrize("place", REPLACEMENTS)
+def test_session_reads_only_regular_files(
+    store: SessionStore, name: str, place: Callable[[Path], None]
 ) -> None:
     (store.folder / name).unlink(missing_ok=True)
-    put(store.folder / name)
+    place(store.folder / name)
     assert_refused(lambda: READERS[name](store), SessionError, name)
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@pytest.mark.parametrize("put", IN_PLACE)
-def test_a_session_writes_nothing_but_regular_files(
-    store: SessionStore, name: str, put: Callable[[Path], None]
+@pytest.mark.parametrize("place", REPLACEMENTS)
+def test_session_writes_only_regular_files(
+    store: SessionStore, name: str, place: Callable[[Path], None]
 ) -> None:
     (store.folder / name).unlink(missing_ok=True)
-    put(store.folder / name)
+    place(store.folder / name)
     assert_refused(lambda: WRITERS[name](store), SessionError, name.removesuffix(".partial"))
 
 
-@pytest.mark.parametrize("put", IN_PLACE)
-def test_what_was_torn_off_goes_to_a_regular_file(
-    store: SessionStore, put: Callable[[Path], None]
+@pytest.mark.parametrize("place", REPLACEMENTS)
+def test_repair_writes_only_to_a_regular_file(
+    store: SessionStore, place: Callable[[Path], None]
 ) -> None:
     (store.folder / "records.jsonl").write_text("{")
-    put(store.folder / "records.torn")
+    place(store.folder / "records.torn")
     assert_refused(store.repair, SessionError, "records.jsonl")
 
 
 @pytest.mark.parametrize(
     "name", ["commands.json", "clocks.json", "container-after.json", "telemetry-target.json"]
 )
-@pytest.mark.parametrize("put", IN_PLACE)
-def test_a_run_reads_nothing_but_regular_files(
-    tmp_path: Path, name: str, put: Callable[[Path], None]
+@pytest.mark.parametrize("place", REPLACEMENTS)
+def test_artifacts_are_read_only_from_regular_files(
+    tmp_path: Path, name: str, place: Callable[[Path], None]
 ) -> None:
-    put(tmp_path / name)
+    place(tmp_path / name)
     read = (
         (lambda: telemetry.read_telemetry(tmp_path / name, TimeWindow(0, 1)))
         if name.startswith("telemetry")
@@ -138,21 +138,21 @@ def test_a_run_reads_nothing_but_regular_files(
     assert_refused(read, RunError, name)
 
 
-@pytest.mark.parametrize("put", IN_PLACE)
-def test_counts_are_read_from_nothing_but_regular_files(
-    tmp_path: Path, put: Callable[[Path], None]
+@pytest.mark.parametrize("place", REPLACEMENTS)
+def test_latency_counts_are_read_only_from_regular_files(
+    tmp_path: Path, place: Callable[[Path], None]
 ) -> None:
-    put(tmp_path / "counts.gz")
+    place(tmp_path / "counts.gz")
     assert_refused(lambda: LatencyCounts.read(tmp_path / "counts.gz"), ParseError, "counts.gz")
 
 
 @pytest.mark.parametrize("name", ["/dev/null", "/dev/zero"])
-def test_a_device_is_no_file(name: str) -> None:
+def test_device_is_not_a_regular_file(name: str) -> None:
     with pytest.raises(OSError, match="not a regular file"):
         read_whole(Path(name), 1)
 
 
-def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+def test_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     assert read_whole(tmp_path / "file", 5) == b"12345"
     with pytest.raises(OSError, match="larger than 4 bytes"):
@@ -160,7 +160,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["session.json", "plan.json"])
-def test_a_file_of_a_session_that_nobody_could_have_written_is_not_read(
+def test_session_file_over_the_size_limit_is_not_read(
     store: SessionStore, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = (store.folder / name).stat().st_size
@@ -171,7 +171,7 @@ def test_a_file_of_a_session_that_nobody_could_have_written_is_not_read(
         READERS[name](store)
 
 
-def test_a_line_that_no_run_could_have_left_is_not_read(
+def test_line_over_the_length_limit_is_not_read(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.append_record(record())
@@ -183,6 +183,6 @@ def test_a_line_that_no_run_could_have_left_is_not_read(
         store.records()
 
 
-def test_a_file_that_is_made_is_its_users_alone(tmp_path: Path) -> None:
+def test_created_file_has_mode_600(tmp_path: Path) -> None:
     os.close(open_to_write(tmp_path / "file", os.O_WRONLY))
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600

@@ -20,7 +20,7 @@ from fwbench.model.run import Plan
 from fwbench.plan import make_plan
 from fwbench.storage.store import SessionStore
 
-DEEP = 200_000  # more than Python's own reader of JSON has room for
+DEEP = 200_000  # beyond the recursion limit of Python's JSON parser
 TORN = [
     b"{",
     '{"a": "ü'.encode()[:-1],
@@ -34,17 +34,17 @@ PLAN: Plan = make_plan(suite(blocks=2), [rig()])
 
 @pytest.fixture
 def store(tmp_path: Path) -> SessionStore:
-    made = SessionStore.create(tmp_path / "sessions" / "published-1")
-    made.initialise(header(), PLAN)
-    return made
+    store = SessionStore.create(tmp_path / "sessions" / "published-1")
+    store.initialise(header(), PLAN)
+    return store
 
 
-def test_a_folder_is_made_with_those_above_it_and_is_its_users_alone(tmp_path: Path) -> None:
+def test_folder_is_created_with_its_parents_and_has_mode_700(tmp_path: Path) -> None:
     store = SessionStore.create(tmp_path / "sessions" / "deep" / "s")
     assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
 
 
-def test_a_folder_that_is_there_already_is_refused_and_kept(tmp_path: Path) -> None:
+def test_existing_folder_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "records.jsonl").write_text("dear\n")
     with pytest.raises(SessionError, match=f"{tmp_path}/s: no session folder.*File exists"):
@@ -52,20 +52,20 @@ def test_a_folder_that_is_there_already_is_refused_and_kept(tmp_path: Path) -> N
     assert (tmp_path / "s" / "records.jsonl").read_text() == "dear\n"
 
 
-def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+def test_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SessionError, match="no session folder can be made"):
         SessionStore.create(tmp_path / "file" / "s")
 
 
-def test_what_was_written_at_the_beginning_is_read_again(store: SessionStore) -> None:
-    again = SessionStore(store.folder)
-    assert again.header() == header()
-    assert again.plan() == PLAN
-    assert again.records() == []
+def test_header_and_plan_are_read_back(store: SessionStore) -> None:
+    reopened = SessionStore(store.folder)
+    assert reopened.header() == header()
+    assert reopened.plan() == PLAN
+    assert reopened.records() == []
 
 
-def test_what_was_appended_is_read_again_in_its_order(store: SessionStore) -> None:
+def test_appended_records_are_read_back_in_order(store: SessionStore) -> None:
     records = [record(block=block) for block in (2, 1, 3)]
     for each in records:
         store.append_record(each)
@@ -82,7 +82,7 @@ def test_records_are_read_one_by_one(store: SessionStore) -> None:
         next(attempts)
 
 
-def test_runs_of_one_trial_share_it(store: SessionStore) -> None:
+def test_runs_of_one_trial_share_the_trial_object(store: SessionStore) -> None:
     for block in (1, 2):
         store.append_record(record(block=block))
     runs = [*store.plan().runs, *(each.run for each in store.records())]
@@ -90,32 +90,32 @@ def test_runs_of_one_trial_share_it(store: SessionStore) -> None:
     assert len({id(run.trial) for run in runs}) == len(distinct) == 3
 
 
-def test_an_error_about_a_long_key_stays_short(store: SessionStore) -> None:
+def test_error_about_a_long_key_is_short(store: SessionStore) -> None:
     (store.folder / "plan.json").write_text(json.dumps({"seed": 1, "runs": [], "x" * 5000: 1}))
-    with pytest.raises(SessionError, match=r"plan\.json: x{300}: Extra inputs") as refused:
+    with pytest.raises(SessionError, match=r"plan\.json: x{300}: Extra inputs") as caught:
         store.plan()
-    assert len(str(refused.value)) < 1000
+    assert len(str(caught.value)) < 1000
 
 
-def test_a_trial_that_no_run_can_have_is_refused_each_time(store: SessionStore) -> None:
-    good = record().model_dump_json()
-    for bad in ("9" * 4000, "-1", "[[]]"):
-        line = good.replace('"connections":10', f'"connections":{bad}')
-        assert line != good
-        (store.folder / "records.jsonl").write_text(f"{good}\n{line}\n{good}\n")
+def test_invalid_trial_is_refused_each_time(store: SessionStore) -> None:
+    valid = record().model_dump_json()
+    for invalid in ("9" * 4000, "-1", "[[]]"):
+        line = valid.replace('"connections":10', f'"connections":{invalid}')
+        assert line != valid
+        (store.folder / "records.jsonl").write_text(f"{valid}\n{line}\n{valid}\n")
         for _ in range(2):
             with pytest.raises(SessionError, match=r"records\.jsonl: line 2: run\.trial"):
                 store.records()
 
 
-def test_appending_changes_nothing_before(store: SessionStore) -> None:
+def test_append_does_not_change_earlier_records(store: SessionStore) -> None:
     store.append_record(record(block=1))
     before = (store.folder / "records.jsonl").read_bytes()
     store.append_record(record(block=2))
     assert (store.folder / "records.jsonl").read_bytes().startswith(before)
 
 
-def test_a_record_is_one_line_whatever_is_in_it(store: SessionStore) -> None:
+def test_record_with_line_breaks_is_one_line(store: SessionStore) -> None:
     hostile = observation(answer_before=answer(body='a\nb\r\u2028"\x00 ü 🎉'))
     written = record().model_copy(update={"observation": hostile})
     store.append_record(written)
@@ -123,37 +123,35 @@ def test_a_record_is_one_line_whatever_is_in_it(store: SessionStore) -> None:
     assert store.records() == [written]
 
 
-def test_a_record_is_on_the_disk_before_the_next_run(
-    store: SessionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_record_is_synced_to_disk(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = []
     monkeypatch.setattr(os, "fsync", lambda _: synced.append(len(store.records())))
     store.append_record(record())
     assert synced == [1]
 
 
-@pytest.mark.parametrize("kept", [1, 100, -2])
-def test_a_torn_last_line_is_no_record(store: SessionStore, kept: int) -> None:
+@pytest.mark.parametrize("kept_bytes", [1, 100, -2])
+def test_torn_last_line_is_ignored(store: SessionStore, kept_bytes: int) -> None:
     store.append_record(record(block=1))
     line = record(block=2).model_dump_json() + "\n"
     with (store.folder / "records.jsonl").open("a") as file:
-        file.write(line[:kept])
+        file.write(line[:kept_bytes])
     assert store.records() == [record(block=1)]
 
 
-def test_a_line_without_its_end_is_torn_even_if_it_is_whole(store: SessionStore) -> None:
+def test_last_line_without_a_newline_is_ignored(store: SessionStore) -> None:
     (store.folder / "records.jsonl").write_text(record().model_dump_json())
     assert store.records() == []
 
 
-def test_a_broken_line_that_is_not_the_last_is_an_error(store: SessionStore) -> None:
+def test_malformed_line_before_the_last_is_an_error(store: SessionStore) -> None:
     (store.folder / "records.jsonl").write_text("{\n" + record().model_dump_json() + "\n")
     with pytest.raises(SessionError, match=str(store.folder / "records.jsonl")):
         store.records()
 
 
 @pytest.mark.parametrize("name", ["session.json", "plan.json", "records.jsonl", "events.jsonl"])
-def test_what_is_nested_too_deeply_is_an_error(store: SessionStore, name: str) -> None:
+def test_deeply_nested_json_is_an_error(store: SessionStore, name: str) -> None:
     deep = "[" * DEEP + "]" * DEEP + "\n"
     (store.folder / name).write_text(deep + "{}\n" if name.endswith("l") else deep)
     readers = {"session.json": store.header, "plan.json": store.plan, "events.jsonl": store.events}
@@ -175,13 +173,13 @@ def test_records_of_another_schema_are_refused(store: SessionStore) -> None:
         store.records()
 
 
-def test_a_header_of_another_schema_is_refused(store: SessionStore) -> None:
+def test_header_of_another_schema_is_refused(store: SessionStore) -> None:
     change_schema(store.folder / "session.json")
     with pytest.raises(SessionError, match=r"session\.json: another version of fwbench wrote it"):
         store.header()
 
 
-def test_an_unknown_field_is_refused(store: SessionStore) -> None:
+def test_unknown_field_is_refused(store: SessionStore) -> None:
     (store.folder / "plan.json").write_text('{"seed": 1, "runs": [], "surprise": 1}')
     with pytest.raises(SessionError, match=r"plan\.json: surprise: "):
         store.plan()
@@ -196,7 +194,7 @@ def test_an_unknown_field_is_refused(store: SessionStore) -> None:
     ],
     ids=["another contender", "another setting", "another rig"],
 )
-def test_a_plan_of_another_session_is_refused(store: SessionStore, changes: dict[str, Any]) -> None:
+def test_plan_of_another_session_is_refused(store: SessionStore, changes: dict[str, Any]) -> None:
     assert store.load() == (header(), PLAN)
     store.write_header(header(**changes))
     with pytest.raises(SessionError, match=r"plan\.json has run r1-\d+-\S+, which session\.json"):
@@ -204,13 +202,13 @@ def test_a_plan_of_another_session_is_refused(store: SessionStore, changes: dict
 
 
 @pytest.mark.parametrize("read", ["header", "plan", "records"])
-def test_a_folder_that_is_no_session_is_said_to(tmp_path: Path, read: str) -> None:
-    with pytest.raises(SessionError, match=f"{tmp_path}: not a session folder") as refused:
+def test_folder_without_a_session_is_an_error(tmp_path: Path, read: str) -> None:
+    with pytest.raises(SessionError, match=f"{tmp_path}: not a session folder") as caught:
         getattr(SessionStore(tmp_path), read)()
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_a_run_that_is_recorded_twice_is_an_error(store: SessionStore) -> None:
+def test_run_recorded_twice_is_an_error(store: SessionStore) -> None:
     store.append_record(record(block=1))
     store.append_record(record(block=1))
     with pytest.raises(SessionError, match="is recorded twice"):
@@ -219,7 +217,7 @@ def test_a_run_that_is_recorded_twice_is_an_error(store: SessionStore) -> None:
         store.completed_run_ids()
 
 
-def test_an_attempt_that_was_lost_is_kept_beside_the_record_of_the_run(store: SessionStore) -> None:
+def test_lost_attempt_is_kept_beside_the_record_of_its_run(store: SessionStore) -> None:
     lost = record().model_copy(
         update={"observation": observation(failure="cut", infrastructure_failure=True)}
     )
@@ -230,14 +228,14 @@ def test_an_attempt_that_was_lost_is_kept_beside_the_record_of_the_run(store: Se
     assert store.completed_run_ids() == {record().run.id}
 
 
-def test_a_run_whose_only_attempt_was_lost_is_not_concluded(store: SessionStore) -> None:
+def test_run_with_only_a_lost_attempt_is_not_completed(store: SessionStore) -> None:
     lost = observation(failure="cut", infrastructure_failure=True)
     store.append_record(record().model_copy(update={"observation": lost}))
     assert store.completed_run_ids() == frozenset()
 
 
 @pytest.mark.parametrize("tail", TORN, ids=range(len(TORN)))
-def test_a_torn_last_line_is_taken_off_and_kept(store: SessionStore, tail: bytes) -> None:
+def test_repair_moves_a_torn_last_line_to_another_file(store: SessionStore, tail: bytes) -> None:
     store.append_record(record(block=1))
     with (store.folder / "records.jsonl").open("ab") as file:
         file.write(tail)
@@ -250,7 +248,7 @@ def test_a_torn_last_line_is_taken_off_and_kept(store: SessionStore, tail: bytes
     assert store.records() == [record(block=1), record(block=2)]
 
 
-def test_whole_records_need_no_repair(store: SessionStore) -> None:
+def test_complete_records_need_no_repair(store: SessionStore) -> None:
     assert store.repair() is None
     store.append_record(record())
     before = (store.folder / "records.jsonl").read_bytes()
@@ -259,20 +257,20 @@ def test_whole_records_need_no_repair(store: SessionStore) -> None:
 
 
 @given(st.data())
-def test_records_cut_anywhere_lose_no_whole_one(data: st.DataObject) -> None:
+def test_truncation_loses_no_complete_record(data: st.DataObject) -> None:
     written = [record(block=block) for block in (1, 2, 3)]
-    whole = "".join(each.model_dump_json() + "\n" for each in written).encode()
-    kept = data.draw(st.integers(0, len(whole)))
-    with TemporaryDirectory() as place:
-        store = SessionStore.create(Path(place) / "s")
+    content = "".join(each.model_dump_json() + "\n" for each in written).encode()
+    kept_bytes = data.draw(st.integers(0, len(content)))
+    with TemporaryDirectory() as parent:
+        store = SessionStore.create(Path(parent) / "s")
         store.initialise(header(), PLAN)
-        (store.folder / "records.jsonl").write_bytes(whole[:kept])
+        (store.folder / "records.jsonl").write_bytes(content[:kept_bytes])
         store.repair()
-        assert store.records() == written[: whole[:kept].count(b"\n")]
+        assert store.records() == written[: content[:kept_bytes].count(b"\n")]
         assert store.repair() is None
 
 
-def test_a_full_disk_leaves_the_records_as_they_were(
+def test_full_disk_leaves_earlier_records_unchanged(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.append_record(record(block=1))
@@ -291,7 +289,7 @@ def test_a_full_disk_leaves_the_records_as_they_were(
     assert store.records() == [record(block=1)]
 
 
-def test_a_header_is_replaced_whole_or_not_at_all(
+def test_header_is_replaced_atomically(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: int) -> None:
@@ -303,7 +301,7 @@ def test_a_header_is_replaced_whole_or_not_at_all(
     assert store.header() == header()
 
 
-def test_events_are_read_again_in_their_order(store: SessionStore) -> None:
+def test_events_are_read_back_in_order(store: SessionStore) -> None:
     events = tuple(
         Event(at="2026-11-23T10:00:00+00:00", kind=kind, reason="so")
         for kind in ("interrupted", "resumed")
@@ -314,7 +312,7 @@ def test_events_are_read_again_in_their_order(store: SessionStore) -> None:
     assert store.events() == events
 
 
-def test_each_attempt_puts_aside_what_the_one_before_left(store: SessionStore) -> None:
+def test_next_attempt_moves_the_files_of_the_previous_one(store: SessionStore) -> None:
     folder = store.run_folder("r1-0001-flask")
     assert store.next_attempt("r1-0001-flask") == 1
     for attempt in (2, 3):
@@ -328,16 +326,16 @@ def test_each_attempt_puts_aside_what_the_one_before_left(store: SessionStore) -
     ] == ["1", "2"]
 
 
-def test_one_program_at_a_time_executes_a_session(store: SessionStore) -> None:
-    again = SessionStore(store.folder).lock()
-    refused = pytest.raises(SessionError, match=f"process {os.getpid()} on .* is executing")
-    with store.lock(), refused, again:
+def test_only_one_process_at_a_time_executes_a_session(store: SessionStore) -> None:
+    second_lock = SessionStore(store.folder).lock()
+    fails = pytest.raises(SessionError, match=f"process {os.getpid()} on .* is executing")
+    with store.lock(), fails, second_lock:
         pass
     with store.lock():
         pass
 
 
-def test_the_lock_goes_with_the_program_that_held_it(store: SessionStore) -> None:
+def test_lock_is_released_when_its_process_is_killed(store: SessionStore) -> None:
     hold = (
         "import os, signal, sys, pathlib\n"
         "from fwbench.storage.store import SessionStore\n"
@@ -351,12 +349,12 @@ def test_the_lock_goes_with_the_program_that_held_it(store: SessionStore) -> Non
 
 
 @pytest.mark.parametrize("read", ["header", "plan", "records"])
-def test_a_folder_that_is_missing_is_said_to(tmp_path: Path, read: str) -> None:
+def test_missing_folder_is_an_error(tmp_path: Path, read: str) -> None:
     with pytest.raises(SessionError, match="nowhere: not a session folder"):
         getattr(SessionStore(tmp_path / "nowhere"), read)()
 
 
-def test_files_that_are_no_text_are_refused(store: SessionStore) -> None:
+def test_files_that_are_not_utf_8_are_refused(store: SessionStore) -> None:
     for name in ("session.json", "plan.json", "records.jsonl"):
         (store.folder / name).write_bytes(b"\xff\xfe\n\xff\xfe\n")
     for read in (store.header, store.plan, store.records):
@@ -364,9 +362,7 @@ def test_files_that_are_no_text_are_refused(store: SessionStore) -> None:
             read()
 
 
-def test_a_disk_that_is_full_is_an_error_of_the_session(
-    store: SessionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_is_a_session_error(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -375,19 +371,19 @@ def test_a_disk_that_is_full_is_an_error_of_the_session(
         store.append_record(record())
 
 
-def test_a_beginning_that_cannot_be_written_is_an_error_of_the_session(tmp_path: Path) -> None:
+def test_failure_to_initialise_is_a_session_error(tmp_path: Path) -> None:
     with pytest.raises(SessionError, match=r"records\.jsonl: No such file or directory"):
         SessionStore(tmp_path / "nowhere").initialise(header(), PLAN)
 
 
-def test_each_run_has_a_folder_of_its_own(store: SessionStore) -> None:
+def test_each_run_has_its_own_folder(store: SessionStore) -> None:
     folders = {store.run_folder(run.id) for run in PLAN.runs}
     assert len(folders) == len(PLAN.runs)
     assert {folder.parent for folder in folders} == {store.folder / "runs"}
 
 
-def test_a_session_is_written_and_read_in_any_locale(tmp_path: Path) -> None:
-    """An answer may hold what the locale's own encoding cannot."""
+def test_session_is_written_and_read_in_any_locale(tmp_path: Path) -> None:
+    """An answer may contain characters that the encoding of the locale lacks."""
     script = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -397,16 +393,16 @@ def test_a_session_is_written_and_read_in_any_locale(tmp_path: Path) -> None:
         "from fwbench.model.run import Plan\n"
         "store = SessionStore.create(Path(sys.argv[1]))\n"
         "store.initialise(header(), Plan(seed=1, runs=()))\n"
-        "seen = observation(answer_before=answer(body='\\u4e16\\u754c'))\n"
-        "store.append_record(record().model_copy(update={'observation': seen}))\n"
-        "assert store.records()[0].observation == seen\n"
+        "expected = observation(answer_before=answer(body='\\u4e16\\u754c'))\n"
+        "store.append_record(record().model_copy(update={'observation': expected}))\n"
+        "assert store.records()[0].observation == expected\n"
     )
-    tests = str(ROOT / "tests" / "support")
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "s"), tests],
+    support = str(ROOT / "tests" / "support")
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "s"), support],
         capture_output=True,
         text=True,
         env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     )
-    assert done.stderr == ""
+    assert result.stderr == ""
     assert len(SessionStore(tmp_path / "s").records()) == 1

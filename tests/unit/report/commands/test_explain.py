@@ -7,23 +7,23 @@ from fwbench.report.commands.explain import checks_list, explanation, findings_p
 from fwbench.report.formatting import WIDTH
 
 
-def test_the_page_of_findings_is_generated(golden: Golden) -> None:
-    """`docs/findings.md` is what the checks say; --rewrite-golden writes it anew."""
+def test_findings_page_is_generated(golden: Golden) -> None:
+    """`docs/findings.md` contains the explanations of all checks; --rewrite-golden updates it."""
     golden.check("../../docs/findings.md", findings_page())
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.code)
-def test_an_explanation_has_everything_about_a_check(check: Check) -> None:
+def test_explanation_contains_advice_and_thresholds(check: Check) -> None:
     text = explanation(check)
     assert text.startswith(f"{check.code} ({check.level})\n\n")
-    words = " ".join(text.split())
-    assert f"What to do: {check.advice}" in words
+    unwrapped = " ".join(text.split())
+    assert f"What to do: {check.advice}" in unwrapped
     for threshold in check.thresholds:
-        assert f"`{threshold.name}`, {threshold.default:g} by default" in words
+        assert f"`{threshold.name}`, {threshold.default:g} by default" in unwrapped
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
-def test_an_explanation_keeps_its_paragraphs() -> None:
+def test_explanation_keeps_its_paragraphs() -> None:
     paragraphs = explanation(CHECKS_BY_CODE["drift"]).split("\n\n")
     assert [text.split()[0] for text in paragraphs] == [
         "drift",
@@ -37,7 +37,7 @@ def test_an_explanation_keeps_its_paragraphs() -> None:
     ]
 
 
-def test_the_list_has_a_line_for_each_check() -> None:
+def test_list_has_a_line_for_each_check() -> None:
     text = checks_list()
     for check in CHECKS:
         assert f"\n{check.code} " in f"\n{text}"

@@ -8,60 +8,63 @@ from fwbench.providers.lab.size import parse_size
 from fwbench.report.commands import hosts
 
 
-def of(text: str, host: str) -> str:
+def row_of(text: str, host: str) -> str:
     (line,) = [line for line in text.splitlines() if line.startswith(f"{host} ")]
     return line
 
 
-def examined(number: int, facts: HostFacts | None, **changes: str) -> HostCheck:
+def host_check(number: int, facts: HostFacts | None, **changes: str) -> HostCheck:
     host = rig().hosts[number]
     return HostCheck(host=host, rig=rig().name, is_target=number == 0, facts=facts, **changes)
 
 
-def test_a_host_that_was_examined_has_its_instance_type_where_it_is_known() -> None:
+def test_host_row_has_the_instance_type_if_known() -> None:
     target, client = rig().hosts
-    told = hosts.host_check_table(
+    table = hosts.host_check_table(
         [
-            examined(0, target_facts(target.name, cpus=0.5, instance_type="small")),
-            examined(1, client_facts(client.name)),
+            host_check(0, target_facts(target.name, cpus=0.5, instance_type="small")),
+            host_check(1, client_facts(client.name)),
         ]
     )
-    assert " small: 0.5 CPUs, 8.0 GiB " in of(told, target.name)
-    assert "  2 CPUs, 8.0 GiB " in of(told, client.name)
+    assert " small: 0.5 CPUs, 8.0 GiB " in row_of(table, target.name)
+    assert "  2 CPUs, 8.0 GiB " in row_of(table, client.name)
 
 
-def test_a_host_is_provisioned_or_not_yet_or_lacks_what_stands_below() -> None:
+def test_host_row_has_the_provisioning_state() -> None:
     target, client = rig().hosts
-    bare = client_facts(client.name, versions={})
-    told = hosts.host_check_table(
-        [examined(0, target_facts(target.name)), examined(1, bare, missing=NOT_YET)]
+    unprovisioned = client_facts(client.name, versions={})
+    table = hosts.host_check_table(
+        [host_check(0, target_facts(target.name)), host_check(1, unprovisioned, missing=NOT_YET)]
     )
-    assert of(told, target.name).endswith("  yes")
-    assert of(told, client.name).split()[-3:] == ["nothing", "not", "yet"]
-    assert len(told.splitlines()) == 4
+    assert row_of(table, target.name).endswith("  yes")
+    assert row_of(table, client.name).split()[-3:] == ["nothing", "not", "yet"]
+    assert len(table.splitlines()) == 4
 
-    told = hosts.host_check_table(
-        [examined(0, None, error="no route"), examined(1, bare, missing="No h2load\nhere.")]
+    table = hosts.host_check_table(
+        [
+            host_check(0, None, error="no route"),
+            host_check(1, unprovisioned, missing="No h2load\nhere."),
+        ]
     )
-    assert of(told, target.name).endswith("failed: see below")
-    assert of(told, client.name).endswith("  incomplete: see below")
-    assert told.splitlines()[4:] == ["", f"{client.name}: No h2load here."]
-    named = examined(1, bare, missing=f"{client.name} lacks h2load.")
-    assert hosts.host_check_table([named]).endswith(f"\n\n{client.name} lacks h2load.")
+    assert row_of(table, target.name).endswith("failed: see below")
+    assert row_of(table, client.name).endswith("  incomplete: see below")
+    assert table.splitlines()[4:] == ["", f"{client.name}: No h2load here."]
+    named_in_message = host_check(1, unprovisioned, missing=f"{client.name} lacks h2load.")
+    assert hosts.host_check_table([named_in_message]).endswith(f"\n\n{client.name} lacks h2load.")
 
 
-def test_what_became_of_each_host_is_told_one_by_one() -> None:
+def test_play_table_has_the_result_of_each_host() -> None:
     target, client = rig().hosts
     results = (
         HostResult(host=target.name, changed=4, error="Install: no network"),
         HostResult(host=client.name, changed=0, error="does not answer", skipped=True),
     )
-    told = hosts.play_table(PlayResult(hosts=results), [rig()])
-    assert " ".join(of(told, target.name).split()[1:]) == "one failed: see below 4"
-    assert " ".join(of(told, client.name).split()[1:]) == "one skipped: see below 0"
+    table = hosts.play_table(PlayResult(hosts=results), [rig()])
+    assert " ".join(row_of(table, target.name).split()[1:]) == "one failed: see below 4"
+    assert " ".join(row_of(table, client.name).split()[1:]) == "one skipped: see below 0"
 
 
-def test_a_host_of_the_lab_has_its_size_if_it_has_one() -> None:
+def test_lab_table_has_the_size_of_a_host_if_set() -> None:
     def host(name: str, size: str | None) -> LabHost:
         return LabHost(
             name=name,
@@ -72,7 +75,7 @@ def test_a_host_of_the_lab_has_its_size_if_it_has_one() -> None:
             size=parse_size(size) if size else None,
         )
 
-    told = hosts.lab_table([host("target-1", "small=0.5,512m,0.01"), host("client-1", None)])
-    assert of(told, "target-1").split()[1:4] == ["debian:13", "small=0.5,512m,0.01", "up"]
-    assert of(told, "client-1").split()[1:4] == ["debian:13", "–", "up"]
+    table = hosts.lab_table([host("target-1", "small=0.5,512m,0.01"), host("client-1", None)])
+    assert row_of(table, "target-1").split()[1:4] == ["debian:13", "small=0.5,512m,0.01", "up"]
+    assert row_of(table, "client-1").split()[1:4] == ["debian:13", "–", "up"]
     assert "fwbench lab up" in hosts.lab_table([])

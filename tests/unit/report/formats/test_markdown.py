@@ -1,4 +1,4 @@
-"""A comment for a pull request. What it means is checked with a parser of Markdown."""
+"""The report as Markdown, for a pull request; a Markdown parser checks its structure."""
 
 import re
 from collections.abc import Iterator
@@ -43,12 +43,12 @@ def page(session: ReportedSession) -> str:
 
 
 def verdict(session: ReportedSession) -> str:
-    """The first paragraph after the question, as it is shown."""
+    """Return the visible text of the first paragraph after the question."""
     _, paragraph, *_ = [token for token in GFM.parse(page(session)) if token.type == "inline"]
-    return shown([paragraph])
+    return visible_text([paragraph])
 
 
-def shown(tokens: list[Token]) -> str:
+def visible_text(tokens: list[Token]) -> str:
     texts = (token.content for token in leaves(tokens) if token.type in ("text", "code_inline"))
     return "".join(texts).replace("\u200b", "")
 
@@ -59,7 +59,7 @@ def leaves(tokens: list[Token]) -> Iterator[Token]:
 
 
 def structure(text: str) -> list[tuple[str, str]]:
-    """What a page consists of, apart from its text."""
+    """Return the tokens of a page without its text."""
     return [
         (token.type, token.content if token.type.startswith("html") else "")
         for token in leaves(GFM.parse(text))
@@ -67,8 +67,8 @@ def structure(text: str) -> list[tuple[str, str]]:
     ]
 
 
-def compared(*fastapi: int) -> list[Record]:
-    """Blocks of Flask at about 1000 per second, of its control, and of FastAPI."""
+def comparison_records(*fastapi: int) -> list[Record]:
+    """Return blocks of Flask at about 1000 per second, of its A/A control, and of FastAPI."""
     flask = (1000, 1010, 1020, 1005, 1015)[: len(fastapi)]
     return [
         record(name, per_s, block=block, aa_control=control)
@@ -82,12 +82,12 @@ def compared(*fastapi: int) -> list[Record]:
 
 
 @pytest.mark.parametrize("name", GOLDEN_SESSIONS)
-def test_whole_comments(name: str, golden: Golden) -> None:
+def test_comment_matches_the_golden_file(name: str, golden: Golden) -> None:
     golden.check(f"{name}.md", page(GOLDEN_SESSIONS[name]()))
 
 
-def test_the_example_in_the_documentation_is_a_real_one(golden: Golden) -> None:
-    """`docs/pull-requests.md` has the comment of a session; --rewrite-golden writes it anew."""
+def test_documented_example_is_generated(golden: Golden) -> None:
+    """`docs/pull-requests.md` contains a session's comment; --rewrite-golden updates it."""
     text = (ROOT / "docs" / "pull-requests.md").read_text()
     before, fence, _ = text.partition("`````markdown\n")
     assert "## Example" in before
@@ -98,7 +98,7 @@ def test_the_example_in_the_documentation_is_a_real_one(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fastapi", "said"),
+    ("fastapi", "message"),
     [
         ((1900, 1910, 1950), "fastapi is faster than flask: 1.901 × [1.875, 1.927] throughput."),
         ((500, 505, 510), "fastapi is slower than flask: 0.500 × [0.500, 0.500] throughput."),
@@ -113,51 +113,59 @@ def test_the_example_in_the_documentation_is_a_real_one(golden: Golden) -> None:
         ),
     ],
 )
-def test_the_verdict_comes_first_with_its_interval(fastapi: tuple[int, ...], said: str) -> None:
-    assert verdict(reported(compared(*fastapi))) == said
+def test_verdict_comes_first_with_its_interval(fastapi: tuple[int, ...], message: str) -> None:
+    assert verdict(reported(comparison_records(*fastapi))) == message
 
 
-def test_more_than_three_comparisons_are_counted() -> None:
+def test_verdict_counts_more_than_three_comparisons() -> None:
     rigs = tuple(rig(name) for name in "abcd")
     speeds = {"a": (1900, 1910, 1950), "b": (500, 505, 510), "c": (1901, 1921, 1950)}
     records = [
         record.model_copy(update={"run": record.run.model_copy(update={"rig": name})})
         for name in "abcd"
-        for record in compared(*speeds.get(name, (1001, 1011, 1021)))
+        for record in comparison_records(*speeds.get(name, (1001, 1011, 1021)))
     ]
     facts = tuple(
-        one.model_copy(update={"kernel": f"6.{index // 2}"})
-        for index, one in enumerate(header(rigs=rigs).facts)
+        each.model_copy(update={"kernel": f"6.{index // 2}"})
+        for index, each in enumerate(header(rigs=rigs).facts)
     )
-    said = verdict(reported(records, rigs=rigs, facts=facts))
-    assert said == (
+    message = verdict(reported(records, rigs=rigs, facts=facts))
+    assert message == (
         "Of 4 comparisons with flask: fastapi is faster in 2, slower in 1, equivalent in 1."
     )
 
 
-def test_the_verdict_of_pooled_rigs_replaces_those_of_each() -> None:
+def test_pooled_verdict_replaces_those_of_single_rigs() -> None:
     rigs = tuple(rig(name) for name in "abc")
     records = [
         record.model_copy(update={"run": record.run.model_copy(update={"rig": name})})
         for name in "abc"
-        for record in compared(1900, 1910, 1950)
+        for record in comparison_records(1900, 1910, 1950)
     ]
-    said = verdict(reported(records, rigs=rigs))
-    assert said.startswith("fastapi is faster than flask: 1.901 × [1.901, 1.901] throughput.")
-    assert said.count("faster") == 1
+    message = verdict(reported(records, rigs=rigs))
+    assert message.startswith("fastapi is faster than flask: 1.901 × [1.901, 1.901] throughput.")
+    assert message.count("faster") == 1
 
 
 @pytest.mark.parametrize(
-    ("records", "changes", "said"),
+    ("records", "changes", "message"),
     [
         ([], {}, "No verdict: no run was executed."),
-        (compared(1900), {}, "No verdict on fastapi / flask: only 1 block has values of both"),
         (
-            compared(1900),
+            comparison_records(1900),
+            {},
+            "No verdict on fastapi / flask: only 1 block has values of both",
+        ),
+        (
+            comparison_records(1900),
             {"suite": suite(preset=Preset.SMOKE, blocks=1)},
             "No comparison: a smoke test of 1 block only shows that everything works.",
         ),
-        (compared(1900), {"suite": suite(baseline=None)}, "No comparison: the suite names no base"),
+        (
+            comparison_records(1900),
+            {"suite": suite(baseline=None)},
+            "No comparison: the suite names no base",
+        ),
         (
             [record()],
             {"suite": suite(contenders=("flask",), baseline=None), "contenders": (FLASK,)},
@@ -165,14 +173,16 @@ def test_the_verdict_of_pooled_rigs_replaces_those_of_each() -> None:
         ),
     ],
 )
-def test_without_a_comparison_the_verdict_says_why(
-    records: list[Record], changes: dict[str, Any], said: str
+def test_verdict_without_a_comparison_gives_the_reason(
+    records: list[Record], changes: dict[str, Any], message: str
 ) -> None:
-    assert verdict(reported(records, **changes)).startswith(said)
+    assert verdict(reported(records, **changes)).startswith(message)
 
 
-def test_an_a_a_control_that_differs_is_part_of_the_verdict() -> None:
-    records = [each for each in compared(1900, 1910, 1950) if not each.run.trial.aa_control]
+def test_verdict_warns_if_the_aa_control_differs() -> None:
+    records = [
+        each for each in comparison_records(1900, 1910, 1950) if not each.run.trial.aa_control
+    ]
     records += [
         record("flask", per_s, block=block, aa_control=True)
         for block, per_s in enumerate((1100, 1111, 1122), start=1)
@@ -180,12 +190,12 @@ def test_an_a_a_control_that_differs_is_part_of_the_verdict() -> None:
     assert verdict(reported(records)).endswith("so do not trust small differences.")
 
 
-def test_the_share_of_a_framework_follows_its_comparison() -> None:
-    text = page(reported(compared(1900, 1910, 1950), parse_framework_share("20%")))
+def test_framework_share_follows_its_comparison() -> None:
+    text = page(reported(comparison_records(1900, 1910, 1950), parse_framework_share("20%")))
     assert "\n  - a request that spends 20 % of its time in the framework: 9.5 % less time" in text
 
 
-def test_no_figure_of_an_invalid_run_is_shown() -> None:
+def test_numbers_of_an_invalid_run_are_not_shown() -> None:
     assert "876" not in page(reported([record("flask", 8765, findings=(finding(),))]))
 
 
@@ -196,7 +206,7 @@ def commands(session: ReportedSession) -> list[str]:
     return [token.content for token in GFM.parse(page(session)) if token.type == "fence"]
 
 
-def test_the_commands_name_suite_and_folder_without_their_places() -> None:
+def test_commands_name_suite_and_folder_without_their_parents() -> None:
     session = reported([], suite_file=Path("/home/me/my suites/it's.yml"), suite=suite(blocks=3))
     session = replace(session, folder="/home/me/sessions/published-1")
     assert commands(session) == [
@@ -206,7 +216,7 @@ def test_the_commands_name_suite_and_folder_without_their_places() -> None:
     assert "/home/me" not in page(session)
 
 
-def test_a_preset_is_given_if_it_gives_the_same_blocks() -> None:
+def test_command_has_the_preset_if_it_gives_the_same_blocks() -> None:
     first, _ = commands(reported([], suite=suite(preset=Preset.STANDARD, blocks=10)))
     assert first == "fwbench run published.yml -i hosts.yml --preset standard\n"
 
@@ -224,41 +234,47 @@ def test_a_hostile_path_is_one_argument_in_one_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_is_shown_as_it_is(text: str) -> None:
+def test_hostile_text_is_shown_unchanged(text: str) -> None:
     for before in ("", "- ", "## ", "> ", "- **x** "):
-        assert shown(GFM.parse(before + escape(text))).removeprefix("x ") == one_line(text)
+        assert visible_text(GFM.parse(before + escape(text))).removeprefix("x ") == one_line(text)
     (cell,) = [each for each in GFM.parse(markdown_table(Table([text], [], "l"))) if each.children]
-    assert shown([cell]) == one_line(text)
+    assert visible_text([cell]) == one_line(text)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_is_mentioned_or_linked(text: str) -> None:
-    """GitHub looks for these in what is shown."""
+def test_text_creates_no_mention_and_no_link(text: str) -> None:
+    """GitHub turns these patterns in rendered text into mentions and links."""
     rendered = GFM.render(escape(text))
     assert not re.search(r"@\w|#\d|gh-\d|://|www\.|<a |<script", rendered, re.IGNORECASE)
 
 
-def session_of(text: str) -> ReportedSession:
-    """A session with this text wherever a file, a host or a server can put it."""
-    found = finding("steal", Level.SUSPECT).model_copy(
+def session_with_text(text: str) -> ReportedSession:
+    """Return a session with the text wherever a file, a host or a server can put it."""
+    steal = finding("steal", Level.SUSPECT).model_copy(
         update={"code": text, "evidence": text, "advice": text}
     )
     records = [
         each.model_copy(
             update={
                 "run": each.run.model_copy(update={"rig": text, "id": each.run.id}),
-                "verdict": Verdict(findings=(found,), not_observed=(text,)),
+                "verdict": Verdict(findings=(steal,), not_observed=(text,)),
             }
         )
-        for each in compared(1900, 1910, 1950)
+        for each in comparison_records(1900, 1910, 1950)
     ]
-    lying = {"host": text, "system": text, "kernel": text, "cpu_model": text, "engine": text}
-    lying |= {"h2load": text, "instance_type": text, "region": text, "architecture": text}
-    facts = tuple(one.model_copy(update=lying) for one in header().facts)
-    one = rig().model_copy(update={"name": text})
+    hostile_facts = {
+        "host": text,
+        "system": text,
+        "kernel": text,
+        "cpu_model": text,
+        "engine": text,
+    }
+    hostile_facts |= {"h2load": text, "instance_type": text, "region": text, "architecture": text}
+    facts = tuple(each.model_copy(update=hostile_facts) for each in header().facts)
+    hostile_rig = rig().model_copy(update={"name": text})
     event = Event(at=text, kind="quarantined", rig=text, reason=text)
-    asked = suite(question=text)
-    other = FASTAPI.model_copy(
+    hostile_suite = suite(question=text)
+    hostile_contender = FASTAPI.model_copy(
         update={
             "endpoints": {
                 "hello": FASTAPI.endpoints["hello"].model_copy(update={"content_type": text})
@@ -268,29 +284,29 @@ def session_of(text: str) -> ReportedSession:
     return reported(
         records,
         events=(event,),
-        suite=asked,
-        rigs=(one,),
+        suite=hostile_suite,
+        rigs=(hostile_rig,),
         facts=facts,
-        contenders=(FLASK, other),
+        contenders=(FLASK, hostile_contender),
     )
 
 
-ORDINARY = structure(page(session_of("x")))
+PLAIN_STRUCTURE = structure(page(session_with_text("x")))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_changes_nothing_but_text(text: str) -> None:
-    assert structure(page(session_of(text))) == ORDINARY
+def test_hostile_text_does_not_change_the_structure(text: str) -> None:
+    assert structure(page(session_with_text(text))) == PLAIN_STRUCTURE
 
 
 @settings(max_examples=150)
 @given(st.text(alphabet="|`*_[]()<>!&#@~$\\-+=.1: \n\tax", min_size=1) | st.text(min_size=1))
-def test_no_text_changes_anything_but_text(text: str) -> None:
+def test_no_text_changes_the_structure(text: str) -> None:
     if text := one_line(text):
-        assert structure(page(session_of(text))) == ORDINARY
-        assert shown(GFM.parse(escape(text))) == text
+        assert structure(page(session_with_text(text))) == PLAIN_STRUCTURE
+        assert visible_text(GFM.parse(escape(text))) == text
 
 
-def test_every_line_can_be_printed() -> None:
-    text = page(session_of("\x1b[2Ja\u202eb\nc"))
+def test_every_line_is_printable() -> None:
+    text = page(session_with_text("\x1b[2Ja\u202eb\nc"))
     assert all(character.isprintable() for line in text.split("\n") for character in line)

@@ -38,13 +38,13 @@ from fwbench.report.session.text_page import text_page
 from fwbench.stats.application import FrameworkPart, parse_framework_share
 
 
-def blocks_of(flask: list[float], fastapi: list[float]) -> list[Record]:
-    twins = [per_s * (1.001 if block % 2 else 0.999) for block, per_s in enumerate(flask)]
+def comparison_records(flask: list[float], fastapi: list[float]) -> list[Record]:
+    control_values = [per_s * (1.001 if block % 2 else 0.999) for block, per_s in enumerate(flask)]
     return [
         record(name, per_s, block=block, aa_control=aa_control)
         for name, aa_control, values in (
             ("flask", False, flask),
-            ("flask", True, twins),
+            ("flask", True, control_values),
             ("fastapi", False, fastapi),
         )
         for block, per_s in enumerate(values, start=1)
@@ -57,72 +57,74 @@ def page(
     return text_page(reported(records, framework_share, **changes))
 
 
-def counted(contender: str, per_s: float, **more: Any) -> Record:
-    """A run of a number of requests."""
-    made = record(contender, per_s, **more)
-    trial = made.run.trial.model_copy(update={"load": COUNTED})
-    return made.model_copy(update={"run": made.run.model_copy(update={"trial": trial})})
+def counted(contender: str, per_s: float, **changes: Any) -> Record:
+    """Return a run whose load is a number of requests."""
+    timed = record(contender, per_s, **changes)
+    trial = timed.run.trial.model_copy(update={"load": COUNTED})
+    return timed.model_copy(update={"run": timed.run.model_copy(update={"trial": trial})})
 
 
-def words(text: str) -> str:
-    """The page without its layout."""
+def unwrap(text: str) -> str:
+    """Return a page as one line, without its layout."""
     return " ".join(text.split())
 
 
-def test_clients_of_one_rig_are_told_to_have_begun_together() -> None:
-    two = rig().model_copy(
+def test_page_shows_how_far_apart_clients_started() -> None:
+    two_clients = rig().model_copy(
         update={"clients": tuple(Client(name=n, address="192.0.2.2") for n in ("c1", "c2"))}
     )
-    seen = {
+    overlaps = {
         block: ClientOverlap(skew_s=0.001 * block, uncertainty_s=0.002, overlap_s=2.9)
         for block in (1, 2, 9)
     }
-    records = [evaluated(FLASK, 1000, block, overlap=overlap) for block, overlap in seen.items()]
-    said = words(page(records, rigs=(two,)))
-    assert "The 2 clients began at most 9.0 ms apart (median 2.0 ms; uncertainty ± 2.0 ms)." in said
-    assert "clients began" not in words(page([evaluated(FLASK, 1000, 1)]))
+    records = [
+        evaluated(FLASK, 1000, block, overlap=overlap) for block, overlap in overlaps.items()
+    ]
+    text = unwrap(page(records, rigs=(two_clients,)))
+    assert "The 2 clients began at most 9.0 ms apart (median 2.0 ms; uncertainty ± 2.0 ms)." in text
+    assert "clients began" not in unwrap(page([evaluated(FLASK, 1000, 1)]))
 
 
 # Whole pages
 
 
 @pytest.mark.parametrize("name", GOLDEN_SESSIONS)
-def test_whole_pages(name: str, golden: Golden) -> None:
+def test_page_matches_the_golden_file(name: str, golden: Golden) -> None:
     golden.check(f"{name}.txt", text_page(GOLDEN_SESSIONS[name]()))
 
 
-def test_the_report_ends_with_the_folder_of_the_session() -> None:
+def test_report_ends_with_the_session_folder() -> None:
     session = replace(reported([]), folder="sessions/a\x1b[2J\nb  c")
     text = "".join(FORMATS["text"].render(session))
     assert text == text_page(session) + "\nSession: sessions/a\\x1b[2J\\nb  c\n"
 
 
-# What must hold on every page
+# Contents of the page
 
 
-def test_no_figure_of_an_invalid_run_is_shown() -> None:
+def test_numbers_of_an_invalid_run_are_not_shown() -> None:
     text = page([record("flask", 8765, findings=(finding(),))])
     assert "876" not in text
     assert "ms" not in text.partition("Endpoint")[2].partition("Findings")[0]
     assert "invalid (1)" in text
 
 
-def test_figures_of_several_runs_are_their_median_without_the_invalid_one() -> None:
+def test_numbers_of_several_runs_are_medians_of_valid_runs() -> None:
     records = [counted("flask", per_s, block=n) for n, per_s in enumerate((1000, 3000, 1200), 1)]
     records.append(counted("flask", 9000, findings=(finding(),), block=4))
     text = page(records, suite=suite(loads=(COUNTED,)))
     assert "each figure is the median over the contender's runs" in text
-    assert "119.00 121.00 120.00" in words(text)
+    assert "119.00 121.00 120.00" in unwrap(text)
 
 
-def test_figures_of_a_single_run_are_as_h2load_gave_them() -> None:
+def test_numbers_of_a_single_run_are_those_of_h2load() -> None:
     text = page([counted("flask", 1000)], suite=suite(loads=(COUNTED,)))
     assert "Figures printed by h2load:" in text
-    assert "2.03ms 8.76ms 10.00ms 208us 98.40%" in words(text)
+    assert "2.03ms 8.76ms 10.00ms 208us 98.40%" in unwrap(text)
 
 
 @pytest.mark.parametrize(
-    ("levels", "word"),
+    ("levels", "shown"),
     [
         ([None, None], "valid"),
         ([None, Level.NOTE], "valid"),
@@ -131,53 +133,57 @@ def test_figures_of_a_single_run_are_as_h2load_gave_them() -> None:
         ([], "not executed yet"),
     ],
 )
-def test_a_contenders_verdict_is_the_worst_of_its_runs(
-    levels: list[Level | None], word: str
+def test_verdict_of_a_contender_is_the_worst_of_its_runs(
+    levels: list[Level | None], shown: str
 ) -> None:
     records = [
         record("flask", block=block, findings=(finding(level=level),) if level else ())
         for block, level in enumerate(levels, start=1)
     ]
     lines = [line for line in page(records).splitlines() if line.startswith("flask ")]
-    assert any(line.endswith(f"  {word}") for line in lines)
+    assert any(line.endswith(f"  {shown}") for line in lines)
 
 
-def test_a_ratio_comes_with_its_interval() -> None:
-    text = page(blocks_of([1000, 1010, 1020], [1900, 1910, 1950]))
+def test_ratio_is_shown_with_its_interval() -> None:
+    text = page(comparison_records([1000, 1010, 1020], [1900, 1910, 1950]))
     assert "fastapi / flask: 1.901 × [1.875, 1.927] throughput: faster (3 blocks)\n" in text
 
 
-def test_what_is_slower_is_said_to_be() -> None:
-    assert " throughput: slower (3 blocks)" in page(blocks_of([1000, 1010, 1020], [500, 505, 510]))
+def test_slower_contender_is_reported() -> None:
+    assert " throughput: slower (3 blocks)" in page(
+        comparison_records([1000, 1010, 1020], [500, 505, 510])
+    )
 
 
-def test_what_is_not_shown_comes_with_what_could_have_been() -> None:
-    text = page(blocks_of([1000, 1100, 1020], [1010, 1000, 1120]))
-    assert " throughput: inconclusive" in words(text)
-    assert re.search(r"\(could have detected \d+\.\d %; 3 blocks\)", words(text))
+def test_inconclusive_ratio_has_its_detectable_difference() -> None:
+    text = page(comparison_records([1000, 1100, 1020], [1010, 1000, 1120]))
+    assert " throughput: inconclusive" in unwrap(text)
+    assert re.search(r"\(could have detected \d+\.\d %; 3 blocks\)", unwrap(text))
 
 
-def test_equality_is_within_a_margin() -> None:
-    text = page(blocks_of([1000, 1010, 1020], [1001, 1011, 1021]))
+def test_equivalent_ratio_is_shown_with_its_margin() -> None:
+    text = page(comparison_records([1000, 1010, 1020], [1001, 1011, 1021]))
     assert "fastapi / flask: 1.001 × [1.001, 1.001] throughput: equivalent within 2 %" in text
 
 
-def test_the_same_thing_twice_is_the_noise_floor() -> None:
-    text = page(blocks_of([1000, 1010, 1020, 1000], [1900, 1910, 1950, 1900]))
-    noise = "flask-aa / flask (A/A control): 1.000 × [0.998, 1.002] throughput: noise floor"
-    assert f"{noise} (4 blocks)\n" in text
+def test_aa_control_is_shown_as_the_noise_floor() -> None:
+    text = page(comparison_records([1000, 1010, 1020, 1000], [1900, 1910, 1950, 1900]))
+    noise_floor = "flask-aa / flask (A/A control): 1.000 × [0.998, 1.002] throughput: noise floor"
+    assert f"{noise_floor} (4 blocks)\n" in text
 
 
-def test_noise_that_seems_to_be_a_difference_is_warned_of() -> None:
-    records = blocks_of([1000, 1010, 1020], [1900, 1910, 1950])
+def test_page_warns_if_the_aa_interval_excludes_1() -> None:
+    records = comparison_records([1000, 1010, 1020], [1900, 1910, 1950])
     for block, per_s in enumerate((1100, 1111, 1122), 1):
-        records = [r for r in records if not (r.run.trial.aa_control and r.run.block == block)]
+        records = [
+            each for each in records if not (each.run.trial.aa_control and each.run.block == block)
+        ]
         records.append(record("flask", per_s, block=block, aa_control=True))
-    assert "its interval excludes 1, so do not trust small differences" in words(page(records))
+    assert "its interval excludes 1, so do not trust small differences" in unwrap(page(records))
 
 
 @pytest.mark.parametrize(
-    ("framework_share", "said"),
+    ("framework_share", "effect"),
     [
         (
             "20%",
@@ -186,15 +192,15 @@ def test_noise_that_seems_to_be_a_difference_is_warned_of() -> None:
         ("10ms", "a request that spends 10 ms in the framework: 4.7 ms less [4.7, 4.8]"),
     ],
 )
-def test_what_it_means_to_an_application(framework_share: str, said: str) -> None:
-    records = blocks_of([1000, 1010, 1020], [1900, 1910, 1950])
-    assert said in words(page(records, parse_framework_share(framework_share)))
+def test_effect_on_an_application_is_shown(framework_share: str, effect: str) -> None:
+    records = comparison_records([1000, 1010, 1020], [1900, 1910, 1950])
+    assert effect in unwrap(page(records, parse_framework_share(framework_share)))
 
 
-def test_a_stopping_rule_is_printed_with_what_it_did() -> None:
-    asked = suite(blocks=20, stop=StoppingRule(within_percent=5))
-    records = blocks_of([1000, 1010] * 5, [1900, 1910] * 5)
-    text = words(page(records, suite=asked))
+def test_stopping_rule_is_shown_with_its_effect() -> None:
+    planned = suite(blocks=20, stop=StoppingRule(within_percent=5))
+    records = comparison_records([1000, 1010] * 5, [1900, 1910] * 5)
+    text = unwrap(page(records, suite=planned))
     assert (
         "Stopped on one: every interval is narrow enough after 10 blocks (rule: stop when every"
         in text
@@ -202,38 +208,44 @@ def test_a_stopping_rule_is_printed_with_what_it_did() -> None:
     assert "missing below" not in text
 
 
-def test_runs_that_were_left_out_are_counted() -> None:
-    records = blocks_of([1000] * 4, [2000] * 3)
+def test_invalid_runs_are_counted() -> None:
+    records = comparison_records([1000] * 4, [2000] * 3)
     records.append(record("fastapi", 9000, findings=(finding(),), block=4))
     assert "faster (3 blocks; 1 invalid run not used)" in page(records)
 
 
-def invalid(name: str, blocks: range, *, aa_control: bool = False) -> list[Record]:
+def invalid_runs(name: str, blocks: range, *, aa_control: bool = False) -> list[Record]:
     return [
         record(name, 9000, findings=(finding(),), block=n, aa_control=aa_control) for n in blocks
     ]
 
 
-def test_what_is_withheld_is_said_with_its_counts() -> None:
-    records = [r for r in blocks_of([1000] * 10, [2000] * 10) if r.run.trial.label != "fastapi"]
+def test_withheld_estimate_is_shown_with_its_counts() -> None:
+    records = [
+        each
+        for each in comparison_records([1000] * 10, [2000] * 10)
+        if each.run.trial.label != "fastapi"
+    ]
     records += [record("fastapi", 2000, block=n) for n in range(1, 5)]
-    records += invalid("fastapi", range(5, 11))
+    records += invalid_runs("fastapi", range(5, 11))
     text = page(records)
     assert "No estimate: fastapi has 4 valid runs of 10 and needs 5.\n" in text
     assert (
         "fastapi / flask: no ratio: fastapi has 4 valid runs of 10 and needs 5"
         " (6 invalid runs not used)"
-    ) in words(text)
+    ) in unwrap(text)
     assert "faster" not in text.partition("How to read")[0]
 
 
-def test_without_a_noise_floor_the_ratio_is_shown_and_nothing_claimed() -> None:
+def test_ratio_without_a_noise_floor_has_no_claim() -> None:
     records = [
-        r for r in blocks_of([1000, 1010] * 5, [2000, 2020] * 5) if not r.run.trial.aa_control
+        each
+        for each in comparison_records([1000, 1010] * 5, [2000, 2020] * 5)
+        if not each.run.trial.aa_control
     ]
     records += [record("flask", 1000, block=n, aa_control=True) for n in (1, 2)]
-    records += invalid("flask", range(3, 11), aa_control=True)
-    text = words(page(records))
+    records += invalid_runs("flask", range(3, 11), aa_control=True)
+    text = unwrap(page(records))
     assert (
         "fastapi / flask: 2.000 × [2.000, 2.000] throughput: no claim, because the A/A control"
         " has no ratio, so the noise floor is unknown (10 blocks)"
@@ -243,14 +255,14 @@ def test_without_a_noise_floor_the_ratio_is_shown_and_nothing_claimed() -> None:
         assert word not in text.partition("How to read")[0]
 
 
-def searched(name: str, p99_us: int, *, aa_control: bool = False) -> list[Record]:
-    """Three blocks of a search with one step, which holds if its p99 is below 50 ms."""
+def search_records(name: str, p99_us: int, *, aa_control: bool = False) -> list[Record]:
+    """Return three blocks of a search; the only step passes if its p99 is at most 50 ms."""
     percentiles = log().latency.model_copy(update={"p99_us": p99_us})
     load = load_result(log=log(corrected_latency=percentiles))
     observed = observation(load=load, offered_rate=800)
     return [
         Record(
-            run=run(name, SEARCHED, block=block, number=block, aa_control=aa_control).model_copy(
+            run=run(name, SEARCH_LOAD, block=block, number=block, aa_control=aa_control).model_copy(
                 update={"step": 1}
             ),
             observation=observed,
@@ -260,7 +272,7 @@ def searched(name: str, p99_us: int, *, aa_control: bool = False) -> list[Record
     ]
 
 
-SEARCHED = Load(
+SEARCH_LOAD = Load(
     connections=10,
     duration_s=3,
     search=Search(p99_ms=50, lowest=100, highest=6400, steps=1),
@@ -268,7 +280,7 @@ SEARCHED = Load(
 
 
 @pytest.mark.parametrize(
-    ("p99_us", "rate", "why"),
+    ("p99_us", "rate", "reason"),
     [
         (
             40_000,
@@ -282,41 +294,41 @@ SEARCHED = Load(
         ),
     ],
 )
-def test_what_lies_beyond_a_searchs_range_is_a_bound_and_no_claim(
-    p99_us: int, rate: str, why: str
+def test_censored_search_is_shown_as_a_bound_without_a_claim(
+    p99_us: int, rate: str, reason: str
 ) -> None:
     records = [
-        *searched("flask", p99_us),
-        *searched("flask", p99_us, aa_control=True),
-        *searched("fastapi", p99_us),
+        *search_records("flask", p99_us),
+        *search_records("flask", p99_us, aa_control=True),
+        *search_records("fastapi", p99_us),
     ]
     facts = tuple(
-        one.model_copy(update={"price_per_hour": 0.1, "instance_type": "small"})
-        for one in header().facts
+        each.model_copy(update={"price_per_hour": 0.1, "instance_type": "small"})
+        for each in header().facts
     )
-    text = words(page(records, suite=suite(loads=(SEARCHED,)), facts=facts))
+    text = unwrap(page(records, suite=suite(loads=(SEARCH_LOAD,)), facts=facts))
     assert f"fastapi 3 of 3 {rate} valid" in text
-    assert f"fastapi / flask: no ratio: flask {why}; fastapi {why}" in text
+    assert f"fastapi / flask: no ratio: flask {reason}; fastapi {reason}" in text
     assert f"fastapi small rig one {rate} {rate.replace('800', '400')} –" in text
     for word in ("faster", "slower", "equivalent"):
         assert word not in text.partition("How to read")[0]
 
 
-def test_a_rig_that_is_no_part_of_a_comparison_is_named() -> None:
+def test_rig_left_out_of_a_comparison_is_named() -> None:
     rigs = tuple(rig(name) for name in ("one", "two", "three", "four"))
     records = [
-        made.model_copy(update={"run": made.run.model_copy(update={"rig": one.name})})
-        for one in rigs
-        for made in blocks_of([1000, 1010, 1000], [2000, 2020, 2000])
-        if one.name != "two" or made.run.trial.label != "fastapi"
+        each.model_copy(update={"run": each.run.model_copy(update={"rig": source_rig.name})})
+        for source_rig in rigs
+        for each in comparison_records([1000, 1010, 1000], [2000, 2020, 2000])
+        if source_rig.name != "two" or each.run.trial.label != "fastapi"
     ]
-    text = words(page(records, rigs=rigs).partition("Pooled over all 4 rigs")[2])
+    text = unwrap(page(records, rigs=rigs).partition("Pooled over all 4 rigs")[2])
     assert "faster (3 rigs; without rig two, where fastapi has no valid run)" in text
 
 
-def test_without_a_valid_run_there_is_no_ratio() -> None:
+def test_contender_without_a_valid_run_has_no_ratio() -> None:
     records = [
-        *blocks_of([1000] * 3, []),
+        *comparison_records([1000] * 3, []),
         *(record("fastapi", 9000, findings=(finding(),), block=block) for block in (1, 2, 3)),
     ]
     text = page(records)
@@ -331,13 +343,13 @@ def test_without_a_valid_run_there_is_no_ratio() -> None:
         ({"baseline": None}, "names no baseline"),
     ],
 )
-def test_without_a_comparison_the_page_says_why(changes: dict[str, Any], reason: str) -> None:
-    text = page(blocks_of([1000] * 3, [2000] * 3), suite=suite(**changes))
+def test_page_without_a_comparison_gives_the_reason(changes: dict[str, Any], reason: str) -> None:
+    text = page(comparison_records([1000] * 3, [2000] * 3), suite=suite(**changes))
     assert reason in text
     assert " × " not in text
 
 
-def test_a_single_contender_is_compared_with_nothing() -> None:
+def test_single_contender_has_no_comparison() -> None:
     text = page(
         [record("flask")], suite=suite(contenders=("flask",), baseline=None), contenders=(FLASK,)
     )
@@ -346,19 +358,19 @@ def test_a_single_contender_is_compared_with_nothing() -> None:
     assert "answers differ" not in text
 
 
-def test_contenders_that_answer_alike_are_not_said_to_differ() -> None:
-    alike = FASTAPI.model_copy(update={"endpoints": {"hello": HELLO}})
-    assert "The answers differ" not in page([record()], contenders=(FLASK, alike))
+def test_equal_answers_are_not_reported() -> None:
+    same_answer = FASTAPI.model_copy(update={"endpoints": {"hello": HELLO}})
+    assert "The answers differ" not in page([record()], contenders=(FLASK, same_answer))
 
 
-def test_contenders_that_answer_differently_are_said_to() -> None:
+def test_different_answers_are_reported() -> None:
     assert (
         "The answers differ (flask: text/html; charset=utf-8, 13 bytes; fastapi: application/json,"
         in page([record()])
     )
 
 
-def test_a_finding_is_told_once_with_its_first_evidence_and_everybody_concerned() -> None:
+def test_finding_is_shown_once_with_its_contenders() -> None:
     records = [
         record("flask", findings=(finding("too-short", Level.NOTE),), block=1),
         record("fastapi", findings=(finding("too-short", Level.NOTE),), block=1),
@@ -372,18 +384,18 @@ def test_a_finding_is_told_once_with_its_first_evidence_and_everybody_concerned(
     assert text.count("evidence of oom-kill") == 1
 
 
-def test_notes_on_how_to_read_an_invalid_runs_numbers_are_left_out() -> None:
-    noted = finding("too-short", Level.NOTE)
-    assert "too-short" not in page([record(findings=(finding(), noted))])
-    assert "too-short" in page([record(findings=(noted,))])
+def test_notes_on_an_invalid_run_are_omitted() -> None:
+    note = finding("too-short", Level.NOTE)
+    assert "too-short" not in page([record(findings=(finding(), note))])
+    assert "too-short" in page([record(findings=(note,))])
 
 
-def test_a_rig_whose_clients_were_the_limit_is_proposed_more_of_them() -> None:
+def test_page_advises_more_clients_if_they_were_saturated() -> None:
     saturated = record(findings=(finding("client-saturated", excess=0.95 / 0.7),))
     thread = LoadThread(tid=1, command="h2load", cores=0.95, wait_share=0)
-    side = client_side(usage=client_usage(threads=(thread,)))
-    observed = saturated.observation.model_copy(update={"clients": (side,)})
-    text = words(page([saturated.model_copy(update={"observation": observed})]))
+    client = client_side(usage=client_usage(threads=(thread,)))
+    observed = saturated.observation.model_copy(update={"clients": (client,)})
+    text = unwrap(page([saturated.model_copy(update={"observation": observed})]))
     assert (
         "Add clients to rig one: at least 2 instead of 1, until the target is the limit. Clients"
         " are hosts with the same fwbench_rig. h2load's busiest thread used 95 % of a CPU."
@@ -395,14 +407,14 @@ def verdict(*codes: str, findings: tuple[Finding, ...] = (), **changes: Any) -> 
     return Verdict(findings=findings, not_observed=codes, **changes)
 
 
-def test_checks_that_could_not_check_are_listed_with_the_runs_that_are_used() -> None:
+def test_unobserved_and_inapplicable_checks_are_listed() -> None:
     verdicts = [
         verdict("steal", "governor", not_applicable=("bursty-rate", "client-skew")),
         verdict("governor", not_applicable=("bursty-rate", "client-skew", "too-short")),
         verdict("pressure", "governor", findings=(finding(),), not_applicable=("drift",)),
     ]
     records = [record().model_copy(update={"verdict": each}) for each in verdicts]
-    text = words(page(records))
+    text = unwrap(page(records))
     assert (
         "Not observed: steal (the CPU time that the hypervisor withheld, 1 run); governor (the"
         " CPU's frequency, all runs). Not applicable: bursty-rate, client-skew (all runs);"
@@ -410,30 +422,30 @@ def test_checks_that_could_not_check_are_listed_with_the_runs_that_are_used() ->
     )
 
 
-def test_codes_of_another_version_are_listed_too() -> None:
-    foreign = record().model_copy(update={"verdict": verdict("new-check")})
-    assert "Not observed: new-check (unknown, all runs)." in page([foreign])
+def test_check_codes_of_another_version_are_listed() -> None:
+    unknown = record().model_copy(update={"verdict": verdict("new-check")})
+    assert "Not observed: new-check (unknown, all runs)." in page([unknown])
 
 
-def test_if_every_check_checked_every_run_nothing_is_listed() -> None:
+def test_nothing_is_listed_if_all_checks_were_possible() -> None:
     text = page([record()])
     assert "Not observed" not in text
     assert "Not applicable" not in text
 
 
-def test_a_session_without_findings_says_so() -> None:
+def test_session_without_findings_is_reported() -> None:
     assert "Findings: none.\n" in page([record()])
 
 
-def test_nothing_executed_is_a_page_too() -> None:
+def test_session_without_runs_has_a_page() -> None:
     text = page([])
-    assert "0 of 30 runs executed; the others are missing below." in words(text)
+    assert "0 of 30 runs executed; the others are missing below." in unwrap(text)
     assert "no run was executed" in text
 
 
-def test_foreign_text_steers_no_terminal() -> None:
-    evil = finding().model_copy(update={"evidence": "a\x1b[2Jb\nc\u202ed"})
-    text = page([record(findings=(evil,))], suite=suite(question="Is it\x1b[31m red?\n\nYes"))
+def test_control_sequences_in_foreign_text_are_escaped() -> None:
+    hostile = finding().model_copy(update={"evidence": "a\x1b[2Jb\nc\u202ed"})
+    text = page([record(findings=(hostile,))], suite=suite(question="Is it\x1b[31m red?\n\nYes"))
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "Is it\\x1b[31m red? Yes\n" in text
@@ -446,14 +458,14 @@ def test_foreign_text_steers_no_terminal() -> None:
     host=st.text(min_size=1, max_size=120).filter(lambda text: text.strip() != ""),
     per_s=st.floats(1, 1e7),
 )
-def test_a_page_is_never_wider_than_100_columns(
+def test_page_is_at_most_100_columns_wide(
     name: str, question: str, evidence: str, host: str, per_s: float
 ) -> None:
-    asked = suite(contenders=(name, "flask"), question=question, baseline=name)
+    planned = suite(contenders=(name, "flask"), question=question, baseline=name)
     contender = FLASK.model_copy(update={"name": name})
-    found = finding().model_copy(update={"evidence": evidence, "level": Level.SUSPECT})
-    own = record(name, per_s).model_copy(update={"verdict": Verdict(findings=(found,))})
-    facts = tuple(one.model_copy(update={"host": host}) for one in header().facts)
-    text = page([own, record()], suite=asked, contenders=(contender, FLASK), facts=facts)
+    suspect = finding().model_copy(update={"evidence": evidence, "level": Level.SUSPECT})
+    suspect_run = record(name, per_s).model_copy(update={"verdict": Verdict(findings=(suspect,))})
+    facts = tuple(each.model_copy(update={"host": host}) for each in header().facts)
+    text = page([suspect_run, record()], suite=planned, contenders=(contender, FLASK), facts=facts)
     assert max(map(len, text.splitlines())) <= 100
     assert all(character.isprintable() for line in text.split("\n") for character in line)
