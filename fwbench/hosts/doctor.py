@@ -68,6 +68,7 @@ def _check_host(rig: Rig, host: Host) -> HostCheck:
         load_address = _load_address(rig, host)
         with SshRemote(host) as remote:
             remote.check(["true"], sudo=True)
+            check = check.model_copy(update={"host_key": remote.host_key})
             missing = None if remote.exists(STATE_FOLDER) else NOT_YET
             if remote.execute(["python3", "-c", "pass"]).exit_status:
                 return check.model_copy(update={"missing": missing or "There is no python3."})

@@ -11,7 +11,8 @@ class HostCheck(Frozen):
     """A host with its facts, or the error.
 
     `missing` says what the host lacks of what provisioning installs: None for nothing, `NOT_YET`
-    for all. A host without Python has neither facts nor an error.
+    for all. A host without Python has neither facts nor an error. `host_key` is the type and the
+    fingerprint of the key that the host shows.
     """
 
     host: Host
@@ -20,3 +21,4 @@ class HostCheck(Frozen):
     facts: HostFacts | None = None
     error: str | None = None
     missing: str | None = None
+    host_key: str | None = None

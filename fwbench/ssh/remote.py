@@ -102,6 +102,12 @@ class SshRemote:
     ) -> None:
         self._connection.close()
 
+    @property
+    def host_key(self) -> str:
+        """The type and fingerprint of the key that the connected host shows."""
+        key = self._connection.transport.get_remote_server_key()
+        return f"{key.get_name()} {key.fingerprint}"
+
     def execute(
         self,
         argv: Sequence[str],

@@ -66,6 +66,13 @@ def test_facts_are_collected_and_the_session_folder_is_removed(
     assert {p for p in SESSIONS_PARENT.glob("fwbench-session-doctor-*") if p not in before} == set()
 
 
+def test_host_keys_are_those_that_the_hosts_show(rig: Callable[..., Rig]) -> None:
+    checks = by_name(check_hosts([rig()]))
+    assert checks["t"].host_key is not None
+    assert checks["t"].host_key.startswith("ssh-ed25519 SHA256:")
+    assert checks["c"].host_key == checks["t"].host_key  # one sshd plays both
+
+
 def test_failing_host_does_not_hide_the_others(rig: Callable[..., Rig]) -> None:
     checks = by_name(check_hosts([rig(port=free_port())]))
     assert checks["t"].error is None

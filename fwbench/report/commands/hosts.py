@@ -13,11 +13,29 @@ from fwbench.report.formatting import one_line
 
 
 def host_check_table(hosts: Sequence[HostCheck]) -> str:
-    """Return a row for each host that `fwbench doctor` checked, and what provisioned hosts lack."""
+    """Return a row for each host that `fwbench doctor` checked, and what is wrong with them."""
     head = ["host", "rig", "role", "SSH, sudo", "system", "size", "installed", "provisioned"]
     table = _table([_host_check_row(host) for host in hosts], head)
-    incomplete = [_incomplete_line(host) for host in hosts if host.missing not in (None, NOT_YET)]
-    return "\n".join([table, "", *incomplete] if incomplete else [table])
+    notes = [_incomplete_line(host) for host in hosts if host.missing not in (None, NOT_YET)]
+    notes += _shared_keys(hosts)
+    return "\n".join([table, "", *notes] if notes else [table])
+
+
+def _shared_keys(hosts: Sequence[HostCheck]) -> list[str]:
+    """Return a line for each host key that several hosts show."""
+    names: dict[str, list[str]] = {}
+    for host in hosts:
+        if host.host_key is not None:
+            names.setdefault(host.host_key, []).append(host.host.name)
+    return [
+        one_line(
+            f"{', '.join(sharing)} show the same host key ({key}), as machines do that were cloned:"
+            " whoever controls one can pose as the others. Make new keys on all but one:"
+            " `sudo rm /etc/ssh/ssh_host_*_key* && sudo ssh-keygen -A`, and restart sshd."
+        )
+        for key, sharing in names.items()
+        if len(sharing) > 1
+    ]
 
 
 def _incomplete_line(check: HostCheck) -> str:

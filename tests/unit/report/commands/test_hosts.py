@@ -79,3 +79,16 @@ def test_lab_table_has_the_size_of_a_host_if_set() -> None:
     assert row_of(table, "target-1").split()[1:4] == ["debian:13", "small=0.5,512m,0.01", "up"]
     assert row_of(table, "client-1").split()[1:4] == ["debian:13", "–", "up"]
     assert "fwbench lab up" in hosts.lab_table([])
+
+
+def test_hosts_that_show_the_same_host_key_are_named() -> None:
+    target, client = rig().hosts
+    key = "ssh-ed25519 SHA256:AAAA"
+    checks = [
+        host_check(0, target_facts(target.name), host_key=key),
+        host_check(1, client_facts(client.name), host_key=key),
+    ]
+    note = hosts.host_check_table(checks).partition("\n\n")[2]
+    assert note.startswith(f"{target.name}, {client.name} show the same host key ({key})")
+    checks[1] = host_check(1, client_facts(client.name), host_key="ssh-ed25519 SHA256:BBBB")
+    assert len(hosts.host_check_table(checks).splitlines()) == 4
