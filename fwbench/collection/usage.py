@@ -127,7 +127,7 @@ def _threads(window: SampleWindow) -> tuple[LoadThread, ...]:
                 tid=thread.tid,
                 command=thread.command,
                 cores=cpu / duration,
-                wait_share=wait / duration,
+                wait_share=min(1.0, wait / duration),  # times by two clocks
             )
         )
     return tuple(threads)

@@ -15,7 +15,7 @@ from fwbench.model.verdict import Finding
 DESERVED_HERE = SHARED_CPU_FINDINGS | {"pressure", "slow-warm-up", "drift", "stall"}
 
 
-@pytest.mark.parametrize("runs", [16, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("runs", [8, pytest.param(30, marks=pytest.mark.long)])
 def test_runs_that_nothing_is_wrong_with(broken: FaultyRig, runs: int) -> None:
     contenders = {name: CONTENDERS[name] for name in ("flask", "fastapi")}
     load = Load(connections=8, warm_up_s=1, duration_s=2)

@@ -35,7 +35,7 @@ def befall(program: Program, lab: Lab, sessions: Path) -> Iterator[Befall]:
         session.abort()
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.long)])
 def test_the_controller_is_killed_again_and_again(befall: Befall, kills: int) -> None:
     moments = random.Random(kills)  # noqa: S311 - moments, no secrets
     session = befall(blocks=6 if kills < 10 else 40)
@@ -56,7 +56,7 @@ def test_the_controller_is_killed_again_and_again(befall: Befall, kills: int) ->
     print(session.summary(f"controller killed {killed} times"))
 
 
-@pytest.mark.parametrize("cuts", [3, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("cuts", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_the_connections_are_cut_again_and_again(befall: Befall, lab: Lab, cuts: int) -> None:
     moments = random.Random(cuts)  # noqa: S311 - moments, no secrets
     session = befall(blocks=6 if cuts < 10 else 25)

@@ -124,6 +124,14 @@ def test_thread_has_its_cores_and_its_share_of_waiting(path: Path) -> None:
     assert thread.wait_share == pytest.approx(0.02)
 
 
+def test_thread_waits_at_most_all_of_the_time(path: Path) -> None:
+    content = telemetry()
+    (thread,) = content["threads"]
+    thread["wait_ns"] = [sample * 206_000_000 for sample in range(len(thread["wait_ns"]))]
+    (waiting,) = read(path, content).threads
+    assert waiting.wait_share == 1  # 103 % by the clocks of samples and scheduler
+
+
 def test_thread_that_ended_counts_while_it_was_sampled(path: Path) -> None:
     content = telemetry()
     (thread,) = content["threads"]
