@@ -1,4 +1,4 @@
-"""A check is one file: what the registry finds, and what the rest of fwbench may know of it."""
+"""A check is one file: what the registry discovers, and what other packages may contain."""
 
 import ast
 import re
@@ -12,37 +12,37 @@ from fwbench.checks.support.check import Check
 
 PACKAGE = ROOT / "fwbench"
 FOLDER = PACKAGE / "checks"
-ELSEWHERE = sorted(
+OTHER_FILES = sorted(
     path
     for folder in (PACKAGE, ROOT / "selfbench")
     for path in folder.rglob("*.py")
     if FOLDER not in path.parents
 )
-# They come before the checks, and name counters such as `steal` and `retransmits`.
-OF_COUNTERS = (PACKAGE / "agent", PACKAGE / "collection")
+# These packages name counters such as `steal` and `retransmits`, which are also codes.
+COUNTER_PACKAGES = (PACKAGE / "agent", PACKAGE / "collection")
 
 
-def test_every_file_is_a_check_that_has_its_name() -> None:
+def test_every_file_is_a_check_of_the_same_name() -> None:
     files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "evaluate", "registry"}
     assert files == {check.code.replace("-", "_") for check in CHECKS}
     assert len(CHECKS_BY_CODE) == len(CHECKS) == len(files)
 
 
-def test_codes_are_words_in_kebab_case() -> None:
+def test_codes_are_in_kebab_case() -> None:
     assert all(re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", check.code) for check in CHECKS)
 
 
-def test_no_two_checks_have_the_same_place() -> None:
+def test_no_two_checks_have_the_same_order() -> None:
     assert len({check.order for check in CHECKS}) == len(CHECKS)
 
 
 def test_no_two_thresholds_have_the_same_name() -> None:
-    named = {threshold for check in CHECKS for threshold in check.thresholds}
-    assert len(named) == len(THRESHOLDS)
+    names = {threshold for check in CHECKS for threshold in check.thresholds}
+    assert len(names) == len(THRESHOLDS)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.code)
-def test_a_docstring_explains_the_finding_to_users(check: Check) -> None:
+def test_docstring_has_all_parts_of_the_explanation(check: Check) -> None:
     first, *paragraphs = EXPLANATIONS[check.code].split("\n\n")
     assert "\n" not in first
     assert first.endswith(".")
@@ -60,10 +60,10 @@ def strings(path: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_code_is_a_string_elsewhere(path: Path) -> None:
-    """Whoever needs to know what a finding means asks for its effect."""
+@pytest.mark.parametrize("path", OTHER_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_other_files_contain_no_code_of_a_check(path: Path) -> None:
+    """Code that depends on what a finding means must use its `effect` instead."""
     codes = set(CHECKS_BY_CODE)
-    if any(folder in path.parents for folder in OF_COUNTERS):
+    if any(folder in path.parents for folder in COUNTER_PACKAGES):
         codes = {code for code in codes if "-" in code}
     assert not strings(path) & codes

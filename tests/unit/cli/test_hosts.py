@@ -1,4 +1,4 @@
-"""What the commands for hosts print where, and their exit codes."""
+"""Output streams and exit codes of the commands for hosts."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ def _one_rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def fwbench(*words: str) -> Result:
-    return CliRunner().invoke(main, words)
+def fwbench(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
 
 
-def examine(monkeypatch: pytest.MonkeyPatch, target: HostCheck, client: HostCheck) -> list[str]:
-    """Let the doctor find this; return the hosts that it verifies, on which nothing is missing."""
+def mock_checks(monkeypatch: pytest.MonkeyPatch, target: HostCheck, client: HostCheck) -> list[str]:
+    """Replace the checks of `doctor`; return a list of the hosts that it verifies with Ansible."""
     verified: list[str] = []
 
     def verify(checks: Sequence[HostCheck], *_: object) -> Sequence[HostCheck]:
@@ -52,71 +52,73 @@ def client_check(**changes: str) -> HostCheck:
     return HostCheck(host=CLIENT, rig="one", is_target=False, facts=facts, **changes)
 
 
-def test_the_doctor_ends_well_where_all_hosts_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    verified = examine(monkeypatch, target_check(), client_check())
-    done = fwbench("doctor", "-i", "hosts.yml")
-    assert done.exit_code == 0
-    assert done.stderr == f"verification of {TARGET.name}, {CLIENT.name}\n"
-    assert [line.split()[-1] for line in done.stdout.splitlines()[2:]] == ["yes", "yes"]
+def test_doctor_exits_0_if_all_hosts_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = mock_checks(monkeypatch, target_check(), client_check())
+    result = fwbench("doctor", "-i", "hosts.yml")
+    assert result.exit_code == 0
+    assert result.stderr == f"verification of {TARGET.name}, {CLIENT.name}\n"
+    assert [line.split()[-1] for line in result.stdout.splitlines()[2:]] == ["yes", "yes"]
     assert verified == [TARGET.name, CLIENT.name]
 
 
-def test_the_next_command_names_the_load_generators(monkeypatch: pytest.MonkeyPatch) -> None:
-    examine(monkeypatch, target_check(), client_check(missing="lacks wrk"))
-    done = fwbench("doctor", "-i", "hosts.yml", "--loadgen", "wrk")
-    assert done.exit_code == 7
-    assert "run `fwbench provision -i hosts.yml --loadgen wrk`" in done.stderr
+def test_suggested_command_names_the_load_generators(monkeypatch: pytest.MonkeyPatch) -> None:
+    mock_checks(monkeypatch, target_check(), client_check(missing="lacks wrk"))
+    result = fwbench("doctor", "-i", "hosts.yml", "--loadgen", "wrk")
+    assert result.exit_code == 7
+    assert "run `fwbench provision -i hosts.yml --loadgen wrk`" in result.stderr
 
 
-def test_an_unknown_load_generator_is_named_with_all_that_exist() -> None:
-    done = fwbench("provision", "-i", "hosts.yml", "--loadgen", "ab")
-    assert done.exit_code == 2
-    assert "no load generator is called 'ab'; fwbench has h2load, wrk" in done.stderr
+def test_unknown_load_generator_error_lists_all() -> None:
+    result = fwbench("provision", "-i", "hosts.yml", "--loadgen", "ab")
+    assert result.exit_code == 2
+    assert "no load generator is called 'ab'; fwbench has h2load, wrk" in result.stderr
 
 
-def test_hosts_before_provisioning_have_a_code_and_the_next_command(
+def test_unprovisioned_hosts_exit_7_with_the_next_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    verified = examine(monkeypatch, target_check(missing=NOT_YET), client_check(missing=NOT_YET))
-    done = fwbench("doctor", "-i", "my hosts.yml", "--targets", "a,b")
-    assert done.exit_code == 7
-    assert done.stderr == (
+    verified = mock_checks(
+        monkeypatch, target_check(missing=NOT_YET), client_check(missing=NOT_YET)
+    )
+    result = fwbench("doctor", "-i", "my hosts.yml", "--targets", "a,b")
+    assert result.exit_code == 7
+    assert result.stderr == (
         f"fwbench: not provisioned yet: {TARGET.name}, {CLIENT.name}; run"
         " `fwbench provision -i 'my hosts.yml' --targets a,b`\n"
     )
-    assert [line.split()[-2:] for line in done.stdout.splitlines()[2:]] == [["not", "yet"]] * 2
-    assert verified == []  # it has nothing to run Ansible for
+    assert [line.split()[-2:] for line in result.stdout.splitlines()[2:]] == [["not", "yet"]] * 2
+    assert verified == []  # Ansible is not run
 
 
-def test_a_host_that_lacks_something_is_named_and_what_it_lacks_is_the_answer(
+def test_incomplete_host_is_named_with_what_it_lacks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FWBENCH_INVENTORY", "hosts.yml")
-    examine(monkeypatch, target_check(missing="No Docker engine answers."), client_check())
-    done = fwbench("doctor")
-    assert done.exit_code == 7
-    assert done.stderr.splitlines()[-1] == (
+    mock_checks(monkeypatch, target_check(missing="No Docker engine answers."), client_check())
+    result = fwbench("doctor")
+    assert result.exit_code == 7
+    assert result.stderr.splitlines()[-1] == (
         f"fwbench: not provisioned completely: {TARGET.name}; run `fwbench provision`"
     )
-    assert done.stdout.endswith(f"\n\n{TARGET.name}: No Docker engine answers.\n")
+    assert result.stdout.endswith(f"\n\n{TARGET.name}: No Docker engine answers.\n")
 
 
-def test_a_host_that_is_broken_counts_more_than_one_that_lacks_something(
+def test_broken_host_takes_precedence_over_incomplete_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    examine(monkeypatch, target_check(error="t: no sudo"), client_check(missing=NOT_YET))
-    done = fwbench("doctor", "-i", "hosts.yml")
-    assert (done.exit_code, done.stderr) == (5, "fwbench: t: no sudo\n")
-    assert "failed: see below" in done.stdout
-    assert "not yet" in done.stdout
+    mock_checks(monkeypatch, target_check(error="t: no sudo"), client_check(missing=NOT_YET))
+    result = fwbench("doctor", "-i", "hosts.yml")
+    assert (result.exit_code, result.stderr) == (5, "fwbench: t: no sudo\n")
+    assert "failed: see below" in result.stdout
+    assert "not yet" in result.stdout
 
 
-# The answer alone is on standard output
+# Standard output has only the result
 
 
-@pytest.mark.parametrize("words", [("provision",), ("teardown",), ("provision", "--dry-run")])
-def test_the_answer_of_a_playbook_is_a_table(
-    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("arguments", [("provision",), ("teardown",), ("provision", "--dry-run")])
+def test_playbook_result_is_a_table(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = [HostResult(host=host.name, changed=1) for host in rig().hosts]
 
@@ -127,21 +129,21 @@ def test_the_answer_of_a_playbook_is_a_table(
 
     monkeypatch.setattr("fwbench.provisioning.provision.check_connections", lambda *_, **__: {})
     monkeypatch.setattr("fwbench.provisioning.provision.run_playbook", play)
-    done = fwbench(*words, "-i", "hosts.yml")
-    assert done.exit_code == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+    result = fwbench(*arguments, "-i", "hosts.yml")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
         *["host", "-" * max(len(TARGET.name), len(CLIENT.name))],
         *[TARGET.name, CLIENT.name],
     ]
-    first, second = done.stderr.splitlines()
-    assert first.startswith(f"{words[0]} of {TARGET.name}, {CLIENT.name}: ")
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"{arguments[0]} of {TARGET.name}, {CLIENT.name}: ")
     assert second.endswith("task 1: Install something")
 
 
-def test_the_answer_of_prune_is_a_table_and_a_host_that_failed_an_error(
+def test_prune_prints_a_table_and_errors_of_failed_hosts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    nothing = AgentCleanup(
+    empty_cleanup = AgentCleanup(
         removed=(),
         live_sessions=(),
         orphan_containers=0,
@@ -150,36 +152,39 @@ def test_the_answer_of_prune_is_a_table_and_a_host_that_failed_an_error(
         unremovable=0,
     )
     results = [
-        CleanupResult(host=TARGET.name, result=nothing),
+        CleanupResult(host=TARGET.name, result=empty_cleanup),
         CleanupResult(host=CLIENT.name, error=f"{CLIENT.name}: no route"),
     ]
     monkeypatch.setattr("fwbench.hosts.cleanup.clean_hosts", lambda *_, **__: results)
-    done = fwbench("prune", "-i", "hosts.yml")
-    assert (done.exit_code, done.stderr) == (5, f"fwbench: {CLIENT.name}: no route\n")
-    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == [TARGET.name, CLIENT.name]
-    assert done.stdout.splitlines()[2].endswith("nothing")
+    result = fwbench("prune", "-i", "hosts.yml")
+    assert (result.exit_code, result.stderr) == (5, f"fwbench: {CLIENT.name}: no route\n")
+    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == [
+        TARGET.name,
+        CLIENT.name,
+    ]
+    assert result.stdout.splitlines()[2].endswith("nothing")
 
 
-def test_of_a_lab_the_path_of_its_inventory_is_the_answer(
+def test_lab_up_prints_the_inventory_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`$(fwbench lab up)` is that path."""
+    """A script can use `$(fwbench lab up)` as the inventory."""
 
-    def up(*words: object) -> str:
-        say = words[-1]
+    def up(*arguments: object) -> str:
+        say = arguments[-1]
         assert callable(say)
         say("starting")
         return "hosts.yml"
 
     monkeypatch.setattr("fwbench.providers.lab.hosts.Lab.up", up)
-    done = fwbench("lab", "up")
-    assert (done.exit_code, done.stdout) == (0, "hosts.yml\n")
-    assert done.stderr == "starting\nthe lab is up; its inventory is\n"
+    result = fwbench("lab", "up")
+    assert (result.exit_code, result.stdout) == (0, "hosts.yml\n")
+    assert result.stderr == "starting\nthe lab is up; its inventory is\n"
 
 
-def test_of_a_lab_that_goes_there_is_progress_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lab_down_prints_only_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "fwbench.providers.lab.hosts.Lab.down", lambda _lab, say, **_: say("removing")
     )
-    done = fwbench("lab", "down")
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "removing\n")
+    result = fwbench("lab", "down")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "removing\n")

@@ -1,4 +1,4 @@
-"""`fwbench run` with values that replace those of the suite's file."""
+"""`fwbench run` with options that override values of the suite."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ from fwbench.storage.store import SessionStore
 
 @pytest.fixture(autouse=True)
 def _no_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions that execute no run."""
+    """Replace `Session.run`, so that sessions execute no run."""
 
     def run(session: Session) -> SessionStore:
         if not session.store.folder.exists():
@@ -36,41 +36,41 @@ def run(*arguments: str, suite: str = "flask-vs-fastapi") -> Result:
     return fwbench("run", suite, "-i", "hosts.yml", *arguments)
 
 
-def session_of(tmp_path: Path) -> SessionStore:
+def stored_session(tmp_path: Path) -> SessionStore:
     (folder,) = (tmp_path / "sessions").iterdir()
     return SessionStore(folder)
 
 
-def test_the_session_stores_the_suite_with_the_overrides_and_the_report_has_them(
+def test_session_stores_and_reports_overrides(
     tmp_path: Path,
 ) -> None:
-    done = run(
+    result = run(
         *["--preset", "standard", "--blocks", "3", "--seed", "9", "--contender", "fastapi"],
         *["--set", "loads.0.connections=64", "--set", "preset=smoke", "-q"],
     )
-    assert (done.exit_code, done.stderr) == (0, "")
-    header, plan = session_of(tmp_path).load()
+    assert (result.exit_code, result.stderr) == (0, "")
+    header, plan = stored_session(tmp_path).load()
     overrides = ("loads.0.connections=64", "preset=smoke", "preset=standard", "blocks=3", "seed=9")
     assert header.overrides == (*overrides, 'contenders=["flask", "fastapi"]')
     assert (header.suite.preset, header.suite.blocks, header.suite.seed) == ("standard", 3, 9)
     assert header.suite.loads[0].connections == 64
     assert {run.trial.load.connections for run in plan.runs} == {64}
-    assert f"Set on the command line: {', '.join(overrides)}," in " ".join(done.stdout.split())
+    assert f"Set on the command line: {', '.join(overrides)}," in " ".join(result.stdout.split())
 
 
-def test_a_session_with_overrides_can_be_resumed_until_the_file_changes(tmp_path: Path) -> None:
+def test_resume_accepts_overrides_until_the_file_changes(tmp_path: Path) -> None:
     shutil.copy(ROOT / "suites" / "smoke.yml", tmp_path / "mine.yml")
     assert run("--set", "loads.0.connections=64", "-q", suite="mine.yml").exit_code == 0
-    folder = str(session_of(tmp_path).folder)
+    folder = str(stored_session(tmp_path).folder)
     assert fwbench("resume", folder, "-q").exit_code == 0
     file = tmp_path / "mine.yml"
     file.write_text(file.read_text() + "seed: 5\n")
-    done = fwbench("resume", folder, "-q")
-    assert done.exit_code == 10
-    assert "mine.yml has changed: seed" in done.stderr
+    result = fwbench("resume", folder, "-q")
+    assert result.exit_code == 10
+    assert "mine.yml has changed: seed" in result.stderr
 
 
-def test_a_report_without_overrides_does_not_mention_any() -> None:
+def test_report_without_overrides_mentions_none() -> None:
     assert "command line" not in run("-q").stdout
 
 
@@ -90,17 +90,17 @@ def test_a_report_without_overrides_does_not_mention_any() -> None:
         ),
     ],
 )
-def test_a_wrong_override_is_one_sentence_that_names_it(arguments: list[str], error: str) -> None:
-    done = run(*arguments)
-    assert (done.exit_code, done.stdout) == (3, "")
-    (line,) = done.stderr.splitlines()
+def test_invalid_override_is_named_in_one_line(arguments: list[str], error: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (3, "")
+    (line,) = result.stderr.splitlines()
     assert line.startswith("fwbench: ")
     assert error in line
 
 
-def test_the_baseline_stays_unless_the_suite_has_none(tmp_path: Path) -> None:
+def test_contender_option_keeps_the_baseline(tmp_path: Path) -> None:
     assert run("--contender", "fastapi", "-q").exit_code == 0
-    assert session_of(tmp_path).header().suite.contenders == ("flask", "fastapi")
+    assert stored_session(tmp_path).header().suite.contenders == ("flask", "fastapi")
     shutil.rmtree(tmp_path / "sessions")
     assert run("--contender", "fastapi", "--set", "baseline=", "-q").exit_code == 0
-    assert session_of(tmp_path).header().suite.contenders == ("fastapi",)
+    assert stored_session(tmp_path).header().suite.contenders == ("fastapi",)

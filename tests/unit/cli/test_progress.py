@@ -28,7 +28,7 @@ PLAN = make_plan(suite(loads=(COUNTED,), baseline=None, blocks=2), [rig()])
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "text"),
     [
         (0, "0 s"),
         (0.4, "0 s"),
@@ -38,12 +38,12 @@ PLAN = make_plan(suite(loads=(COUNTED,), baseline=None, blocks=2), [rig()])
         (3600, "60 min 0 s"),
     ],
 )
-def test_durations_are_told_as_people_do(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+def test_duration_is_formatted_in_minutes_and_seconds(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("findings", "end"),
+    ("findings", "ending"),
     [
         ((), "ok"),
         ((finding("thin", Level.NOTE),), "ok"),
@@ -51,13 +51,13 @@ def test_durations_are_told_as_people_do(seconds: float, words: str) -> None:
         ((finding("oom-kill"), finding("run-failed"), finding("oom-kill")), None),
     ],
 )
-def test_a_run_is_a_line(findings: tuple, end: str | None) -> None:
+def test_run_is_printed_as_one_line(findings: tuple, ending: str | None) -> None:
     line = record_line(record(findings=findings, block=3))
-    assert line == f"one  block 3  flask hello: {end or 'INVALID (oom-kill, run-failed)'}"
+    assert line == f"one  block 3  flask hello: {ending or 'INVALID (oom-kill, run-failed)'}"
 
 
 @pytest.mark.parametrize(
-    ("p99_us", "codes", "end"),
+    ("p99_us", "codes", "ending"),
     [
         (50_000, (), "passed"),
         (50_001, (), "failed"),
@@ -65,40 +65,40 @@ def test_a_run_is_a_line(findings: tuple, end: str | None) -> None:
         (10, ("oom-kill",), "INVALID (oom-kill)"),
     ],
 )
-def test_a_step_of_a_search_has_passed_or_failed(
-    p99_us: int, codes: tuple[str, ...], end: str
+def test_search_step_is_printed_as_passed_or_failed(
+    p99_us: int, codes: tuple[str, ...], ending: str
 ) -> None:
     search = Search(p99_ms=50, lowest=100, highest=6400, steps=6)
-    seen = log()
-    corrected = seen.latency.model_copy(update={"p99_us": p99_us})
-    load = load_result(log=seen.model_copy(update={"corrected_latency": corrected}))
+    request_log = log()
+    corrected = request_log.latency.model_copy(update={"p99_us": p99_us})
+    load = load_result(log=request_log.model_copy(update={"corrected_latency": corrected}))
     step = Record(
         run=run(load=Load(connections=10, duration_s=3, search=search)),
         observation=observation(load=load, offered_rate=800),
         verdict=Verdict(findings=tuple(map(finding, codes))),
     )
-    assert record_line(step).endswith(f" at 800/s: {end}")
+    assert record_line(step).endswith(f" at 800/s: {ending}")
 
 
 @contextmanager
-def watching(*, quiet: bool = False) -> Iterator[SessionProgress]:
-    with SessionProgress(quiet=quiet) as watcher:
-        yield watcher
+def open_display(*, quiet: bool = False) -> Iterator[SessionProgress]:
+    with SessionProgress(quiet=quiet) as display:
+        yield display
 
 
-def follow(watcher: SessionProgress) -> None:
-    watcher.say("connecting to [bold]one[/bold]")
-    watcher.planned(PLAN)
+def send_all_events(display: SessionProgress) -> None:
+    display.say("connecting to [bold]one[/bold]")
+    display.planned(PLAN)
     for number, planned in enumerate(PLAN.runs, start=1):
-        watcher.started(planned)
-        watcher.ended(record(planned.trial.contender, block=(number + 1) // 2))
+        display.started(planned)
+        display.ended(record(planned.trial.contender, block=(number + 1) // 2))
 
 
-def test_without_a_terminal_there_are_plain_lines_on_standard_error(
+def test_stderr_has_plain_lines_without_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with watching() as watcher:
-        follow(watcher)
+    with open_display() as display:
+        send_all_events(display)
     printed = capsys.readouterr()
     lines = printed.err.splitlines()
     assert printed.out == ""
@@ -111,39 +111,39 @@ def test_without_a_terminal_there_are_plain_lines_on_standard_error(
     assert all("left" in line for line in lines[2:-1])
 
 
-def test_a_long_line_stays_one_line(
+def test_long_line_is_not_wrapped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    with watching() as watcher:
-        watcher.say("word " * 30)
+    with open_display() as display:
+        display.say("word " * 30)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_quiet_watcher_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with watching(quiet=True) as watcher:
-        follow(watcher)
+def test_quiet_display_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_display(quiet=True) as display:
+        send_all_events(display)
     assert capsys.readouterr() == ("", "")
 
 
-def test_what_is_left_follows_the_pace_so_far(
+def test_remaining_time_is_extrapolated_from_finished_runs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    with watching() as watcher:
-        watcher.planned(PLAN)
+    with open_display() as display:
+        display.planned(PLAN)
         now[0] += 30
-        watcher.ended(record())
+        display.ended(record())
     assert capsys.readouterr().err.splitlines()[-1].endswith("; about 1 min 30 s left")
 
 
-def test_rigs_may_tell_at_the_same_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rigs_may_report_concurrently(capsys: pytest.CaptureFixture[str]) -> None:
     plan = make_plan(suite(loads=(COUNTED,), baseline=None, blocks=50), [rig()])
-    with watching() as watcher:
-        watcher.planned(plan)
+    with open_display() as display:
+        display.planned(plan)
         threads = [
-            threading.Thread(target=lambda: [watcher.ended(record()) for _ in range(25)])
+            threading.Thread(target=lambda: [display.ended(record()) for _ in range(25)])
             for _ in range(4)
         ]
         for thread in threads:
@@ -154,7 +154,7 @@ def test_rigs_may_tell_at_the_same_time(capsys: pytest.CaptureFixture[str]) -> N
     assert [line.split("]")[0] for line in lines] == [f"[{n}/100" for n in range(1, 101)]
 
 
-def test_on_a_terminal_a_live_line_follows_and_is_taken_away(
+def test_terminal_shows_a_live_line_and_finished_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = io.StringIO()
@@ -163,20 +163,20 @@ def test_on_a_terminal_a_live_line_follows_and_is_taken_away(
         "Console",
         lambda **_: Console(file=out, force_terminal=True, width=80, highlight=False),
     )
-    with watching() as watcher:
-        watcher.planned(PLAN)
-        watcher.started(PLAN.runs[0])
-        watcher.ended(record())
+    with open_display() as display:
+        display.planned(PLAN)
+        display.started(PLAN.runs[0])
+        display.ended(record())
     assert "runs" in out.getvalue()
     assert "[1/4] one  block 1  flask hello: ok" in out.getvalue()
 
 
-def test_a_playbook_is_followed_in_lines_where_nobody_watches(
+def test_playbook_tasks_are_plain_lines_without_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with PlaybookProgress("provision of target-1") as progress:
-        progress.task("h2load : Install [the] packages")
-        progress.task("Verify")
+    with PlaybookProgress("provision of target-1") as display:
+        display.task("h2load : Install [the] packages")
+        display.task("Verify")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "provision of target-1"
     assert lines[1] == "[0 s] task 1: h2load : Install [the] packages"

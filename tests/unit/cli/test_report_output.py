@@ -1,4 +1,4 @@
-"""`fwbench report --output`: a whole file or none, and never over another one."""
+"""`fwbench report --output` writes a complete file or none, and keeps existing files."""
 
 import os
 import sys
@@ -26,40 +26,41 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
     return store
 
 
-def report(*words: str) -> Result:
-    return CliRunner().invoke(main, ["report", "session", *words])
+def report(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["report", "session", *arguments])
 
 
 def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} - {"session"}
+    return {file.name for file in folder.iterdir()} - {"session"}
 
 
-def test_the_help_of_format_lists_every_format_with_its_help() -> None:
+def test_help_describes_every_format() -> None:
     help_text = " ".join(report("--help").stdout.split())
-    for each in FORMATS.values():
-        assert f"{each.name} ({each.suffix}): {each.help}." in help_text
+    for report_format in FORMATS.values():
+        description = f"{report_format.name} ({report_format.suffix}): {report_format.help}."
+        assert description in help_text
 
 
 @pytest.mark.usefixtures("session")
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_file_has_what_would_be_printed(tmp_path: Path, name: str) -> None:
+def test_file_equals_the_printed_report(tmp_path: Path, name: str) -> None:
     printed = report("--format", name)
-    written = report("--format", name, "--output", "there")
+    written = report("--format", name, "--output", "out")
     assert (printed.exit_code, written.exit_code, written.output) == (0, 0, "")
-    assert (tmp_path / "there").read_bytes() == printed.stdout_bytes
-    assert files(tmp_path) == {"there"}
+    assert (tmp_path / "out").read_bytes() == printed.stdout_bytes
+    assert files(tmp_path) == {"out"}
 
 
 @pytest.mark.usefixtures("session")
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_suffix_selects_the_format(tmp_path: Path, name: str) -> None:
-    file = f"there{FORMATS[name].suffix}"
+def test_suffix_selects_the_format(tmp_path: Path, name: str) -> None:
+    file = f"out{FORMATS[name].suffix}"
     assert report("--output", file).exit_code == 0
     assert (tmp_path / file).read_bytes() == report("--format", name).stdout_bytes
 
 
 @pytest.mark.usefixtures("session")
-def test_another_suffix_is_text_and_a_format_that_is_named_wins(tmp_path: Path) -> None:
+def test_unknown_suffix_is_text_and_format_option_wins(tmp_path: Path) -> None:
     report("-o", "one.page")
     assert (tmp_path / "one.page").read_bytes() == report().stdout_bytes
     report("-o", "two.txt", "--format", "json")
@@ -67,7 +68,7 @@ def test_another_suffix_is_text_and_a_format_that_is_named_wins(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("session")
-def test_a_file_that_exists_stays_unless_forced(tmp_path: Path) -> None:
+def test_existing_file_is_kept_unless_forced(tmp_path: Path) -> None:
     mine = tmp_path / "mine.txt"
     mine.write_text("mine")
     refused = report("-o", "mine.txt")
@@ -81,50 +82,50 @@ def test_a_file_that_exists_stays_unless_forced(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("session")
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
-def test_what_is_no_file_stays_even_if_forced(tmp_path: Path, kind: str) -> None:
-    place, other = tmp_path / "place", tmp_path / "other"
+def test_other_file_types_are_kept_even_if_forced(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "place", tmp_path / "other"
     other.write_text("other")
-    make = {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place)}
-    make.get(kind, lambda: place.symlink_to(other))()
-    before = place.lstat()
+    make = {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path)}
+    make.get(kind, lambda: path.symlink_to(other))()
+    before = path.lstat()
     refused = report("-o", "place", "--force")
     assert refused.exit_code == 2
     assert "place is not a regular file: name another one" in refused.stderr
-    assert (place.lstat().st_ino, other.read_text()) == (before.st_ino, "other")
+    assert (path.lstat().st_ino, other.read_text()) == (before.st_ino, "other")
 
 
 @pytest.mark.usefixtures("session")
-def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    failed = report("-o", "nowhere/there.txt")
+def test_missing_folder_is_reported(tmp_path: Path) -> None:
+    failed = report("-o", "nowhere/out.txt")
     assert failed.exit_code == 1
     assert failed.stderr == (
-        "fwbench: nowhere/there.txt: cannot be written: No such file or directory\n"
+        "fwbench: nowhere/out.txt: cannot be written: No such file or directory\n"
     )
     assert files(tmp_path) == set()
 
 
-def test_an_invalid_run_shows_in_the_exit_code_of_a_file_too(
+def test_invalid_run_sets_the_exit_code_of_a_written_report(
     session: SessionStore, tmp_path: Path
 ) -> None:
     session.append_record(record(block=2, findings=(finding(),)))
-    assert report("-o", "there.txt").exit_code == 8
-    assert (tmp_path / "there.txt").exists()
+    assert report("-o", "out.txt").exit_code == 8
+    assert (tmp_path / "out.txt").exists()
 
 
 @pytest.mark.usefixtures("session")
-def test_a_package_that_is_missing_is_one_sentence_and_no_file(
+def test_missing_package_is_reported_and_no_file_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
-    for words in ((), ("-o", "there.hlog")):
-        failed = report("--format", "hdr", *words)
+    for arguments in ((), ("-o", "out.hlog")):
+        failed = report("--format", "hdr", *arguments)
         assert (failed.exit_code, failed.stdout) == (1, "")
         (line,) = failed.stderr.splitlines()
         assert line.endswith("pip install 'fwbench[hdr]'")
     assert files(tmp_path) == set()
 
 
-def test_a_report_that_fails_in_between_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_failing_report_leaves_the_file_unchanged(tmp_path: Path) -> None:
     def broken() -> Iterator[str]:
         yield "a part"
         raise ParseError("truncated")
@@ -136,7 +137,7 @@ def test_a_report_that_fails_in_between_leaves_the_file_as_it_was(tmp_path: Path
     assert (files(tmp_path), mine.read_text()) == ({"mine"}, "mine")
 
 
-def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+def test_file_created_meanwhile_is_kept(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
 
     def slow() -> Iterator[str]:
@@ -149,20 +150,18 @@ def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_is_one_sentence_that_names_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_error_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "open", lambda *_: open("/dev/full", "wb"))  # noqa: PTH123, SIM115
-    with pytest.raises(FwbenchError, match=r"there: cannot be written: No space left on device"):
-        write_file(tmp_path / "there", ["text"], force=False)
+    with pytest.raises(FwbenchError, match=r"out: cannot be written: No space left on device"):
+        write_file(tmp_path / "out", ["text"], force=False)
 
 
-def test_text_is_written_as_utf_8_and_bytes_as_they_are(tmp_path: Path) -> None:
-    write_file(tmp_path / "there", ["1.5 ×\n", b"\x00\xff"], force=False)
-    assert (tmp_path / "there").read_bytes() == "1.5 ×\n".encode() + b"\x00\xff"
+def test_text_is_written_as_utf_8_and_bytes_unchanged(tmp_path: Path) -> None:
+    write_file(tmp_path / "out", ["1.5 ×\n", b"\x00\xff"], force=False)
+    assert (tmp_path / "out").read_bytes() == "1.5 ×\n".encode() + b"\x00\xff"
 
 
-def test_a_file_can_be_read_by_those_who_may_read_other_new_files(tmp_path: Path) -> None:
+def test_file_has_the_default_mode_of_new_files(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("")
-    write_file(tmp_path / "there", ["text"], force=False)
-    assert (tmp_path / "there").stat().st_mode == (tmp_path / "other").stat().st_mode
+    write_file(tmp_path / "out", ["text"], force=False)
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "other").stat().st_mode

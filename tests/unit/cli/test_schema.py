@@ -6,7 +6,7 @@ from fwbench.cli.main import main
 
 
 @pytest.mark.parametrize("kind", ["suite", "contender"])
-def test_a_schema_is_printed_as_it_is_stored(kind: str) -> None:
-    done = CliRunner().invoke(main, ["schema", kind])
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == (ROOT / "schemas" / f"{kind}.schema.json").read_text()
+def test_schema_is_printed_as_stored(kind: str) -> None:
+    result = CliRunner().invoke(main, ["schema", kind])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (ROOT / "schemas" / f"{kind}.schema.json").read_text()

@@ -1,4 +1,4 @@
-"""The answer of a command is on standard output, and everything else on standard error."""
+"""Standard output has only a command's result; everything else is on standard error."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from fwbench.storage.store import SessionStore
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fwbench.cli.runs.load_rigs", lambda *_, **_options: [rig()])
 
@@ -31,7 +31,7 @@ def fwbench(*arguments: str) -> Result:
 
 
 def execute_one_run(session: Session) -> SessionStore:
-    """Everything that a session tells its observer, without a host."""
+    """Send every event of a session to its observer, without a host."""
     observer = session.options.observer
     observer.say("connecting to one-target")
     if not session.store.folder.exists():
@@ -40,18 +40,18 @@ def execute_one_run(session: Session) -> SessionStore:
     observer.planned(session.plan)
     run = session.plan.runs[len(session.store.records())]
     observer.started(run)
-    ended = record(findings=(finding(),)).model_copy(update={"run": run})
-    session.store.append_record(ended)
-    observer.ended(ended)
+    finished = record(findings=(finding(),)).model_copy(update={"run": run})
+    session.store.append_record(finished)
+    observer.ended(finished)
     return session.store
 
 
-def fail(session: Session) -> SessionStore:
+def execute_and_fail(session: Session) -> SessionStore:
     execute_one_run(session)
     raise LostError("one-target: does not answer")
 
 
-def stored() -> Path:
+def make_session() -> Path:
     store = SessionStore.create(Path("sessions") / "published-1")
     store.initialise(header(), make_plan(suite(), [rig()]))
     store.append_record(record())
@@ -59,18 +59,20 @@ def stored() -> Path:
 
 
 @pytest.mark.parametrize("command", ["run", "resume", "resume last"])
-def test_a_session_prints_its_report_alone(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_prints_only_its_report_on_stdout(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Session, "run", execute_one_run)
     monkeypatch.setattr("fwbench.hosts.changes.config_changes", lambda *_: [])
     if command == "run":
-        done = fwbench("run", "smoke", "-i", "hosts.yml")
+        result = fwbench("run", "smoke", "-i", "hosts.yml")
         (folder,) = Path("sessions").iterdir()
     else:
-        folder = stored()
-        done = fwbench("resume", "last" if "last" in command else str(folder))
-    assert done.exit_code == 8  # the run is invalid
-    assert done.stdout == fwbench("report", str(folder)).stdout
-    lines = done.stderr.splitlines()
+        folder = make_session()
+        result = fwbench("resume", "last" if "last" in command else str(folder))
+    assert result.exit_code == 8  # the run is invalid
+    assert result.stdout == fwbench("report", str(folder)).stdout
+    lines = result.stderr.splitlines()
     assert [line for line in lines if line.startswith("the last session is ")] == (
         [f"the last session is {folder}"] if "last" in command else []
     )
@@ -79,22 +81,22 @@ def test_a_session_prints_its_report_alone(command: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("command", ["run", "resume"])
-def test_a_session_that_fails_prints_no_answer(
+def test_failed_session_prints_nothing_on_stdout(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Session, "run", fail)
+    monkeypatch.setattr(Session, "run", execute_and_fail)
     monkeypatch.setattr("fwbench.hosts.changes.config_changes", lambda *_: [])
-    words = ("smoke", "-i", "hosts.yml") if command == "run" else (str(stored()),)
-    done = fwbench(command, *words)
-    assert (done.exit_code, done.stdout) == (LostError.exit_code, "")
-    kept, error = done.stderr.splitlines()[-2:]
-    assert kept.startswith("what was measured is kept; continue with: fwbench resume ")
+    arguments = ("smoke", "-i", "hosts.yml") if command == "run" else (str(make_session()),)
+    result = fwbench(command, *arguments)
+    assert (result.exit_code, result.stdout) == (LostError.exit_code, "")
+    hint, error = result.stderr.splitlines()[-2:]
+    assert hint.startswith("what was measured is kept; continue with: fwbench resume ")
     assert error == "fwbench: one-target: does not answer"
 
 
-def test_a_terminal_with_progress_gets_none_of_the_answer() -> None:
-    """As in `fwbench resume last > report.txt`: rich draws on standard error while it is one."""
-    folder = stored()
+def test_progress_on_a_terminal_excludes_the_report() -> None:
+    """With `fwbench resume last > report.txt`, rich draws on standard error, a terminal."""
+    folder = make_session()
     folders = [str(ROOT / "tests" / "support"), str(Path(__file__).parent)]
     script = (
         f"import sys; sys.path[:0] = {folders}\n"
@@ -106,24 +108,27 @@ def test_a_terminal_with_progress_gets_none_of_the_answer() -> None:
         "Session.run = test_streams.execute_one_run\n"
         "main(['resume', 'last'])\n"
     )
-    terminal, end = pty.openpty()
+    terminal, child_end = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "PYTHONPATH": str(ROOT)}
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=end, env=environment
+        result = subprocess.run(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=child_end,
+            env=environment,
         )
-        os.close(end)
-        drawn = os.read(terminal, 2**16).decode()
+        os.close(child_end)
+        screen = os.read(terminal, 2**16).decode()
     finally:
         os.close(terminal)
-    assert done.returncode == 8, drawn
-    assert done.stdout.decode() == fwbench("report", str(folder)).stdout
-    assert "\x1b[" in drawn
-    assert "connecting to one-target" in drawn
+    assert result.returncode == 8, screen
+    assert result.stdout.decode() == fwbench("report", str(folder)).stdout
+    assert "\x1b[" in screen
+    assert "connecting to one-target" in screen
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("run", "smoke", "-i", "hosts.yml", "--dry-run"),
         ("report", "sessions/published-1"),
@@ -137,15 +142,15 @@ def test_a_terminal_with_progress_gets_none_of_the_answer() -> None:
     ],
     ids=" ".join,
 )
-def test_a_command_that_succeeds_prints_nothing_else(words: tuple[str, ...]) -> None:
-    stored()
-    done = fwbench(*words)
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout
+def test_successful_command_prints_nothing_on_stderr(arguments: tuple[str, ...]) -> None:
+    make_session()
+    result = fwbench(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("report", "last", "--format", "json"),
         ("list", "sessions", "--format", "json"),
@@ -154,13 +159,13 @@ def test_a_command_that_succeeds_prints_nothing_else(words: tuple[str, ...]) -> 
     ],
     ids=" ".join,
 )
-def test_what_is_for_programs_is_json_alone(words: tuple[str, ...]) -> None:
-    stored()
-    assert json.loads(fwbench(*words).stdout)
+def test_machine_readable_output_is_only_json(arguments: tuple[str, ...]) -> None:
+    make_session()
+    assert json.loads(fwbench(*arguments).stdout)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("run", "nowhere.yml", "-i", "hosts.yml"),
         ("run", "smoke", "-i", "hosts.yml", "--set", "blocks=0"),
@@ -177,19 +182,19 @@ def test_what_is_for_programs_is_json_alone(words: tuple[str, ...]) -> None:
     ],
     ids=" ".join,
 )
-def test_an_error_is_on_standard_error_alone(words: tuple[str, ...]) -> None:
+def test_error_is_printed_only_on_stderr(arguments: tuple[str, ...]) -> None:
     Path("hosts.yml").touch()
-    done = fwbench(*words)
-    assert done.exit_code != 0
-    assert done.stdout == ""
-    assert done.stderr
+    result = fwbench(*arguments)
+    assert result.exit_code != 0
+    assert result.stdout == ""
+    assert result.stderr
 
 
-def test_the_problems_of_files_are_the_answer_of_a_validation() -> None:
+def test_validate_prints_problems_on_stdout() -> None:
     shutil.copy(ROOT / "suites" / "smoke.yml", "mine.yml")
     assert fwbench("validate", "mine.yml").stdout == ""
     Path("mine.yml").write_text("name: x\n")
-    done = fwbench("validate", "mine.yml")
-    assert all(line.startswith("mine.yml:1: ") for line in done.stdout.splitlines())
-    assert done.stdout
-    assert done.stderr == "1 file, 3 problems\n"
+    result = fwbench("validate", "mine.yml")
+    assert all(line.startswith("mine.yml:1: ") for line in result.stdout.splitlines())
+    assert result.stdout
+    assert result.stderr == "1 file, 3 problems\n"

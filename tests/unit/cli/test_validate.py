@@ -13,7 +13,7 @@ SMOKE = (ROOT / "suites" / "smoke.yml").read_text()
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -21,11 +21,11 @@ def validate(*arguments: str, stdin: str | bytes = "") -> Result:
     return CliRunner().invoke(main, ["validate", *arguments], input=stdin)
 
 
-def test_what_comes_with_fwbench_has_no_problem() -> None:
-    done = validate(str(ROOT / "suites"), str(ROOT / "contenders"))
+def test_bundled_files_have_no_problems() -> None:
+    result = validate(str(ROOT / "suites"), str(ROOT / "contenders"))
     files = [*(ROOT / "suites").glob("*.yml"), *(ROOT / "contenders").glob("*/contender.yml")]
-    assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == f"{len(files)} files, no problems\n"
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{len(files)} files, no problems\n"
 
 
 def test_all_problems_of_all_files_are_listed(tmp_path: Path) -> None:
@@ -33,10 +33,10 @@ def test_all_problems_of_all_files_are_listed(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "contender.yml").write_text("summary: x\nprt: 1\nprocesses: 0\n")
     (tmp_path / "c.yml").write_text("loads: [\n")
-    done = validate("a.yml", "c.yml", "mine", "nowhere.yml")
-    assert done.exit_code == SuiteError.exit_code
-    assert done.stderr == "3 files, 10 problems\n"
-    lines = done.stdout.splitlines()
+    result = validate("a.yml", "c.yml", "mine", "nowhere.yml")
+    assert result.exit_code == SuiteError.exit_code
+    assert result.stderr == "3 files, 10 problems\n"
+    lines = result.stdout.splitlines()
     assert len(lines) == 10
     assert lines[0].startswith("nowhere.yml: no such file; ")
     assert [line.partition(": ")[0] for line in lines[1:]] == [
@@ -46,11 +46,11 @@ def test_all_problems_of_all_files_are_listed(tmp_path: Path) -> None:
     ]
 
 
-def test_a_suite_can_come_on_standard_input() -> None:
-    done = validate("-", stdin=SMOKE.replace("preset: smoke", "preset: fast"))
+def test_suite_is_read_from_standard_input() -> None:
+    result = validate("-", stdin=SMOKE.replace("preset: smoke", "preset: fast"))
     number = SMOKE.splitlines().index("preset: smoke") + 1
-    assert done.exit_code == SuiteError.exit_code
-    assert done.stdout == (
+    assert result.exit_code == SuiteError.exit_code
+    assert result.stdout == (
         f"<stdin>:{number}: preset: must be 'smoke', 'standard' or 'publish', not 'fast'\n"
     )
     assert validate("-", stdin=SMOKE).exit_code == 0
@@ -59,7 +59,7 @@ def test_a_suite_can_come_on_standard_input() -> None:
     )
 
 
-def test_a_suite_is_checked_as_far_as_possible_if_contenders_are_wrong(
+def test_suite_is_checked_despite_invalid_contenders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
@@ -70,21 +70,21 @@ def test_a_suite_is_checked_as_far_as_possible_if_contenders_are_wrong(
         file.write_text(file.read_text().replace("port: ", "prt: "))
     monkeypatch.setattr(paths, "data_folder", lambda: data)
     (tmp_path / "x.yml").write_text(SMOKE.replace("preset: smoke", "preset: fast"))
-    done = validate("x.yml", str(data / "contenders"))
-    assert done.stderr == "3 files, 5 problems\n"
-    assert "x.yml:" in done.stdout
-    assert done.stdout.count("prt: unknown key; did you mean 'port'?") == 2
+    result = validate("x.yml", str(data / "contenders"))
+    assert result.stderr == "3 files, 5 problems\n"
+    assert "x.yml:" in result.stdout
+    assert result.stdout.count("prt: unknown key; did you mean 'port'?") == 2
 
 
-def test_hostile_names_are_printed_harmlessly(tmp_path: Path) -> None:
+def test_control_characters_of_names_are_not_printed(tmp_path: Path) -> None:
     (tmp_path / "x.yml").write_text('"\\e[2J": 1\n')
     assert "\x1b" not in validate("x.yml").stdout
     (tmp_path / "a\x1b[2J.yml").write_text("x: 1\n")
     assert "\x1b" not in validate("a\x1b[2J.yml").stdout
 
 
-def test_an_empty_folder_is_a_problem(tmp_path: Path) -> None:
+def test_empty_folder_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    done = validate("empty")
-    assert done.exit_code == SuiteError.exit_code
-    assert done.stdout == "empty: contains none of *.yml, *.yaml, */contender.yml\n"
+    result = validate("empty")
+    assert result.exit_code == SuiteError.exit_code
+    assert result.stdout == "empty: contains none of *.yml, *.yaml, */contender.yml\n"

@@ -34,13 +34,13 @@ def document() -> Document:
     return parse(SUITE.encode(), "x.yml")
 
 
-def error_of(file: Path, *overrides: str) -> str:
+def load_error(file: Path, *overrides: str) -> str:
     with pytest.raises(SuiteError) as caught:
         load_suite(file, CONTENDERS, overrides)
     return str(caught.value).removeprefix(f"{file.parent}/")
 
 
-def value_of(suite: Suite, path: str) -> object:
+def suite_value(suite: Suite, path: str) -> object:
     return {
         "connections": [load.connections for load in suite.loads],
         "seed": suite.seed,
@@ -64,19 +64,19 @@ def value_of(suite: Suite, path: str) -> object:
         ("baseline=", "baseline", None),
     ],
 )
-def test_an_override_replaces_what_the_file_has(
+def test_override_replaces_the_value_of_the_file(
     file: Path, text: str, path: str, value: object
 ) -> None:
-    assert value_of(load_suite(file, CONTENDERS), path) != value
-    assert value_of(load_suite(file, CONTENDERS, [text]), path) == value
+    assert suite_value(load_suite(file, CONTENDERS), path) != value
+    assert suite_value(load_suite(file, CONTENDERS, [text]), path) == value
 
 
-def test_of_two_overrides_the_last_counts(file: Path) -> None:
+def test_last_of_two_overrides_wins(file: Path) -> None:
     assert load_suite(file, CONTENDERS, ["seed=7", "seed=8"]).seed == 8
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_preset_replaces_blocks_and_the_stopping_rule_of_the_file(file: Path, order: int) -> None:
+def test_preset_replaces_blocks_and_stopping_rule(file: Path, order: int) -> None:
     suite = load_suite(file, CONTENDERS, ["preset=publish"])
     assert (suite.preset, suite.blocks, suite.stop) == (Preset.PUBLISH, 30, None)
     assert load_suite(file, CONTENDERS, ["preset=smoke", "blocks=3"][::order]).blocks == 3
@@ -104,7 +104,7 @@ def test_a_preset_replaces_blocks_and_the_stopping_rule_of_the_file(file: Path, 
             "command line: contenders=[flask, rocket]: contenders[1]: no contender is called"
             " 'rocket'; known: fastapi, flask",
         ),
-        # what does not go together, in the file and beside it
+        # conflicts within the file, and between the file and the override
         ("blocks=9", "x.yml:1, with blocks=9: stop: at_least (10) is more than the 9 blocks"),
         (
             "contenders=[fastapi]",
@@ -124,25 +124,25 @@ def test_a_preset_replaces_blocks_and_the_stopping_rule_of_the_file(file: Path, 
         ("seed=&a 1", "command line: seed:1: anchors (&name) are not supported"),
     ],
 )
-def test_an_error_of_an_override_names_it_and_the_key(file: Path, text: str, error: str) -> None:
-    assert error_of(file, text).startswith(error)
+def test_override_error_names_override_and_key(file: Path, text: str, error: str) -> None:
+    assert load_error(file, text).startswith(error)
 
 
-def test_errors_of_the_file_keep_their_lines_beside_an_override(file: Path) -> None:
+def test_file_errors_keep_their_lines_despite_overrides(file: Path) -> None:
     file.write_text(SUITE.replace("blocks: 12", "blocks: many"))
-    assert error_of(file, "seed=7") == "x.yml:7: blocks: must be a whole number, not 'many'"
+    assert load_error(file, "seed=7") == "x.yml:7: blocks: must be a whole number, not 'many'"
 
 
-def test_the_contenders_of_the_command_line_keep_the_baseline_and_the_order() -> None:
+def test_contenders_override_keeps_baseline_and_order() -> None:
     assert contenders_override(document(), ["fastapi"]) == 'contenders=["flask", "fastapi"]'
     assert contenders_override(document(), ["fastapi", "flask"]) == (
         'contenders=["flask", "fastapi"]'
     )
-    without = override(document(), ["baseline=null"])
-    assert contenders_override(without, ["fastapi"]) == 'contenders=["fastapi"]'
+    without_baseline = override(document(), ["baseline=null"])
+    assert contenders_override(without_baseline, ["fastapi"]) == 'contenders=["fastapi"]'
 
 
-def test_a_contender_that_the_suite_does_not_have_is_an_error() -> None:
+def test_unknown_contender_is_an_error() -> None:
     with pytest.raises(
         SuiteError, match="--contender 'rocket': the suite has the contenders flask"
     ):

@@ -1,4 +1,4 @@
-"""The schemas accept what the loader accepts, and refuse most of what it refuses."""
+"""The schemas accept what the loader accepts, and reject most of what it rejects."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ SUITES = sorted((ROOT / "suites").glob("*.yml"))
 CONTENDERS = sorted((ROOT / "contenders").glob("*/contender.yml"))
 SCHEMAS = {"suite": suite_schema(), "contender": contender_schema()}
 VALIDATORS = {kind: Draft202012Validator(schema) for kind, schema in SCHEMAS.items()}
-KNOWN = load_contenders(ROOT / "contenders")
+LOADED = load_contenders(ROOT / "contenders")
 EVERYTHING: dict[str, Any] = {
     "name": "everything",
     "question": "What may a suite hold?",
@@ -52,48 +52,48 @@ VALUES: list[Any] = [
 ]
 
 
-def test_the_stored_schemas_are_current(golden: Golden) -> None:
-    """`schemas/` is what the models and the loader accept; --rewrite-golden writes it anew."""
+def test_stored_schemas_are_current(golden: Golden) -> None:
+    """`schemas/` matches the models and the loader; --rewrite-golden updates it."""
     for kind, schema in SCHEMAS.items():
         text = json.dumps(schema, indent=1) + "\n"
         golden.check(f"../../schemas/{kind}.schema.json", text)
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
-def test_a_schema_is_one(schema: dict[str, Any]) -> None:
+def test_schema_is_a_valid_json_schema(schema: dict[str, Any]) -> None:
     Draft202012Validator.check_schema(schema)
 
 
 @pytest.mark.parametrize(
     "file", [*SUITES, *CONTENDERS], ids=lambda file: f"{file.parent.name}-{file.name}"
 )
-def test_what_comes_with_fwbench_names_its_schema_and_obeys_it(file: Path) -> None:
+def test_bundled_file_names_its_schema_and_conforms_to_it(file: Path) -> None:
     first = file.read_text().splitlines()[0]
     kind = "contender" if file in CONTENDERS else "suite"
-    named = file.parent / first.removeprefix("# yaml-language-server: $schema=")
-    assert named.resolve() == ROOT / "schemas" / f"{kind}.schema.json"
+    schema_path = file.parent / first.removeprefix("# yaml-language-server: $schema=")
+    assert schema_path.resolve() == ROOT / "schemas" / f"{kind}.schema.json"
     assert not list(VALIDATORS[kind].iter_errors(read(file).value))
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
-            yield from places(value[key], (*path, key))
+            yield from paths(value[key], (*path, key))
 
 
-def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+def replace_at(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     if not path:
         return new
     value = copy.copy(value)
-    value[path[0]] = changed(value[path[0]], path[1:], new)
+    value[path[0]] = replace_at(value[path[0]], path[1:], new)
     return value
 
 
-def loads(kind: str, value: Any) -> bool:
+def loader_accepts(kind: str, value: Any) -> bool:
     document = parse(json.dumps(value).encode(), "x.yml")
     try:
-        parse_suite(document, KNOWN) if kind == "suite" else parse_contender(document, "flask")
+        parse_suite(document, LOADED) if kind == "suite" else parse_contender(document, "flask")
     except SuiteError:
         return False
     return True
@@ -104,18 +104,18 @@ EXAMPLES = {"suite": EVERYTHING, "contender": FLASK}
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-def test_the_example_has_every_key_and_is_accepted(kind: str) -> None:
+def test_example_has_every_key_and_is_accepted(kind: str) -> None:
     assert EXAMPLES[kind].keys() == SCHEMAS[kind]["properties"].keys()
-    assert loads(kind, EXAMPLES[kind])
+    assert loader_accepts(kind, EXAMPLES[kind])
     assert not list(VALIDATORS[kind].iter_errors(EXAMPLES[kind]))
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-def test_a_schema_accepts_whatever_the_loader_accepts(kind: str) -> None:
+def test_schema_accepts_what_the_loader_accepts(kind: str) -> None:
     accepted = 0
-    for path, new in product(places(EXAMPLES[kind]), VALUES):
-        value = changed(EXAMPLES[kind], path, new)
-        if loads(kind, value):
+    for path, new in product(paths(EXAMPLES[kind]), VALUES):
+        value = replace_at(EXAMPLES[kind], path, new)
+        if loader_accepts(kind, value):
             accepted += 1
             assert not list(VALIDATORS[kind].iter_errors(value)), (path, new)
     assert accepted > 20
@@ -143,12 +143,12 @@ def test_a_schema_accepts_whatever_the_loader_accepts(kind: str) -> None:
         ("contender", ("endpoints",), {}),
     ],
 )
-def test_a_schema_refuses_what_the_loader_refuses(
+def test_schema_rejects_what_the_loader_rejects(
     kind: str, path: tuple[Any, ...], value: Any
 ) -> None:
-    holder: Any = (wrong := copy.deepcopy(EXAMPLES[kind]))
-    for part in path[:-1]:
-        holder = holder[part]
-    holder[path[-1]] = value
-    assert not loads(kind, wrong)
-    assert list(VALIDATORS[kind].iter_errors(wrong))
+    parent: Any = (invalid := copy.deepcopy(EXAMPLES[kind]))
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
+    assert not loader_accepts(kind, invalid)
+    assert list(VALIDATORS[kind].iter_errors(invalid))

@@ -15,7 +15,7 @@ from fwbench.model.preset import Preset
 from fwbench.model.setting import CpuMode, Limits
 from fwbench.model.suite import Suite
 
-READY_MADE = sorted((ROOT / "suites").glob("*.yml"))
+BUNDLED_SUITES = sorted((ROOT / "suites").glob("*.yml"))
 
 SUITE = """\
 name: published
@@ -55,29 +55,29 @@ CONTENDERS = {
 }
 
 
-FLASK_TWIN = {"flask-aa": CONTENDERS["flask"].model_copy(update={"name": "flask-aa"})}
+FLASK_AA = {"flask-aa": CONTENDERS["flask"].model_copy(update={"name": "flask-aa"})}
 
 
-def suite_of(folder: Path, text: str | bytes) -> Suite:
+def load_text(folder: Path, text: str | bytes) -> Suite:
     file = folder / "x.yml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     return load_suite(file, CONTENDERS)
 
 
-def error_of(folder: Path, text: str | bytes) -> str:
-    """The error without the folder in which the file lies."""
+def load_error(folder: Path, text: str | bytes) -> str:
+    """Return the error message without the path of the folder."""
     with pytest.raises(SuiteError) as caught:
-        suite_of(folder, text)
+        load_text(folder, text)
     return str(caught.value).removeprefix(f"{folder}/")
 
 
-def replaced(old: str, new: str) -> str:
+def edited_suite(old: str, new: str) -> str:
     assert old in SUITE
     return SUITE.replace(old, new)
 
 
-def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
-    assert suite_of(tmp_path, SUITE) == Suite(
+def test_suite_has_the_values_of_its_file(tmp_path: Path) -> None:
+    assert load_text(tmp_path, SUITE) == Suite(
         name="published",
         question="Is FastAPI three times as fast as Flask, as published?",
         contenders=("flask", "fastapi"),
@@ -90,11 +90,16 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
     )
 
 
-def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_path: Path) -> None:
-    text = replaced("blocks: 1", "thresholds: {steal: 0.02, failed_requests: 1}")
-    found = suite_of(tmp_path, text).thresholds
-    assert found.keys() == THRESHOLDS.keys()
-    assert (found["steal"], found["failed_requests"], found["drift"]) == (0.02, 1, 0.05)
+def test_suite_has_every_threshold(tmp_path: Path) -> None:
+    """A session thus stores all thresholds that it uses."""
+    text = edited_suite("blocks: 1", "thresholds: {steal: 0.02, failed_requests: 1}")
+    thresholds = load_text(tmp_path, text).thresholds
+    assert thresholds.keys() == THRESHOLDS.keys()
+    assert (thresholds["steal"], thresholds["failed_requests"], thresholds["drift"]) == (
+        0.02,
+        1,
+        0.05,
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,11 +138,11 @@ def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_pa
         ),
         ("baseline: flask", "baseline: bare", "x.yml:1: baseline 'bare' is not among the"),
         ("blocks: 1", "blocks: 1\nblocks: 2", "x.yml:11: blocks: is already set on line 10"),
-        # what is missing
+        # missing keys
         ("name: published\n", "", "x.yml:1: name: is missing"),
         ("{connections: 40, requests: 1000}", "{requests: 9}", "x.yml:7: loads[0].connections: is"),
         ("[flask, fastapi]", "[]", "x.yml:3: contenders: must not be empty"),
-        # kinds of values
+        # types of values
         ("40", "'40'", "x.yml:7: loads[0].connections: must be a whole number, not '40'"),
         ("40", "true", "x.yml:7: loads[0].connections: must be a whole number, not true"),
         ("40", "40.5", "x.yml:7: loads[0].connections: must be a whole number, not 40.5"),
@@ -146,7 +151,7 @@ def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_pa
         ("[flask, fastapi]", "flask", "x.yml:3: contenders: must be a list, not 'flask'"),
         ("{connections: 40, requests: 1000}", "40", "x.yml:7: loads[0]: must be a mapping of keys"),
         ("question: Is", "question: {a: 1} #", "x.yml:2: question: must be text; put it in quotes"),
-        # limits of values
+        # ranges of values
         ("40", "0", "x.yml:7: loads[0].connections: must be at least 1, not 0"),
         ("blocks: 1", "blocks: 1001", "x.yml:10: blocks: must be at most 1000, not 1001"),
         ("cpus: 1", "cpus: 0", "x.yml:9: limits[0].cpus: must be more than 0"),
@@ -186,7 +191,7 @@ def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_pa
             "  - {connections: [1, 2], duration_s: 1}\n  - {connections: 0, duration_s: 1}",
             "x.yml:8: loads[1].connections: must be at least 1, not 0",
         ),
-        # what does not go together
+        # conflicting keys
         ("cpus: 1", "cpu_mode: quota", "x.yml:9: limits[0].cpu_mode: needs cpus"),
         # durations
         (
@@ -233,13 +238,13 @@ def test_a_suite_has_every_threshold_so_that_sessions_store_what_they_use(tmp_pa
         ("[flask, fastapi]", "[flask, flask]", "x.yml:1: contenders has a duplicate entry"),
     ],
 )
-def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, error: str) -> None:
-    assert error_of(tmp_path, replaced(old, new)).startswith(error)
+def test_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, error: str) -> None:
+    assert load_error(tmp_path, edited_suite(old, new)).startswith(error)
 
 
-def test_a_list_of_connections_or_rates_is_a_sweep(tmp_path: Path) -> None:
-    swept = "{connections: [10, 20], rate: [100, 200], duration_s: 2}"
-    loads = suite_of(tmp_path, replaced("{connections: 40, requests: 1000}", swept)).loads
+def test_list_of_connections_or_rates_is_a_sweep(tmp_path: Path) -> None:
+    sweep = "{connections: [10, 20], rate: [100, 200], duration_s: 2}"
+    loads = load_text(tmp_path, edited_suite("{connections: 40, requests: 1000}", sweep)).loads
     assert [(load.connections, load.rate) for load in loads] == [
         (10, 100),
         (10, 200),
@@ -248,14 +253,14 @@ def test_a_list_of_connections_or_rates_is_a_sweep(tmp_path: Path) -> None:
     ]
 
 
-def test_the_first_error_is_told_with_the_number_of_the_others(tmp_path: Path) -> None:
-    text = replaced("40", "many").replace("blocks: 1", "block: 1")
-    assert error_of(tmp_path, text).endswith("not 'many' (and 1 more: see `fwbench validate`)")
+def test_error_message_counts_the_remaining_errors(tmp_path: Path) -> None:
+    text = edited_suite("40", "many").replace("blocks: 1", "block: 1")
+    assert load_error(tmp_path, text).endswith("not 'many' (and 1 more: see `fwbench validate`)")
 
 
-def test_an_error_has_all_problems_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_error_has_all_problems_in_file_order(tmp_path: Path) -> None:
     text = (
-        replaced("40", "[many, 0]")
+        edited_suite("40", "[many, 0]")
         .replace("blocks: 1", "block: 1\nstart_timeout_s: 5 parsecs")
         .replace("name: published\n", "")
         .replace("[flask, fastapi]", "[flask, rocket]")
@@ -277,10 +282,12 @@ def test_an_error_has_all_problems_in_the_order_of_the_file(tmp_path: Path) -> N
     ]
 
 
-def test_what_a_load_generator_cannot_offer_is_listed_beside_other_problems(tmp_path: Path) -> None:
+def test_unsuitable_loads_are_listed_with_other_problems(tmp_path: Path) -> None:
     unknown = "{connections: 4, duration_s: 1, generator: ab}"
     loads = f"{unknown}\n  - {{connections: 4, requests: 9, generator: wrk}}"
-    text = replaced("{connections: 40, requests: 1000}", loads).replace("blocks: 1", "blocks: 0")
+    text = edited_suite("{connections: 40, requests: 1000}", loads).replace(
+        "blocks: 1", "blocks: 0"
+    )
     file = tmp_path / "x.yml"
     file.write_text(text)
     with pytest.raises(SuiteError) as caught:
@@ -291,34 +298,34 @@ def test_what_a_load_generator_cannot_offer_is_listed_beside_other_problems(tmp_
     assert "x.yml:11: blocks: must be at least 1" in blocks
 
 
-def test_durations_and_memory_take_units(tmp_path: Path) -> None:
+def test_durations_and_memory_accept_units(tmp_path: Path) -> None:
     timed = "duration_s: 1m30s, warm_up_s: 2s, search: {p99_ms: 0.05s, lowest: 1, highest: 9}"
     text = (
-        replaced("requests: 1000", timed)
+        edited_suite("requests: 1000", timed)
         .replace("100m", "1.5GiB")
         .replace("blocks: 1", "start_timeout_s: 1m\nthresholds: {client_skew_s: 20ms}")
     )
-    found = suite_of(tmp_path, text)
-    (load,), (limits,) = found.loads, found.limits
+    suite = load_text(tmp_path, text)
+    (load,), (limits,) = suite.loads, suite.limits
     assert load.search is not None
     assert (load.duration_s, load.warm_up_s, load.search.p99_ms) == (90, 2, 50)
-    assert (limits.memory, found.start_timeout_s) == ("1536m", 60)
-    assert found.thresholds["client_skew_s"] == 0.02
+    assert (limits.memory, suite.start_timeout_s) == ("1536m", 60)
+    assert suite.thresholds["client_skew_s"] == 0.02
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "just text\n"])
-def test_a_file_without_keys_is_no_suite(tmp_path: Path, text: str) -> None:
-    assert error_of(tmp_path, text) == "x.yml:1: must be a mapping of keys to values"
+def test_file_without_keys_is_an_error(tmp_path: Path, text: str) -> None:
+    assert load_error(tmp_path, text) == "x.yml:1: must be a mapping of keys to values"
 
 
-def test_a_contender_needs_every_endpoint_of_the_suite(tmp_path: Path) -> None:
+def test_contender_must_have_every_endpoint_of_the_suite(tmp_path: Path) -> None:
     text = SUITE.replace("[flask, fastapi]", "[flask, bare]").replace("[hello]", "[hello, json]")
-    assert error_of(tmp_path, text) == (
+    assert load_error(tmp_path, text) == (
         "x.yml:5: endpoints[1]: contender 'bare' has no endpoint 'json'; known: hello"
     )
 
 
-def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_errors(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match="no such file"):
         load_suite(tmp_path / "none.yml", CONTENDERS)
     with pytest.raises(SuiteError, match="not a file"):
@@ -327,7 +334,7 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
         load_suite(tmp_path / "a\0b", CONTENDERS)
 
 
-FOREIGN = [
+FRAGMENTS = [
     *[
         b"",
         b"&a ",
@@ -349,25 +356,25 @@ FOREIGN = [
 
 
 @st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """The suite with a few of its stretches replaced by others, of its own or foreign."""
+def mutated_suite(draw: st.DrawFn) -> bytes:
+    """Return the suite with a few parts replaced by YAML fragments or random bytes."""
     text = SUITE.encode()
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         end = draw(st.integers(start, min(len(text), start + 30)))
-        foreign = st.sampled_from(FOREIGN)
-        text = text[:start] + draw(foreign | st.binary(max_size=5)) + text[end:]
+        fragments = st.sampled_from(FRAGMENTS)
+        text = text[:start] + draw(fragments | st.binary(max_size=5)) + text[end:]
     return text
 
 
-@given(content=mutated())
+@given(content=mutated_suite())
 @settings(max_examples=300)
-def test_any_bytes_give_a_suite_or_one_line_of_error_in_plain_words(
+def test_any_bytes_give_a_suite_or_a_one_line_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
     try:
-        suite_of(folder, content)
+        load_text(folder, content)
     except SuiteError as error:
         for message in (str(error).removesuffix(": see `fwbench validate`)"), *error.problems):
             assert message.startswith(f"{folder}/x.yml")
@@ -378,22 +385,22 @@ def test_any_bytes_give_a_suite_or_one_line_of_error_in_plain_words(
 # Contenders
 
 
-def contender_in(folder: Path, text: str, name: str = "flask") -> dict[str, Contender]:
+def write_contender(folder: Path, text: str, name: str = "flask") -> dict[str, Contender]:
     (folder / name).mkdir(exist_ok=True)
     (folder / name / "contender.yml").write_text(text)
     return load_contenders(folder)
 
 
-def test_a_contender_is_called_as_its_folder(tmp_path: Path) -> None:
-    contenders = contender_in(tmp_path, CONTENDER)
+def test_contender_is_named_after_its_folder(tmp_path: Path) -> None:
+    contenders = write_contender(tmp_path, CONTENDER)
     assert list(contenders) == ["flask"]
     assert contenders["flask"].name == "flask"
     assert contenders["flask"].endpoints["hello"].body == "Hello, World!"
 
 
-def test_contenders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_contenders_are_sorted_by_name(tmp_path: Path) -> None:
     for name in ("c", "a", "b"):
-        contender_in(tmp_path, CONTENDER, name)
+        write_contender(tmp_path, CONTENDER, name)
     (tmp_path / "no-contender").mkdir()
     assert list(load_contenders(tmp_path)) == ["a", "b", "c"]
 
@@ -408,35 +415,33 @@ def test_contenders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
         ("summary", "name: flask\nsummary", "1: name: remove this key"),
     ],
 )
-def test_an_error_of_a_contender_names_its_line(
-    tmp_path: Path, old: str, new: str, error: str
-) -> None:
+def test_contender_error_names_its_line(tmp_path: Path, old: str, new: str, error: str) -> None:
     with pytest.raises(SuiteError) as caught:
-        contender_in(tmp_path, CONTENDER.replace(old, new, 1))
+        write_contender(tmp_path, CONTENDER.replace(old, new, 1))
     assert str(caught.value).startswith(f"{tmp_path}/flask/contender.yml:{error}")
 
 
-def test_a_folder_without_contenders_is_an_error(tmp_path: Path) -> None:
+def test_folder_without_contenders_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match="has no contender"):
         load_contenders(tmp_path / "missing")
 
 
-# What comes with fwbench
+# Bundled suites
 
 
-@pytest.mark.parametrize("file", READY_MADE, ids=lambda file: file.stem)
-def test_ready_made_suites_are_called_as_their_files_and_can_be_used(file: Path) -> None:
+@pytest.mark.parametrize("file", BUNDLED_SUITES, ids=lambda file: file.stem)
+def test_bundled_suite_loads_and_is_named_after_its_file(file: Path) -> None:
     assert load_suite(file, load_contenders(ROOT / "contenders")).name == file.stem
 
 
-def test_the_published_suite_is_as_published() -> None:
+def test_published_suite_has_the_published_settings() -> None:
     suite = load_suite(ROOT / "suites" / "published.yml", load_contenders(ROOT / "contenders"))
     assert suite.loads == (Load(connections=40, requests=1000),)
     assert suite.limits == (Limits(cpus=1, cpu_mode=CpuMode.QUOTA, memory="100m"),)
     assert (suite.contenders, suite.blocks) == (("flask", "fastapi"), 1)
 
 
-def test_the_sound_suite_compares_what_answers_alike() -> None:
+def test_flask_vs_fastapi_compares_equal_answers() -> None:
     contenders = load_contenders(ROOT / "contenders")
     suite = load_suite(ROOT / "suites" / "flask-vs-fastapi.yml", contenders)
     answers = {
@@ -449,36 +454,34 @@ def test_the_sound_suite_compares_what_answers_alike() -> None:
     assert suite.blocks >= 10
 
 
-def test_a_contender_that_is_called_as_the_control_is_refused_by_its_key(tmp_path: Path) -> None:
-    """In tables, run ids and findings nobody could tell one from the other."""
+def test_contender_with_the_name_of_the_control_is_rejected(tmp_path: Path) -> None:
+    """Tables, run ids and findings could not distinguish the two."""
     file = tmp_path / "x.yml"
     file.write_text(SUITE.replace("[flask, fastapi]", "[flask, flask-aa]"))
     with pytest.raises(SuiteError, match=r"x\.yml:1: contenders: 'flask-aa' is the name of the A"):
-        load_suite(file, CONTENDERS | FLASK_TWIN)
+        load_suite(file, CONTENDERS | FLASK_AA)
 
 
-@pytest.mark.parametrize("without_a_control", ["preset: smoke", "baseline: flask-aa"])
-def test_where_no_control_is_called_so_a_contender_may_be(
-    tmp_path: Path, without_a_control: str
-) -> None:
+@pytest.mark.parametrize("setting", ["preset: smoke", "baseline: flask-aa"])
+def test_name_of_the_control_is_free_without_a_control(tmp_path: Path, setting: str) -> None:
     file = tmp_path / "x.yml"
     text = SUITE.replace("[flask, fastapi]", "[flask, flask-aa]")
-    if without_a_control.startswith("baseline"):
+    if setting.startswith("baseline"):
         text = text.replace("baseline: flask\n", "")
-    file.write_text(f"{text}{without_a_control}\n")
-    assert load_suite(file, CONTENDERS | FLASK_TWIN).contenders == ("flask", "flask-aa")
+    file.write_text(f"{text}{setting}\n")
+    assert load_suite(file, CONTENDERS | FLASK_AA).contenders == ("flask", "flask-aa")
 
 
-def test_a_preset_that_a_suite_cannot_have_is_an_error_of_the_suite(tmp_path: Path) -> None:
+def test_unsuitable_preset_is_an_error_of_the_suite(tmp_path: Path) -> None:
     smoke = SUITE.replace("blocks: 1\n", "preset: smoke\n")
     file = tmp_path / "x.yml"
     file.write_text(smoke.replace("[flask, fastapi]", "[flask, flask-aa]"))
-    assert load_suite(file, CONTENDERS | FLASK_TWIN).preset is Preset.SMOKE
+    assert load_suite(file, CONTENDERS | FLASK_AA).preset is Preset.SMOKE
     with pytest.raises(SuiteError, match=r"x\.yml:1, with preset=standard: contenders: 'flask-aa'"):
-        load_suite(file, CONTENDERS | FLASK_TWIN, ["preset=standard"])
+        load_suite(file, CONTENDERS | FLASK_AA, ["preset=standard"])
     many = ", ".join(map(str, range(1, 1001)))
     large = smoke.replace("connections: 40, ", f"connections: [{many}], ")
     file.write_text(large.replace("[flask, fastapi]", "[flask, fastapi, bare]"))
-    with pytest.raises(SuiteError, match="with preset=publish: it has 120000 runs") as no:
+    with pytest.raises(SuiteError, match="with preset=publish: it has 120000 runs") as caught:
         load_suite(file, CONTENDERS, ["preset=publish"])
-    assert "\n" not in str(no.value)
+    assert "\n" not in str(caught.value)

@@ -24,7 +24,7 @@ BYTES = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
         ("0s", 0),
     ],
 )
-def test_a_duration_is_a_sum_of_its_parts(text: str, ms: int) -> None:
+def test_duration_is_the_sum_of_its_parts(text: str, ms: int) -> None:
     assert duration_ms(text) == ms
 
 
@@ -35,7 +35,7 @@ def test_a_duration_is_a_sum_of_its_parts(text: str, ms: int) -> None:
         min_size=1,
     )
 )
-def test_any_parts_in_falling_order_are_a_duration_exactly(parts: dict[str, object]) -> None:
+def test_any_descending_parts_give_an_exact_duration(parts: dict[str, object]) -> None:
     text = "".join(f"{parts[unit]}{unit}" for unit in MS if unit in parts)
     assert duration_ms(text) == sum(Fraction(str(parts[unit])) * MS[unit] for unit in parts)
 
@@ -47,7 +47,7 @@ def test_any_parts_in_falling_order_are_a_duration_exactly(parts: dict[str, obje
         *["10s\n", "٣s", f"{'9' * 5000}s", "1m30"],
     ],
 )
-def test_other_text_is_no_duration(text: str) -> None:
+def test_other_text_is_rejected_as_duration(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         duration_ms(text)
 
@@ -66,7 +66,7 @@ def test_other_text_is_no_duration(text: str) -> None:
         ("536870912", "536870912b"),
     ],
 )
-def test_memory_takes_what_docker_takes(value: int | str, memory: str) -> None:
+def test_memory_accepts_docker_notation(value: int | str, memory: str) -> None:
     assert docker_memory(value) == memory
 
 
@@ -74,10 +74,10 @@ def test_memory_takes_what_docker_takes(value: int | str, memory: str) -> None:
     number=st.integers(1, 10**9) | st.decimals("0.001", "99999.999", places=3),
     unit=st.sampled_from(["", "b", "k", "K", "m", "MB", "MiB", "g", "GiB"]),
 )
-def test_any_memory_is_that_many_whole_bytes_for_docker(number: object, unit: str) -> None:
+def test_any_memory_is_converted_to_exact_bytes(number: object, unit: str) -> None:
     size = int(Fraction(str(number)) * BYTES[unit[:1].lower()])
-    parts_of_bytes = "." in str(number) and unit in ("", "b")
-    if size == 0 or parts_of_bytes:
+    fractional_bytes = "." in str(number) and unit in ("", "b")
+    if size == 0 or fractional_bytes:
         with pytest.raises(ValueError, match=r"less than a byte|not an amount"):
             docker_memory(f"{number}{unit}")
         return
@@ -87,7 +87,7 @@ def test_any_memory_is_that_many_whole_bytes_for_docker(number: object, unit: st
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_a_value_or_an_error(text: str) -> None:
+def test_any_text_is_parsed_or_rejected(text: str) -> None:
     for parse in (duration_ms, docker_memory):
         with suppress(ValueError):
             parse(text)
@@ -114,6 +114,6 @@ def test_any_text_is_a_value_or_an_error(text: str) -> None:
         True,
     ],
 )
-def test_other_values_are_no_memory(value: int | str) -> None:
+def test_other_values_are_rejected_as_memory(value: int | str) -> None:
     with pytest.raises(ValueError, match="not an amount of memory"):
         docker_memory(value)

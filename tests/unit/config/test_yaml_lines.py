@@ -6,13 +6,13 @@ from fwbench.config.yaml_lines import parse
 from fwbench.errors import SuiteError
 
 
-def error_of(content: bytes) -> str:
+def parse_error(content: bytes) -> str:
     with pytest.raises(SuiteError) as caught:
         parse(content, "x.yml")
     return str(caught.value)
 
 
-def test_everything_is_found_on_its_line() -> None:
+def test_every_value_has_its_line() -> None:
     document = parse(b"# a comment\na:\n  - b: 1\n    c: two\n  - 3\n", "x.yml")
     assert document.value == {"a": [{"b": 1, "c": "two"}, 3]}
     assert document.lines == {
@@ -25,7 +25,7 @@ def test_everything_is_found_on_its_line() -> None:
     }
 
 
-def test_an_error_about_what_is_missing_is_on_the_line_of_what_should_hold_it() -> None:
+def test_missing_key_is_reported_on_the_line_of_its_parent() -> None:
     document = parse(b"a:\n  - b: 1\n", "x.yml")
     assert document.located(("a", 0, "c"), "is missing") == "x.yml:2: a[0].c: is missing"
 
@@ -51,7 +51,7 @@ def test_an_error_about_what_is_missing_is_on_the_line_of_what_should_hold_it() 
         ("|\n  text", "text"),
     ],
 )
-def test_scalars_are_those_of_the_core_schema(text: str, value: object) -> None:
+def test_scalars_follow_the_core_schema(text: str, value: object) -> None:
     assert parse(f"a: {text}".encode(), "x.yml").value == {"a": value}
 
 
@@ -84,20 +84,20 @@ def test_scalars_are_those_of_the_core_schema(text: str, value: object) -> None:
     ],
     ids=lambda value: value[:30].decode("latin-1") if isinstance(value, bytes) else None,
 )
-def test_what_is_refused(content: bytes, error: str) -> None:
-    assert error_of(content).startswith(error)
+def test_unsupported_yaml_is_rejected(content: bytes, error: str) -> None:
+    assert parse_error(content).startswith(error)
 
 
-def test_an_alias_bomb_does_not_go_off() -> None:
+def test_alias_bomb_is_rejected() -> None:
     bomb = b"a: &a [x, x]\n" + b"".join(b"%c: [*a, *a]\n" % letter for letter in b"bcdefg")
-    assert "anchors" in error_of(bomb)
+    assert "anchors" in parse_error(bomb)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key() -> None:
+def test_byte_order_mark_is_skipped() -> None:
     assert parse(b"\xef\xbb\xbfa: 1", "x.yml").value == {"a": 1}
 
 
-def test_an_empty_file_is_nothing() -> None:
+def test_empty_file_is_none() -> None:
     assert parse(b"# nothing\n", "x.yml").value is None
 
 

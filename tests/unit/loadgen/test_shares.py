@@ -33,39 +33,39 @@ def test_shares_add_up_to_the_load(load: Load, clients: int) -> None:
         with pytest.raises(SuiteError, match="cannot be divided among"):
             divide_load(load, clients)
         return
-    each = divide_load(load, clients)
-    connections = [share.connections for share in each]
-    assert len(each) == clients
+    shares = divide_load(load, clients)
+    connections = [share.connections for share in shares]
+    assert len(shares) == clients
     assert sum(connections) == load.connections
     assert max(connections) - min(connections) <= 1
-    assert all(1 <= share.threads <= share.connections for share in each)
+    assert all(1 <= share.threads <= share.connections for share in shares)
     if load.requests is not None:
-        assert sum(share.requests or 0 for share in each) == load.requests
-        assert all((share.requests or 0) >= share.connections for share in each)
+        assert sum(share.requests or 0 for share in shares) == load.requests
+        assert all((share.requests or 0) >= share.connections for share in shares)
     if load.rate is not None:
-        assert sum(share.rate or 0 for share in each) == pytest.approx(load.rate, rel=1e-12)
+        assert sum(share.rate or 0 for share in shares) == pytest.approx(load.rate, rel=1e-12)
 
 
 @given(loads(), st.integers(1, 20))
-def test_every_connection_has_as_much_to_do_as_any_other(load: Load, clients: int) -> None:
+def test_every_connection_has_the_same_share_of_the_load(load: Load, clients: int) -> None:
     for share in divide_load(load, min(clients, load.connections)):
         if load.rate is not None and share.rate is not None:
             assert share.rate / share.connections == pytest.approx(load.rate / load.connections)
         if load.requests is not None and share.requests is not None:
-            due = load.requests * share.connections / load.connections
-            assert abs(share.requests - due) < 1
+            expected = load.requests * share.connections / load.connections
+            assert abs(share.requests - expected) < 1
 
 
-def test_the_share_of_an_only_client_is_the_load() -> None:
+def test_single_client_gets_the_whole_load() -> None:
     load = Load(connections=7, threads=3, requests=100)
     assert divide_load(load, 1) == (load,)
 
 
-def test_h2load_is_told_the_same_rate_for_each_connection() -> None:
+def test_h2load_gets_the_same_rate_for_each_connection() -> None:
     load = Load(connections=5, rate=1000, duration_s=10)
     folder = PurePosixPath("/r")
-    told = [
+    command_lines = [
         GENERATOR.command_line(share, "http://192.0.2.1/", folder) for share in divide_load(load, 2)
     ]  # type: ignore[arg-type]
-    assert ["-c3" in told[0], "-c2" in told[1]] == [True, True]
-    assert all("--rps=200" in command for command in told)
+    assert ["-c3" in command_lines[0], "-c2" in command_lines[1]] == [True, True]
+    assert all("--rps=200" in command for command in command_lines)

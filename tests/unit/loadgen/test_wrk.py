@@ -26,19 +26,19 @@ def recorded(case: str) -> str:
     return (RECORDED / f"{case}.out").read_text()
 
 
-def test_the_warm_up_is_a_command_of_its_own() -> None:
-    asked = load(threads=2, warm_up_s=3)
-    assert GENERATOR.warm_up_command_line(asked, URL) == (
+def test_warm_up_is_a_separate_command() -> None:
+    load_with_warm_up = load(threads=2, warm_up_s=3)
+    assert GENERATOR.warm_up_command_line(load_with_warm_up, URL) == (
         ["wrk", "-t2", "-c8", "-d3s", "--timeout=8s", URL]
     )
-    assert GENERATOR.command_line(asked, URL, RUN) == (
+    assert GENERATOR.command_line(load_with_warm_up, URL, RUN) == (
         ["wrk", "-t2", "-c8", "-d5s", "--timeout=8s", "-s/r/wrk.lua", URL]
     )
-    assert GENERATOR.duration_s(asked) == 8
-    assert GENERATOR.skipped_s(asked) == 0
+    assert GENERATOR.duration_s(load_with_warm_up) == 8
+    assert GENERATOR.skipped_s(load_with_warm_up) == 0
 
 
-def test_without_a_warm_up_there_is_one_command() -> None:
+def test_load_without_warm_up_has_no_warm_up_command() -> None:
     assert GENERATOR.warm_up_command_line(load(), URL) is None
 
 
@@ -51,58 +51,56 @@ def test_without_a_warm_up_there_is_one_command() -> None:
         ({"connections": 9, "threads": 2}, "connections: .* 9 is no multiple of 2 threads"),
     ],
 )
-def test_a_load_that_wrk_cannot_offer_names_its_key(
-    changes: dict[str, object], message: str
-) -> None:
+def test_unsuitable_load_is_rejected_with_its_key(changes: dict[str, object], message: str) -> None:
     with pytest.raises(UnsuitableLoadError, match=message):
         GENERATOR.check_load(load(**changes))
 
 
-def test_the_loads_of_the_documentation_suit_wrk() -> None:
+def test_documented_load_suits_wrk() -> None:
     GENERATOR.check_load(load(threads=2, warm_up_s=3))
 
 
-def test_several_clients_need_a_log() -> None:
+def test_several_clients_need_a_request_log() -> None:
     with pytest.raises(SuiteError, match="wrk writes no log of its requests"):
         divide_load(load(), 2)
 
 
-def test_a_sound_run_has_its_figures_as_numbers() -> None:
-    figures = GENERATOR.parse_output(recorded("ok"))
-    assert figures.requests_done == figures.requests_total == figures.requests_succeeded == 110461
-    assert figures.requests_failed == figures.requests_errored == figures.requests_timed_out == 0
-    assert figures.elapsed_s == 2.000579
-    assert figures.rate_per_s == pytest.approx(55214.52, abs=0.005)  # as wrk prints it
-    assert figures.latency is not None
-    assert (figures.latency.p50_us, figures.latency.p99_us) == (124, 2561)
-    assert (figures.latency.p999_us, figures.latency.max_us) == (4308, 7059)
-    assert figures.requests_started is None
-    assert figures.status_2xx is None
+def test_output_of_a_normal_run_is_parsed() -> None:
+    summary = GENERATOR.parse_output(recorded("ok"))
+    assert summary.requests_done == summary.requests_total == summary.requests_succeeded == 110461
+    assert summary.requests_failed == summary.requests_errored == summary.requests_timed_out == 0
+    assert summary.elapsed_s == 2.000579
+    assert summary.rate_per_s == pytest.approx(55214.52, abs=0.005)  # as wrk prints it
+    assert summary.latency is not None
+    assert (summary.latency.p50_us, summary.latency.p99_us) == (124, 2561)
+    assert (summary.latency.p999_us, summary.latency.max_us) == (4308, 7059)
+    assert summary.requests_started is None
+    assert summary.status_2xx is None
 
 
-def test_errors_count_as_answers_that_failed() -> None:
-    figures = GENERATOR.parse_output(recorded("all-404"))
-    assert (figures.requests_done, figures.requests_succeeded) == (55955, 0)
-    assert (figures.requests_failed, figures.requests_errored) == (55955, 0)
+def test_error_responses_count_as_failed_requests() -> None:
+    summary = GENERATOR.parse_output(recorded("all-404"))
+    assert (summary.requests_done, summary.requests_succeeded) == (55955, 0)
+    assert (summary.requests_failed, summary.requests_errored) == (55955, 0)
 
 
-def test_connections_that_break_count_as_requests_without_an_answer() -> None:
-    figures = GENERATOR.parse_output(recorded("drop"))
-    assert (figures.requests_done, figures.requests_errored) == (23964, 4790)
-    assert figures.requests_total == 23964 + 4790
+def test_broken_connections_count_as_errored_requests() -> None:
+    summary = GENERATOR.parse_output(recorded("drop"))
+    assert (summary.requests_done, summary.requests_errored) == (23964, 4790)
+    assert summary.requests_total == 23964 + 4790
 
 
 @pytest.mark.parametrize(("case", "done", "timed_out"), [("nothing", 0, 0), ("timeouts", 8, 8)])
-def test_without_a_latency_there_is_none(case: str, done: int, timed_out: int) -> None:
-    figures = GENERATOR.parse_output(recorded(case))
-    assert (figures.requests_done, figures.requests_timed_out) == (done, timed_out)
-    assert figures.latency is not None
-    assert set(figures.latency.model_dump().values()) == {None}
-    assert figures.request_time_us is not None
-    assert figures.request_time_us.min == 0
+def test_latency_is_unknown_if_wrk_measured_none(case: str, done: int, timed_out: int) -> None:
+    summary = GENERATOR.parse_output(recorded(case))
+    assert (summary.requests_done, summary.requests_timed_out) == (done, timed_out)
+    assert summary.latency is not None
+    assert set(summary.latency.model_dump().values()) == {None}
+    assert summary.request_time_us is not None
+    assert summary.request_time_us.min == 0
 
 
-def test_a_percentile_has_at_least_ten_answers_beyond_it() -> None:
+def test_percentile_needs_ten_answers_beyond_it() -> None:
     few = recorded("ok").replace('"requests": 110461.000', '"requests": 999.000')
     latency = GENERATOR.parse_output(few).latency
     assert latency is not None
@@ -113,7 +111,7 @@ def test_a_percentile_has_at_least_ten_answers_beyond_it() -> None:
     assert latency.p999_us == 4308
 
 
-def test_the_version_is_in_the_first_line() -> None:
+def test_version_is_in_the_first_line() -> None:
     assert GENERATOR.parse_version(recorded("version")) == "debian/4.1.0-3+b2"
     with pytest.raises(ParseError, match="`wrk --version` printed no version: 'nonsense'"):
         GENERATOR.parse_version("nonsense")
@@ -134,19 +132,19 @@ def test_the_version_is_in_the_first_line() -> None:
         "fwbench-wrk {" + "[" * 100_000,
     ],
 )
-def test_anything_else_is_an_error(text: str) -> None:
+def test_malformed_output_is_rejected(text: str) -> None:
     with pytest.raises(ParseError, match="wrk printed"):
         GENERATOR.parse_output(text)
 
 
 @given(st.text(), st.integers(0, 2000))
-def test_no_output_makes_the_parser_fail_otherwise(inserted: str, at: int) -> None:
+def test_any_changed_output_is_parsed_or_rejected(inserted: str, position: int) -> None:
     text = recorded("ok")
     with suppress(ParseError):
-        GENERATOR.parse_output(text[:at] + inserted + text[at:])
+        GENERATOR.parse_output(text[:position] + inserted + text[position:])
 
 
-def test_the_script_prints_every_field_once() -> None:
+def test_script_prints_every_field_once() -> None:
     script = GENERATOR.files[SCRIPT]
     assert script.count('"requests": %.3f') == 1
     assert script.count("latency:percentile(99.9)") == 1
