@@ -33,69 +33,70 @@ from fwbench.agent.archive import build_archive
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "r1-0001-flask"
-    made.mkdir(mode=0o700)
-    return made
+    """Return the folder of a run, with the mode that the agent requires."""
+    path = tmp_path / "r1-0001-flask"
+    path.mkdir(mode=0o700)
+    return path
 
 
-ELSEWHERE = """import os, sys
+MAIN_MODULE = """import os, sys
 from pathlib import Path
 
 from fwbench.agent import state
 from fwbench.agent.commands import main
 
-state.state_folder = lambda: Path(os.environ["PLACE_OF_STATE"])
-state.PROVISIONING_FOLDERS = Path(os.environ["PLACE_OF_STATE"]).with_name("tmp-of-provisioning")
+state.state_folder = lambda: Path(os.environ["STATE_FOLDER"])
+state.PROVISIONING_FOLDERS = Path(os.environ["STATE_FOLDER"]).with_name("provisioning-tmp")
 main(sys.argv[1:])
 """
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where agents keep who has the host, in place of what is this machine's own."""
-    place = tmp_path / "run"
-    monkeypatch.setattr(state, "state_folder", lambda: place)
-    return place
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder that agents use for leases in place of this machine's own."""
+    path = tmp_path / "run"
+    monkeypatch.setattr(state, "state_folder", lambda: path)
+    return path
 
 
 @pytest.fixture(scope="session")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive as hosts have it, but for the place where it keeps who has the host."""
+def agent_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the archive that hosts get, with a main module that moves the state folder."""
     path = tmp_path_factory.mktemp("agent") / "agent.pyz"
     with (
         zipfile.ZipFile(io.BytesIO(build_archive())) as original,
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as changed,
     ):
         for name in original.namelist():
-            changed.writestr(name, ELSEWHERE if name == "__main__.py" else original.read(name))
+            changed.writestr(name, MAIN_MODULE if name == "__main__.py" else original.read(name))
     return path
 
 
 def interpreters() -> list[str]:
-    """Return this Python, and the oldest that hosts may have, if this machine has it."""
+    """Return this Python, and the oldest supported one if it is installed."""
     oldest = shutil.which("python3.9")
     works = oldest and subprocess.run([oldest, "-c", ""], capture_output=True).returncode == 0
     return [sys.executable, *([str(oldest)] if works else [])]
 
 
 @pytest.fixture(params=interpreters(), ids=lambda path: Path(path).name)
-def agent(packed: Path, kept: Path, request: pytest.FixtureRequest) -> Agent:
-    """Runs the archive as the hosts do, with neither this project nor any other on its path."""
+def agent(agent_archive: Path, state_folder: Path, request: pytest.FixtureRequest) -> Agent:
+    """Return a function that executes the archive as hosts do, with no project on its path."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        argv = [request.param, "-I", "-S", str(packed), *arguments]
-        env = {"PATH": os.environ["PATH"], "PLACE_OF_STATE": str(kept), **environment}
+        argv = [request.param, "-I", "-S", str(agent_archive), *arguments]
+        env = {"PATH": os.environ["PATH"], "STATE_FOLDER": str(state_folder), **environment}
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
 
     return run
 
 
 class Contender(BaseHTTPRequestHandler):
-    """Answers like a contender; `/echo` tells what was asked."""
+    """Answers like a contender; `/echo` returns the request line and the Connection header."""
 
     def do_GET(self) -> None:
-        asked = f"{self.command} {self.path} {self.headers['Connection']}"
-        body = asked.encode() if self.path.startswith("/echo") else "Grüße\xff".encode("latin-1")
+        request = f"{self.command} {self.path} {self.headers['Connection']}"
+        body = request.encode() if self.path.startswith("/echo") else "Grüße\xff".encode("latin-1")
         self.send_response(418 if self.path == "/teapot" else 200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
@@ -107,6 +108,7 @@ class Contender(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def contender() -> Iterator[str]:
+    """Yield the URL of a running contender."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Contender) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -117,7 +119,10 @@ def contender() -> Iterator[str]:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Serves one connection with a function of its socket, after the request was read."""
+    """Yield a function that starts a server for one connection, and returns its URL.
+
+    The server reads the request, then calls `answer` with the socket.
+    """
     listeners: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
@@ -143,7 +148,8 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def passing(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """Return the clock that replaces `time` in the modules that wait."""
     clock = FakeTime()
     for module in (http_probe, container):
         monkeypatch.setattr(module, "time", clock)
@@ -152,7 +158,7 @@ def passing(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
 
 @pytest.fixture
 def h2load(tmp_path: Path) -> H2load:
-    """Makes a program that stands for h2load, and gives the command that starts it."""
+    """Return a function that writes a stand-in for h2load, and returns the command for it."""
 
     def make(body: str, folder: Path | None = None) -> list[str]:
         program = tmp_path / "h2load"
@@ -165,7 +171,10 @@ def h2load(tmp_path: Path) -> H2load:
 
 @pytest.fixture
 def sleeper() -> Iterator[Sleeper]:
-    """Starts processes that sleep, each in a session of its own; none is left."""
+    """Yield a function that starts a sleeping process, and returns its PID.
+
+    Each process has a session of its own. All are killed at the end of the test.
+    """
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str) -> int:
@@ -173,7 +182,7 @@ def sleeper() -> Iterator[Sleeper]:
         argv = [sys.executable, "-c", script, *arguments]
         started.append(subprocess.Popen(argv, start_new_session=True))
         deadline = time.monotonic() + TIMEOUT_S
-        # Until the exec, a child has the command line of its parent.
+        # Before exec, a child has its parent's command line.
         while b"time.sleep" not in Path(f"/proc/{started[-1].pid}/cmdline").read_bytes():
             assert time.monotonic() < deadline
         return started[-1].pid
@@ -186,7 +195,7 @@ def sleeper() -> Iterator[Sleeper]:
 
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
-    """Lays out /proc and the control groups as a kernel would, somewhere else."""
+    """Return a function that writes files in place of /proc and the control groups."""
     groups, proc = tmp_path / "cgroup", tmp_path / "proc"
     groups.mkdir()
     monkeypatch.setattr(cgroup, "CGROUP_ROOT", groups)
@@ -197,37 +206,37 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
 
     monkeypatch.setattr(cgroup, "Path", redirected)
 
-    def lay_out(files: dict[str, str]) -> None:
+    def write_files(files: dict[str, str]) -> None:
         for name, text in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-    return lay_out
+    return write_files
 
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
-    """Puts a program in docker's place that notes what it is asked, and gives those notes."""
+    """Return a function that replaces docker by a program, and returns the log of its calls."""
 
     def make(body: str = "", **state: object) -> Path:
-        programs, asked = tmp_path / "bin", tmp_path / "asked"
+        programs, calls = tmp_path / "bin", tmp_path / "docker-calls"
         programs.mkdir()
-        said = {
+        defaults = {
             "Running": True,
             "ExitCode": 0,
             "StartedAt": "2026-11-23T10:00:00Z",
             "OOMKilled": False,
             "Pid": PID,
         }
-        described = tmp_path / "described.json"
-        described.write_text(json.dumps([{"State": said | state, "RestartCount": 0}]))
+        description = tmp_path / "inspect.json"
+        description.write_text(json.dumps([{"State": defaults | state, "RestartCount": 0}]))
         script = (
-            f'#!/bin/sh\necho "$@" >>{asked}\n{body}\n[ "$1" != container ] || cat {described}\n'
+            f'#!/bin/sh\necho "$@" >>{calls}\n{body}\n[ "$1" != container ] || cat {description}\n'
         )
         (programs / "docker").write_text(script)
         (programs / "docker").chmod(0o755)
         monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-        return asked
+        return calls
 
     return make

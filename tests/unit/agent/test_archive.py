@@ -5,18 +5,18 @@ import zipfile
 
 from fwbench.agent.archive import build_archive
 
-OLDEST = (3, 9)  # the Python of the oldest systems that hosts may have
+OLDEST_PYTHON = (3, 9)
 
 
-def trees() -> dict[str, ast.Module]:
-    with zipfile.ZipFile(io.BytesIO(build_archive())) as packed:
+def modules() -> dict[str, ast.Module]:
+    with zipfile.ZipFile(io.BytesIO(build_archive())) as archive:
         return {
-            name: ast.parse(packed.read(name), name, feature_version=OLDEST)
-            for name in packed.namelist()
+            name: ast.parse(archive.read(name), name, feature_version=OLDEST_PYTHON)
+            for name in archive.namelist()
         }
 
 
-def imported(tree: ast.Module) -> set[str]:
+def imported_modules(tree: ast.Module) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -26,20 +26,22 @@ def imported(tree: ast.Module) -> set[str]:
     return names
 
 
-def test_all_of_it_needs_the_standard_library_and_itself_alone() -> None:
-    packed = trees()
-    own = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in packed}
-    for name, tree in packed.items():
-        others = imported(tree) - own
+def test_archive_imports_only_itself_and_the_standard_library() -> None:
+    contents = modules()
+    own = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in contents
+    }
+    for name, tree in contents.items():
+        others = imported_modules(tree) - own
         assert {other.split(".")[0] for other in others} <= sys.stdlib_module_names, name
 
 
-def test_it_starts_with_what_the_driver_asks() -> None:
-    assert imported(trees()["__main__.py"]) == {"sys", "fwbench.agent.commands"}
+def test_main_module_starts_the_commands() -> None:
+    assert imported_modules(modules()["__main__.py"]) == {"sys", "fwbench.agent.commands"}
 
 
-def test_nothing_else_of_the_project_is_in_it() -> None:
-    names = set(trees())
+def test_archive_contains_only_the_agent() -> None:
+    names = set(modules())
     assert {"__main__.py", "fwbench/__init__.py"} < names
     assert all(
         name.startswith("fwbench/agent/") for name in names - {"__main__.py", "fwbench/__init__.py"}

@@ -1,19 +1,21 @@
 import pytest
 from agent_environment import EXPECTED_PROCESSES, PID, VERSION_1, VERSION_2, Kernel
 
-from fwbench.agent import cgroup as groups
+from fwbench.agent.cgroup import Cgroup, cgroup_of
 
 
 @pytest.mark.parametrize(("version", "files"), [(1, VERSION_1), (2, VERSION_2)])
-def test_both_versions_tell_the_same(kernel: Kernel, version: int, files: dict[str, str]) -> None:
+def test_both_versions_give_the_same_values(
+    kernel: Kernel, version: int, files: dict[str, str]
+) -> None:
     kernel(files)
-    cgroup = groups.Cgroup(PID)
+    cgroup = Cgroup(PID)
     assert cgroup.version == version
     assert cgroup.oom_kills() == 3
     assert cgroup.memory_peak_bytes() == 94371840
     assert cgroup.memory_limit_bytes() == 536870912
     assert cgroup.cpu_s() == 2.5
-    assert cgroup.processes() == EXPECTED_PROCESSES  # 4251 has ended meanwhile
+    assert cgroup.processes() == EXPECTED_PROCESSES  # without 4251, which has ended
 
 
 @pytest.mark.parametrize(
@@ -23,26 +25,26 @@ def test_both_versions_tell_the_same(kernel: Kernel, version: int, files: dict[s
         (VERSION_2, {"cgroup/system.slice/docker-abc.scope/memory.max": "max\n"}),
     ],
 )
-def test_no_limit_is_none(kernel: Kernel, files: dict[str, str], change: dict[str, str]) -> None:
+def test_missing_limit_is_none(
+    kernel: Kernel, files: dict[str, str], change: dict[str, str]
+) -> None:
     kernel(files | change)
-    assert groups.Cgroup(PID).memory_limit_bytes() is None
+    assert Cgroup(PID).memory_limit_bytes() is None
 
 
 @pytest.mark.parametrize("files", [VERSION_1, VERSION_2])
-def test_counters_that_a_kernel_does_not_have_are_none(
-    kernel: Kernel, files: dict[str, str]
-) -> None:
+def test_missing_counters_are_none(kernel: Kernel, files: dict[str, str]) -> None:
     kernel({name: text for name, text in files.items() if "abc" not in name})
-    cgroup = groups.Cgroup(PID)
+    cgroup = Cgroup(PID)
     assert cgroup.oom_kills() is None
     assert cgroup.memory_peak_bytes() is None
     assert cgroup.memory_limit_bytes() is None
     assert cgroup.processes() == []
 
 
-def test_a_process_that_is_gone_has_no_control_group(
+def test_ended_process_has_no_cgroup(
     kernel: Kernel,
 ) -> None:
     kernel({})
-    assert groups.cgroup_of(PID) is None
-    assert groups.cgroup_of(0) is None
+    assert cgroup_of(PID) is None
+    assert cgroup_of(0) is None

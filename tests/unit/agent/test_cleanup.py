@@ -1,4 +1,4 @@
-"""A host is entered, held, left and cleaned: the agent's own program, on folders of these tests."""
+"""Test how the agent acquires, releases and cleans a host. The host's folders are temporary."""
 
 import fcntl
 import json
@@ -16,60 +16,61 @@ from agent_environment import Agent, Sleeper, await_end, await_file, is_alive
 
 from fwbench.agent import cleanup, lease, state
 
-HELD_BY_ANOTHER = 75
+HELD_BY_ANOTHER_SESSION = 75
 LONG_S = 60.0
-BEGIN = ("--owner=me", f"--lease-s={LONG_S}")
+ACQUIRE_OPTIONS = ("--owner=me", f"--lease-s={LONG_S}")
 
 
 class Host:
-    """A place for sessions' folders, and what its engine is asked."""
+    """The agent's commands on a host with temporary folders and a stand-in for docker."""
 
-    def __init__(self, place: Path, kept: Path, agent: Agent, path: str) -> None:
-        self.place, self.kept, self._agent, self._path = place, kept, agent, path
+    def __init__(self, parent: Path, state_folder: Path, agent: Agent, path: str) -> None:
+        self.parent, self.state_folder, self._agent, self._path = parent, state_folder, agent, path
 
-    def folder(self, session: str) -> Path:
-        made = self.place / f"fwbench-session-{session}"
-        made.mkdir(mode=0o700)
-        return made
+    def session_folder(self, session: str) -> Path:
+        path = self.parent / f"fwbench-session-{session}"
+        path.mkdir(mode=0o700)
+        return path
 
-    def begin(
-        self, folder: Path, *, run: str | None = None, for_s: float = LONG_S, owner: str = "me"
+    def acquire(
+        self, folder: Path, *, run: str | None = None, lease_s: float = LONG_S, owner: str = "me"
     ) -> int:
-        options = [f"--owner={owner}", f"--lease-s={for_s}", *([f"--run={run}"] if run else [])]
-        return self._ask("acquire", *options, str(folder))
+        options = [f"--owner={owner}", f"--lease-s={lease_s}", *([f"--run={run}"] if run else [])]
+        return self._exit_code("acquire", *options, str(folder))
 
-    def leave(self, folder: Path) -> int:
-        return self._ask("release", str(folder))
+    def release(self, folder: Path) -> int:
+        return self._exit_code("release", str(folder))
 
-    def clean(self, *options: str) -> dict[str, Any]:
-        mine = self.folder("clean-1")
-        assert self._ask("cleanup", *options, str(mine)) == 0
-        told: dict[str, Any] = json.loads((mine / "cleanup.json").read_text())
-        return told
+    def cleanup(self, *options: str) -> dict[str, Any]:
+        folder = self.session_folder("clean-1")
+        assert self._exit_code("cleanup", *options, str(folder)) == 0
+        result: dict[str, Any] = json.loads((folder / "cleanup.json").read_text())
+        return result
 
-    def dead(self, session: str) -> Path:
-        """A session that nobody took off the host."""
-        folder = self.folder(session)
+    def expired_session(self, session: str) -> Path:
+        """Return the folder of a session whose lease has expired."""
+        folder = self.session_folder(session)
         with state.lock():
             lease.write_lease(folder, "somebody", 0)
         return folder
 
     @property
-    def engine_was_asked(self) -> list[str]:
-        log = self.place / "docker.log"
+    def docker_calls(self) -> list[str]:
+        log = self.parent / "docker.log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def ask(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        done = self._agent(*arguments, PATH=self._path)
-        assert done.stdout == ""
-        return done
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        result = self._agent(*arguments, PATH=self._path)
+        assert result.stdout == ""
+        return result
 
-    def _ask(self, *arguments: str) -> int:
-        return self.ask(*arguments).returncode
+    def _exit_code(self, *arguments: str) -> int:
+        return self.run(*arguments).returncode
 
 
 @pytest.fixture
-def host(tmp_path: Path, kept: Path, agent: Agent) -> Iterator[Host]:
+def host(tmp_path: Path, state_folder: Path, agent: Agent) -> Iterator[Host]:
+    """Yield a host; kill the watchdogs that are left at the end of the test."""
     programs = tmp_path / "bin"
     programs.mkdir()
     docker = programs / "docker"
@@ -78,12 +79,12 @@ def host(tmp_path: Path, kept: Path, agent: Agent) -> Iterator[Host]:
         f'[ "$1" = ps ] && cat {tmp_path}/containers 2>/dev/null\nexit 0\n'
     )
     docker.chmod(0o755)
-    yield Host(tmp_path, kept, agent, f"{programs}:{os.environ['PATH']}")
-    for pid in kept.glob("*/watchdog.pid"):
+    yield Host(tmp_path, state_folder, agent, f"{programs}:{os.environ['PATH']}")
+    for pid in state_folder.glob("*/watchdog.pid"):
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-def warden_of(folder: Path) -> int:
+def watchdog_pid(folder: Path) -> int:
     pid_file = state.session_state(folder) / "watchdog.pid"
     await_file(pid_file)
     return int(pid_file.read_text())
@@ -95,174 +96,178 @@ def make_old(folder: Path) -> Path:
     return folder
 
 
-def test_a_host_that_nobody_has_is_entered(host: Host) -> None:
-    mine = host.folder("a")
-    assert host.begin(mine, run="r1-0001-flask") == 0
-    assert (mine / "r1-0001-flask").stat().st_mode & 0o777 == 0o700
-    told = lease.read_lease(mine)
-    assert told is not None
-    assert (told["session"], told["owner"]) == ("a", "me")
-    assert LONG_S - 10 < lease.remaining_s(mine) <= LONG_S
+def test_unused_host_is_acquired(host: Host) -> None:
+    folder = host.session_folder("a")
+    assert host.acquire(folder, run="r1-0001-flask") == 0
+    assert (folder / "r1-0001-flask").stat().st_mode & 0o777 == 0o700
+    own_lease = lease.read_lease(folder)
+    assert own_lease is not None
+    assert (own_lease["session"], own_lease["owner"]) == ("a", "me")
+    assert LONG_S - 10 < lease.remaining_s(folder) <= LONG_S
 
 
-def test_two_sessions_cannot_have_one_host(host: Host) -> None:
-    first, second = host.folder("a"), host.folder("b")
-    assert host.begin(first, owner="somebody on a laptop") == 0
-    assert host.begin(second) == HELD_BY_ANOTHER
+def test_second_session_is_refused(host: Host) -> None:
+    first, second = host.session_folder("a"), host.session_folder("b")
+    assert host.acquire(first, owner="somebody on a laptop") == 0
+    assert host.acquire(second) == HELD_BY_ANOTHER_SESSION
     held_by = json.loads((second / "held-by.json").read_text())
     assert (held_by["session"], held_by["owner"]) == ("a", "somebody on a laptop")
     assert lease.read_lease(second) is None
     assert first.exists()
 
 
-def test_a_host_says_whether_a_session_has_it_and_changes_nothing(host: Host) -> None:
-    asking, dead = host.folder("check"), host.dead("dead")
-    assert host.ask("check-unused", str(asking)).returncode == 0
-    assert dead.exists()
-    living = host.folder("a")
-    assert host.begin(living, owner="somebody on a laptop") == 0
-    assert host.ask("check-unused", str(asking)).returncode == HELD_BY_ANOTHER
-    held_by = json.loads((asking / "held-by.json").read_text())
+def test_check_unused_changes_nothing(host: Host) -> None:
+    checking, expired = host.session_folder("check"), host.expired_session("expired")
+    assert host.run("check-unused", str(checking)).returncode == 0
+    assert expired.exists()
+    live = host.session_folder("a")
+    assert host.acquire(live, owner="somebody on a laptop") == 0
+    assert host.run("check-unused", str(checking)).returncode == HELD_BY_ANOTHER_SESSION
+    held_by = json.loads((checking / "held-by.json").read_text())
     assert (held_by["session"], held_by["owner"]) == ("a", "somebody on a laptop")
-    assert lease.read_lease(asking) is None
-    assert host.leave(living) == 0
-    assert host.ask("check-unused", str(asking)).returncode == 0
+    assert lease.read_lease(checking) is None
+    assert host.release(live) == 0
+    assert host.run("check-unused", str(checking)).returncode == 0
 
 
 def test_a_session_renews_its_own_lease(host: Host) -> None:
-    mine = host.folder("a")
-    assert host.begin(mine, for_s=5) == 0
-    assert host.begin(mine, for_s=LONG_S) == 0
-    assert lease.remaining_s(mine) > 5
+    folder = host.session_folder("a")
+    assert host.acquire(folder, lease_s=5) == 0
+    assert host.acquire(folder, lease_s=LONG_S) == 0
+    assert lease.remaining_s(folder) > 5
 
 
-def test_a_stale_lease_is_released_and_what_it_kept_goes(host: Host, sleeper: Sleeper) -> None:
-    dead, mine = host.dead("dead"), host.folder("a")
-    job = sleeper(f"--log-file={dead}/r1-0001-flask/requests.log")
-    assert host.begin(mine) == 0
+def test_expired_session_is_removed_with_its_processes(host: Host, sleeper: Sleeper) -> None:
+    expired, folder = host.expired_session("expired"), host.session_folder("a")
+    job = sleeper(f"--log-file={expired}/r1-0001-flask/requests.log")
+    assert host.acquire(folder) == 0
     await_end(job)
-    assert not dead.exists()
+    assert not expired.exists()
 
 
-def test_a_lease_of_before_a_reboot_is_stale(
-    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    dead, mine = host.folder("dead"), host.folder("a")
+def test_reboot_ends_lease(host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    expired, folder = host.session_folder("expired"), host.session_folder("a")
     (tmp_path / "boot_id").write_text("another")
     monkeypatch.setattr(lease, "BOOT_ID", tmp_path / "boot_id")
     with state.lock():
-        lease.write_lease(dead, "somebody", LONG_S)
-    assert host.begin(mine) == 0
-    assert not dead.exists()
+        lease.write_lease(expired, "somebody", LONG_S)
+    assert host.acquire(folder) == 0
+    assert not expired.exists()
 
 
-def test_a_folder_without_a_lease_may_be_about_to_get_one(host: Host) -> None:
-    young, old, mine = host.folder("young"), make_old(host.folder("old")), host.folder("a")
-    assert host.begin(mine) == 0
+def test_new_folder_without_lease_is_kept(host: Host) -> None:
+    young, old, folder = (
+        host.session_folder("young"),
+        make_old(host.session_folder("old")),
+        host.session_folder("a"),
+    )
+    assert host.acquire(folder) == 0
     assert young.exists()
     assert not old.exists()
 
 
-def test_a_run_does_not_wait_for_folders_of_no_session(host: Host) -> None:
-    mine = host.folder("a")
-    assert host.begin(mine) == 0
-    old = make_old(host.folder("old"))
-    assert host.begin(mine, run="r1-0001-flask") == 0
+def test_new_run_leaves_abandoned_folders(host: Host) -> None:
+    folder = host.session_folder("a")
+    assert host.acquire(folder) == 0
+    old = make_old(host.session_folder("old"))
+    assert host.acquire(folder, run="r1-0001-flask") == 0
     assert old.exists()
 
 
-def test_folders_of_other_tools_and_links_are_left_alone(host: Host, tmp_path: Path) -> None:
+def test_unrelated_folders_and_links_are_kept(host: Host, tmp_path: Path) -> None:
     other = tmp_path / "fwbench-images-1"
     other.mkdir()
     (tmp_path / "fwbench-session-link").symlink_to(other)
-    assert host.begin(host.folder("a")) == 0
-    assert host.clean("--force")["removed"][0]["session"] == "a"
+    assert host.acquire(host.session_folder("a")) == 0
+    assert host.cleanup("--force")["removed"][0]["session"] == "a"
     assert other.exists()
 
 
-def test_a_run_begins_without_anything_that_the_one_before_left(
+def test_new_run_removes_leftovers_of_previous_run(
     host: Host, sleeper: Sleeper, tmp_path: Path
 ) -> None:
-    mine = host.folder("a")
-    assert host.begin(mine, run="r1-0001-flask") == 0
-    warden = warden_of(mine)
-    job = sleeper(str(mine / "r1-0001-flask"))
-    neighbour = sleeper(str(mine / "r1-0001-flask-aa"))
+    folder = host.session_folder("a")
+    assert host.acquire(folder, run="r1-0001-flask") == 0
+    watchdog = watchdog_pid(folder)
+    job = sleeper(str(folder / "r1-0001-flask"))
+    neighbour = sleeper(str(folder / "r1-0001-flask-aa"))
     (tmp_path / "containers").write_text("c1\nc2\n")
-    assert host.begin(mine, run="r1-0002-flask") == 0
+    assert host.acquire(folder, run="r1-0002-flask") == 0
     await_end(job)
     assert is_alive(neighbour)
-    assert sorted(path.name for path in mine.iterdir() if path.is_dir()) == ["r1-0002-flask"]
-    assert "rm --force --volumes c1 c2" in host.engine_was_asked
-    assert warden_of(mine) == warden
-    assert is_alive(warden)
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["r1-0002-flask"]
+    assert "rm --force --volumes c1 c2" in host.docker_calls
+    assert watchdog_pid(folder) == watchdog
+    assert is_alive(watchdog)
 
 
-def test_a_session_that_comes_anew_has_a_warden_of_its_own(host: Host) -> None:
-    mine = host.folder("a")
-    assert host.begin(mine) == 0
-    before = warden_of(mine)
-    assert host.begin(mine) == 0
+def test_reacquired_host_has_new_watchdog(host: Host) -> None:
+    folder = host.session_folder("a")
+    assert host.acquire(folder) == 0
+    before = watchdog_pid(folder)
+    assert host.acquire(folder) == 0
     await_end(before)
-    assert warden_of(mine) != before
+    assert watchdog_pid(folder) != before
 
 
-def test_a_host_is_left_as_it_was(host: Host, sleeper: Sleeper, tmp_path: Path) -> None:
-    mine = host.folder("a")
-    assert host.begin(mine, run="r1-0001-flask") == 0
-    warden, job = warden_of(mine), sleeper(str(mine / "r1-0001-flask"))
-    (tmp_path / "containers").write_text("c1\n")
-    assert host.leave(mine) == 0
-    await_end(warden)
-    await_end(job)
-    assert not mine.exists()
-    assert "ps --all --quiet --no-trunc --filter=label=fwbench.session=a" in host.engine_was_asked
-    assert "rm --force --volumes c1" in host.engine_was_asked
-
-
-def test_nothing_runs_on_after_its_controller_has_died(
+def test_release_removes_everything_of_session(
     host: Host, sleeper: Sleeper, tmp_path: Path
 ) -> None:
-    mine = host.folder("a")
-    assert host.begin(mine, run="r1-0001-flask", for_s=1) == 0
-    warden, job = warden_of(mine), sleeper(str(mine / "r1-0001-flask"))
+    folder = host.session_folder("a")
+    assert host.acquire(folder, run="r1-0001-flask") == 0
+    watchdog, job = watchdog_pid(folder), sleeper(str(folder / "r1-0001-flask"))
+    (tmp_path / "containers").write_text("c1\n")
+    assert host.release(folder) == 0
+    await_end(watchdog)
+    await_end(job)
+    assert not folder.exists()
+    assert "ps --all --quiet --no-trunc --filter=label=fwbench.session=a" in host.docker_calls
+    assert "rm --force --volumes c1" in host.docker_calls
+
+
+def test_watchdog_removes_session_after_lease_expires(
+    host: Host, sleeper: Sleeper, tmp_path: Path
+) -> None:
+    folder = host.session_folder("a")
+    assert host.acquire(folder, run="r1-0001-flask", lease_s=1) == 0
+    watchdog, job = watchdog_pid(folder), sleeper(str(folder / "r1-0001-flask"))
     (tmp_path / "containers").write_text("c1\n")
     await_end(job)
-    await_end(warden)
-    assert not mine.exists()
-    assert "rm --force --volumes c1" in host.engine_was_asked
+    await_end(watchdog)
+    assert not folder.exists()
+    assert "rm --force --volumes c1" in host.docker_calls
 
 
-def test_cleaning_takes_dead_sessions_and_leaves_living_ones(host: Host, sleeper: Sleeper) -> None:
-    dead, living = host.dead("dead"), host.folder("living")
+def test_cleanup_removes_only_expired_sessions(host: Host, sleeper: Sleeper) -> None:
+    expired, live = host.expired_session("expired"), host.session_folder("live")
     with state.lock():
-        lease.write_lease(living, "somebody else", LONG_S)
-    job = sleeper(str(dead / "r1-0001-flask"))
-    told = host.clean()
-    assert told["removed"] == [
-        {"session": "dead", "processes": 1, "containers": 0, "folder_removed": True}
+        lease.write_lease(live, "somebody else", LONG_S)
+    job = sleeper(str(expired / "r1-0001-flask"))
+    result = host.cleanup()
+    assert result["removed"] == [
+        {"session": "expired", "processes": 1, "containers": 0, "folder_removed": True}
     ]
-    assert [each["owner"] for each in told["live_sessions"]] == ["somebody else"]
+    assert [session["owner"] for session in result["live_sessions"]] == ["somebody else"]
     await_end(job)
-    assert not dead.exists()
-    assert living.exists()
+    assert not expired.exists()
+    assert live.exists()
 
 
-def test_cleaning_by_force_takes_living_sessions_too(host: Host) -> None:
-    living = host.folder("living")
-    assert host.begin(living) == 0
-    warden = warden_of(living)
-    told = host.clean("--force")
-    assert [each["session"] for each in told["removed"]] == ["living"]
-    assert told["live_sessions"] == []
-    await_end(warden)
-    assert not living.exists()
+def test_forced_cleanup_removes_live_sessions(host: Host) -> None:
+    live = host.session_folder("live")
+    assert host.acquire(live) == 0
+    watchdog = watchdog_pid(live)
+    result = host.cleanup("--force")
+    assert [session["session"] for session in result["removed"]] == ["live"]
+    assert result["live_sessions"] == []
+    await_end(watchdog)
+    assert not live.exists()
 
 
 @pytest.fixture
 def provisioning(tmp_path: Path) -> Path:
-    """Where provisioning has its temporary folders: two that are old, and one that is not."""
-    parent = tmp_path / "tmp-of-provisioning"
+    """Return the parent of provisioning's temporary folders: two are old, one is new."""
+    parent = tmp_path / "provisioning-tmp"
     for name in ("fwbench-build-old", "fwbench-images-old", "fwbench-build-young"):
         (parent / name).mkdir(parents=True)
         (parent / name / "pip.conf").touch()
@@ -277,187 +282,193 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_a_killed_provisioning_left_goes_after_a_day_or_by_force(
+def test_provisioning_folders_are_removed_after_a_day_or_by_force(
     host: Host, provisioning: Path
 ) -> None:
-    assert host.begin(host.folder("a")) == 0
+    assert host.acquire(host.session_folder("a")) == 0
     assert len(names(provisioning)) == 3
-    assert host.clean()["provisioning_folders"] == 2
+    assert host.cleanup()["provisioning_folders"] == 2
     assert names(provisioning) == ["fwbench-build-young"]
-    shutil.rmtree(host.place / "fwbench-session-clean-1")
-    assert host.clean("--force")["provisioning_folders"] == 1
+    shutil.rmtree(host.parent / "fwbench-session-clean-1")
+    assert host.cleanup("--force")["provisioning_folders"] == 1
     assert names(provisioning) == []
 
 
-def test_a_folder_of_a_provisioning_that_goes_on_stays_even_by_force(
+def test_provisioning_folders_in_use_are_kept(
     host: Host, provisioning: Path, sleeper: Sleeper
 ) -> None:
     sleeper(f"{provisioning}/fwbench-build-old/flask")
     with (provisioning / "fwbench-images-old" / "pip.conf").open():
         argv = ["sleep", "60"]
-        with subprocess.Popen(argv, cwd=provisioning / "fwbench-build-young") as working:
-            assert host.clean("--force")["provisioning_folders"] == 0
-            working.kill()
+        with subprocess.Popen(argv, cwd=provisioning / "fwbench-build-young") as process:
+            assert host.cleanup("--force")["provisioning_folders"] == 0
+            process.kill()
     assert len(names(provisioning)) == 3
 
 
-def test_where_another_user_could_make_folders_none_goes(host: Host, provisioning: Path) -> None:
+def test_nothing_is_removed_where_others_can_create_folders(host: Host, provisioning: Path) -> None:
     provisioning.chmod(0o777)
-    assert host.clean("--force")["provisioning_folders"] == 0
+    assert host.cleanup("--force")["provisioning_folders"] == 0
     if os.geteuid() == 0:
         provisioning.chmod(0o711)
         os.chown(provisioning, 65534, 65534)
-        shutil.rmtree(host.place / "fwbench-session-clean-1")
-        assert host.clean("--force")["provisioning_folders"] == 0
+        shutil.rmtree(host.parent / "fwbench-session-clean-1")
+        assert host.cleanup("--force")["provisioning_folders"] == 0
     assert len(names(provisioning)) == 3
 
 
-def test_a_container_of_a_session_whose_folder_is_gone_goes_too(host: Host, tmp_path: Path) -> None:
+def test_orphan_container_is_removed(host: Host, tmp_path: Path) -> None:
     (tmp_path / "containers").write_text("orphan\n")
-    assert host.clean()["orphan_containers"] == 1
-    assert "rm --force --volumes orphan" in host.engine_was_asked
+    assert host.cleanup()["orphan_containers"] == 1
+    assert "rm --force --volumes orphan" in host.docker_calls
 
 
 @pytest.mark.parametrize("broken", ["", "[]", "{}", '{"until_s": "soon"}', "\x00"])
-def test_a_lease_that_makes_no_sense_is_over(host: Host, broken: str) -> None:
-    folder = host.dead("dead")
+def test_malformed_lease_counts_as_expired(host: Host, broken: str) -> None:
+    folder = host.expired_session("expired")
     (state.session_state(folder) / "lease.json").write_text(broken)
     assert lease.remaining_s(folder) <= 0
-    assert host.begin(host.folder("a")) == 0
+    assert host.acquire(host.session_folder("a")) == 0
     assert not state.session_state(folder).exists()
 
 
-def test_a_session_leaves_nothing_of_what_was_kept_of_it(host: Host) -> None:
-    mine = host.folder("a")
-    assert host.begin(mine, run="r1-0001-flask") == 0
-    warden_of(mine)
-    assert host.leave(mine) == 0
-    assert not host.kept.exists()
+def test_release_removes_state_of_session(host: Host) -> None:
+    folder = host.session_folder("a")
+    assert host.acquire(folder, run="r1-0001-flask") == 0
+    watchdog_pid(folder)
+    assert host.release(folder) == 0
+    assert not host.state_folder.exists()
 
 
-def false_lease(theirs: Path, *, large: bool = False) -> None:
-    """What an agent would have to take for the lease of a living session."""
+def false_lease(foreign: Path, *, large: bool = False) -> None:
+    """Write a file that would pass for the lease of a live session."""
     boot = lease.BOOT_ID.read_text().strip()
     text = json.dumps({"session": "x", "owner": "y", "boot_id": boot, "until_s": 1e12})
-    (theirs / "lease.json").write_text(text + (" " * (64 << 20) if large else ""))
+    (foreign / "lease.json").write_text(text + (" " * (64 << 20) if large else ""))
 
 
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "a false lease": false_lease,
-    "a huge lease": lambda theirs: false_lease(theirs, large=True),
-    "a FIFO": lambda theirs: os.mkfifo(theirs / "lease.json"),
-    "a link to a device": lambda theirs: (theirs / "lease.json").symlink_to("/dev/zero"),
-    "a folder": lambda theirs: (theirs / "lease.json").mkdir(),
+    "a huge lease": lambda foreign: false_lease(foreign, large=True),
+    "a FIFO": lambda foreign: os.mkfifo(foreign / "lease.json"),
+    "a link to a device": lambda foreign: (foreign / "lease.json").symlink_to("/dev/zero"),
+    "a folder": lambda foreign: (foreign / "lease.json").mkdir(),
 }
 
 
-class TestAnotherUserOfTheHost:
-    """He may put anything beside the sessions' folders."""
+class TestLocalUser:
+    """Another user of the host can create anything beside the sessions' folders."""
 
-    @pytest.mark.parametrize("lay", HOSTILE.values(), ids=HOSTILE)
-    def test_cannot_keep_a_session_from_it(self, host: Host, lay: Callable[[Path], object]) -> None:
-        theirs, mine = host.folder("theirs"), host.folder("a")
-        lay(theirs)
+    @pytest.mark.parametrize("create", HOSTILE.values(), ids=HOSTILE)
+    def test_cannot_block_a_session(self, host: Host, create: Callable[[Path], object]) -> None:
+        foreign, folder = host.session_folder("foreign"), host.session_folder("a")
+        create(foreign)
         began = time.monotonic()
-        assert host.begin(mine, run="r1-0001-flask") == 0
-        assert host.clean()["live_sessions"] == [lease.read_lease(mine)]
+        assert host.acquire(folder, run="r1-0001-flask") == 0
+        assert host.cleanup()["live_sessions"] == [lease.read_lease(folder)]
         assert time.monotonic() - began < 20
 
-    def test_cannot_hold_an_agent_up_with_a_lock(self, host: Host) -> None:
-        mine = host.folder("a")
-        descriptor = os.open(host.place, os.O_RDONLY)
+    def test_cannot_block_the_agent_with_a_lock(self, host: Host) -> None:
+        folder = host.session_folder("a")
+        descriptor = os.open(host.parent, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
-            assert host.begin(mine) == 0
+            assert host.acquire(folder) == 0
         finally:
             os.close(descriptor)
 
-    def test_cannot_keep_containers_of_no_session(self, host: Host) -> None:
-        (host.place / "containers").write_text("orphan\n")
-        false_lease(host.folder("theirs"))
-        assert host.clean()["orphan_containers"] == 1
+    def test_cannot_protect_orphan_containers(self, host: Host) -> None:
+        (host.parent / "containers").write_text("orphan\n")
+        false_lease(host.session_folder("foreign"))
+        assert host.cleanup()["orphan_containers"] == 1
 
-    def test_has_no_process_killed_by_a_folders_name(self, host: Host, sleeper: Sleeper) -> None:
-        theirs = make_old(host.folder("theirs"))
-        innocent = sleeper(str(theirs / "file"))
-        assert host.begin(host.folder("a")) == 0
-        assert not theirs.exists()
+    def test_cannot_have_processes_killed_by_a_folder_name(
+        self, host: Host, sleeper: Sleeper
+    ) -> None:
+        foreign = make_old(host.session_folder("foreign"))
+        innocent = sleeper(str(foreign / "file"))
+        assert host.acquire(host.session_folder("a")) == 0
+        assert not foreign.exists()
         assert is_alive(innocent)
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-    def test_has_no_process_of_his_killed_with_a_session(self, host: Host) -> None:
-        dead = host.dead("dead")
-        argv = ["sh", "-c", "read line", str(dead)]
-        with subprocess.Popen(argv, stdin=subprocess.PIPE, user=65534) as his:
-            assert host.begin(host.folder("a")) == 0
-            assert is_alive(his.pid)
-        assert not dead.exists()
+    def test_keeps_own_processes(self, host: Host) -> None:
+        expired = host.expired_session("expired")
+        argv = ["sh", "-c", "read line", str(expired)]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, user=65534) as foreign_process:
+            assert host.acquire(host.session_folder("a")) == 0
+            assert is_alive(foreign_process.pid)
+        assert not expired.exists()
 
-    def test_has_no_container_of_a_living_session_removed(self, host: Host) -> None:
-        mine = host.folder("a")
-        assert host.begin(mine, run="r1-0001-flask") == 0
-        make_old(host.folder("theirs"))
-        (host.place / "containers").write_text("c1\n")
-        told = host.clean()
-        assert (told["removed"], told["abandoned_folders"], told["orphan_containers"]) == ([], 1, 0)
-        assert not any("rm --force" in asked for asked in host.engine_was_asked)
+    def test_cannot_have_containers_of_live_sessions_removed(self, host: Host) -> None:
+        folder = host.session_folder("a")
+        assert host.acquire(folder, run="r1-0001-flask") == 0
+        make_old(host.session_folder("foreign"))
+        (host.parent / "containers").write_text("c1\n")
+        result = host.cleanup()
+        assert (result["removed"], result["abandoned_folders"], result["orphan_containers"]) == (
+            [],
+            1,
+            0,
+        )
+        assert not any("rm --force" in call for call in host.docker_calls)
 
-    def test_cannot_have_the_folder_of_a_living_session_removed(self, host: Host) -> None:
-        mine = host.folder("a")
-        assert host.begin(mine) == 0
-        make_old(mine)
-        assert host.clean()["abandoned_folders"] == 0
-        assert mine.exists()
+    def test_cannot_have_folder_of_live_session_removed(self, host: Host) -> None:
+        folder = host.session_folder("a")
+        assert host.acquire(folder) == 0
+        make_old(folder)
+        assert host.cleanup()["abandoned_folders"] == 0
+        assert folder.exists()
 
-    def test_cannot_spoil_what_is_told_by_a_folders_name(self, host: Host) -> None:
-        odd = os.fsencode(host.place) + b"/fwbench-session-\xff\x1b[2J\n"
-        os.mkdir(odd)  # noqa: PTH102 - as bytes
-        told = host.clean("--force")
-        assert (told["removed"], told["abandoned_folders"], told["unremovable"]) == ([], 1, 0)
+    def test_cannot_corrupt_output_by_a_folder_name(self, host: Host) -> None:
+        odd_name = os.fsencode(host.parent) + b"/fwbench-session-\xff\x1b[2J\n"
+        os.mkdir(odd_name)  # noqa: PTH102 - as bytes
+        result = host.cleanup("--force")
+        assert (result["removed"], result["abandoned_folders"], result["unremovable"]) == ([], 1, 0)
 
-    def test_has_nothing_removed_that_a_link_leads_to(self, host: Host, tmp_path: Path) -> None:
+    def test_cannot_have_link_targets_removed(self, host: Host, tmp_path: Path) -> None:
         (tmp_path / "precious").mkdir()
         make_old(tmp_path / "precious")
-        (host.place / "fwbench-session-link").symlink_to(tmp_path / "precious")
-        theirs = host.folder("theirs")
-        (theirs / "link").symlink_to(tmp_path / "precious")
-        host.clean("--force")
+        (host.parent / "fwbench-session-link").symlink_to(tmp_path / "precious")
+        foreign = host.session_folder("foreign")
+        (foreign / "link").symlink_to(tmp_path / "precious")
+        host.cleanup("--force")
         assert (tmp_path / "precious").exists()
-        assert not theirs.exists()
+        assert not foreign.exists()
 
     @pytest.mark.parametrize("command", ["acquire", "cleanup"])
-    def test_cannot_offer_a_link_for_a_folder(self, host: Host, command: str) -> None:
-        real, mine = host.folder("real"), host.place / "fwbench-session-a"
-        mine.symlink_to(real)
-        done = host.ask(command, *(BEGIN if command == "acquire" else ()), str(mine))
-        assert done.returncode == 1
-        assert done.stderr == f"{mine} is not a folder; remove it\n"
+    def test_cannot_replace_session_folder_by_a_link(self, host: Host, command: str) -> None:
+        real, folder = host.session_folder("real"), host.parent / "fwbench-session-a"
+        folder.symlink_to(real)
+        result = host.run(command, *(ACQUIRE_OPTIONS if command == "acquire" else ()), str(folder))
+        assert result.returncode == 1
+        assert result.stderr == f"{folder} is not a folder; remove it\n"
         assert list(real.iterdir()) == []
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-    def test_cannot_offer_a_folder_of_his(self, host: Host) -> None:
-        his = host.folder("a")
-        os.chown(his, 65534, 65534)
-        done = host.ask("acquire", *BEGIN, str(his))
-        assert done.returncode == 1
-        assert done.stderr.endswith(
+    def test_cannot_provide_session_folder(self, host: Host) -> None:
+        foreign_folder = host.session_folder("a")
+        os.chown(foreign_folder, 65534, 65534)
+        result = host.run("acquire", *ACQUIRE_OPTIONS, str(foreign_folder))
+        assert result.returncode == 1
+        assert result.stderr.endswith(
             "belongs to user 65534 of this host, not to fwbench; remove it\n"
         )
-        assert list(his.iterdir()) == []
+        assert list(foreign_folder.iterdir()) == []
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-    def test_cannot_offer_a_run_in_a_folder_of_his(self, host: Host) -> None:
-        his = host.folder("a")
-        run = his / "r1-0001-flask"
+    def test_cannot_provide_run_folder(self, host: Host) -> None:
+        foreign_folder = host.session_folder("a")
+        run = foreign_folder / "r1-0001-flask"
         run.mkdir(mode=0o700)
-        os.chown(his, 65534, 65534)
-        done = host.ask("facts", str(run))
-        assert "belongs to user 65534" in done.stderr
+        os.chown(foreign_folder, 65534, 65534)
+        result = host.run("facts", str(run))
+        assert "belongs to user 65534" in result.stderr
         assert list(run.iterdir()) == []
 
-    def test_may_have_made_the_place_of_leases_which_is_told(self, host: Host) -> None:
-        host.kept.mkdir()
-        host.kept.chmod(0o777)
-        done = host.ask("acquire", *BEGIN, str(host.folder("a")))
-        assert done.returncode == 1
-        assert done.stderr == f"{host.kept} has mode 0777 instead of 0700; remove it\n"
+    def test_cannot_provide_state_folder(self, host: Host) -> None:
+        host.state_folder.mkdir()
+        host.state_folder.chmod(0o777)
+        result = host.run("acquire", *ACQUIRE_OPTIONS, str(host.session_folder("a")))
+        assert result.returncode == 1
+        assert result.stderr == f"{host.state_folder} has mode 0777 instead of 0700; remove it\n"

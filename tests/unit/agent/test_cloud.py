@@ -1,4 +1,4 @@
-"""The metadata services of clouds, stood for by servers on loopback."""
+"""Test how cloud metadata services are read, with servers on loopback in their place."""
 
 import socket
 import threading
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fwbench.agent import cloud as clouds
+from fwbench.agent import cloud
 
-MARKERS = clouds.CONTAINER_MARKERS  # of this machine; tests replace them
-NOTHING = {"instance_type": None, "region": None}
+MARKERS = cloud.CONTAINER_MARKERS  # the real paths, which tests replace
+UNKNOWN = {"instance_type": None, "region": None}
 NITRO = {"sys_vendor": "Amazon EC2"}
 XEN = {"sys_vendor": "Xen", "bios_version": "4.11.amazon"}
 GOOGLE = {"sys_vendor": "Google", "product_name": "Google Compute Engine"}
@@ -21,40 +21,43 @@ AZURE = {
     "sys_vendor": "Microsoft Corporation",
     "chassis_asset_tag": "7783-7084-3265-9085-8269-3286-77",
 }
-HOME = {"sys_vendor": "LENOVO", "product_name": "20XW", "bios_version": "N32ET75W"}
+LAPTOP = {"sys_vendor": "LENOVO", "product_name": "20XW", "bios_version": "N32ET75W"}
 
 Answer = tuple[int, bytes]
-Asked = list[tuple[str, str, dict[str, str]]]
-Answering = Callable[[str, str, dict[str, str]], Answer]
+Requests = list[tuple[str, str, dict[str, str]]]
+AnswerFunction = Callable[[str, str, dict[str, str]], Answer]
 Machine = Callable[[dict[str, str]], None]
-Service = Callable[[Answering], tuple[Asked, tuple[str, int]]]
+Service = Callable[[AnswerFunction], tuple[Requests, tuple[str, int]]]
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Lays out the firmware's words; by default this is no container."""
-    monkeypatch.setattr(clouds, "DMI", tmp_path)
-    monkeypatch.setattr(clouds, "CONTAINER_MARKERS", ())
+    """Return a function that writes the firmware's fields. There is no container marker."""
+    monkeypatch.setattr(cloud, "DMI", tmp_path)
+    monkeypatch.setattr(cloud, "CONTAINER_MARKERS", ())
 
-    def says(words: dict[str, str]) -> None:
-        for name, word in words.items():
-            (tmp_path / name).write_text(f"{word}\n")
+    def write_fields(fields: dict[str, str]) -> None:
+        for name, value in fields.items():
+            (tmp_path / name).write_text(f"{value}\n")
 
-    return says
+    return write_fields
 
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    """Starts a server that answers as a function says, and keeps what it was asked."""
+    """Yield a function that starts a server, and returns its requests and its address.
+
+    The argument is a function that returns the answer to a request.
+    """
     servers = []
 
-    def start(answer: Answering) -> tuple[Asked, tuple[str, int]]:
-        asked: Asked = []
+    def start(answer: AnswerFunction) -> tuple[Requests, tuple[str, int]]:
+        requests: Requests = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 header = {key.lower(): value for key, value in self.headers.items()}
-                asked.append((self.command, self.path, header))
+                requests.append((self.command, self.path, header))
                 status, body = answer(self.command, self.path, header)
                 self.send_response(status)
                 self.send_header("Location", "http://127.0.0.1:1/elsewhere")
@@ -72,7 +75,7 @@ def service() -> Iterator[Service]:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         servers.append((server, thread))
-        return asked, ("127.0.0.1", server.server_port)
+        return requests, ("127.0.0.1", server.server_port)
 
     yield start
     for server, thread in servers:
@@ -83,15 +86,15 @@ def service() -> Iterator[Service]:
 
 def amazon(method: str, path: str, header: dict[str, str]) -> Answer:
     if (method, path) == ("PUT", "/latest/api/token"):
-        given = header.get("x-aws-ec2-metadata-token-ttl-seconds")
-        return (200, b"TOKEN==") if given else (400, b"")
+        ttl = header.get("x-aws-ec2-metadata-token-ttl-seconds")
+        return (200, b"TOKEN==") if ttl else (400, b"")
     if header.get("x-aws-ec2-metadata-token") != "TOKEN==":
         return 401, b""
-    told = {
+    values = {
         "/latest/meta-data/instance-type": b"c7g.xlarge",
         "/latest/meta-data/placement/region": b"eu-central-1",
     }
-    return (200, told[path]) if path in told else (404, b"")
+    return (200, values[path]) if path in values else (404, b"")
 
 
 def old_amazon(method: str, path: str, header: dict[str, str]) -> Answer:
@@ -103,18 +106,18 @@ def old_amazon(method: str, path: str, header: dict[str, str]) -> Answer:
 def google(_: str, path: str, header: dict[str, str]) -> Answer:
     if header.get("metadata-flavor") != "Google":
         return 403, b""
-    told = {
+    values = {
         "/computeMetadata/v1/instance/machine-type": b"projects/12/machineTypes/e2-medium",
         "/computeMetadata/v1/instance/zone": b"projects/12/zones/europe-west3-c",
     }
-    return (200, told[path]) if path in told else (404, b"")
+    return (200, values[path]) if path in values else (404, b"")
 
 
 def azure(_: str, path: str, header: dict[str, str]) -> Answer:
     if header.get("metadata") != "true" or "api-version=" not in path:
         return 400, b""
-    told = {"vmSize": b"Standard_D2s_v5", "location": b"westeurope"}
-    return 200, told[path.partition("?")[0].rpartition("/")[2]]
+    values = {"vmSize": b"Standard_D2s_v5", "location": b"westeurope"}
+    return 200, values[path.partition("?")[0].rpartition("/")[2]]
 
 
 @pytest.mark.parametrize(
@@ -130,27 +133,29 @@ def azure(_: str, path: str, header: dict[str, str]) -> Answer:
     ],
     ids=["nitro", "xen", "without tokens", "google", "azure", "hetzner", "digitalocean"],
 )
-def test_each_cloud_is_asked_in_its_own_way(
+def test_metadata_service_of_each_cloud_is_read(
     machine: Machine,
     service: Service,
     firmware: dict[str, str],
-    answer: Answering,
+    answer: AnswerFunction,
     instance_type: str | None,
     region: str | None,
 ) -> None:
     machine(firmware)
     _, address = service(answer)
-    assert clouds.cloud_facts(address) == {"instance_type": instance_type, "region": region}
+    assert cloud.cloud_facts(address) == {"instance_type": instance_type, "region": region}
 
 
-@pytest.mark.parametrize("firmware", [{}, HOME, {"sys_vendor": "QEMU"}, {"bios_vendor": "Google"}])
-def test_a_machine_in_no_cloud_asks_nobody(
+@pytest.mark.parametrize(
+    "firmware", [{}, LAPTOP, {"sys_vendor": "QEMU"}, {"bios_vendor": "Google"}]
+)
+def test_machine_outside_clouds_sends_no_request(
     machine: Machine, service: Service, firmware: dict[str, str]
 ) -> None:
     machine(firmware)
-    asked, address = service(amazon)
-    assert clouds.cloud_facts(address) == NOTHING
-    assert asked == []
+    requests, address = service(amazon)
+    assert cloud.cloud_facts(address) == UNKNOWN
+    assert requests == []
 
 
 @pytest.mark.parametrize(
@@ -164,39 +169,39 @@ def test_a_machine_in_no_cloud_asks_nobody(
         "run/secrets/kubernetes.io",
     ],
 )
-def test_a_container_asks_nobody(
+def test_container_sends_no_request(
     machine: Machine, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str
 ) -> None:
-    """What it would hear is about the machine that it is a part of."""
+    """The answer would describe the container's host."""
     machine(NITRO)
     (tmp_path / marker).mkdir(parents=True)
     monkeypatch.setattr(
-        clouds, "CONTAINER_MARKERS", [tmp_path / path.relative_to("/") for path in MARKERS]
+        cloud, "CONTAINER_MARKERS", [tmp_path / path.relative_to("/") for path in MARKERS]
     )
-    asked, address = service(amazon)
-    assert clouds.cloud_facts(address) == NOTHING
-    assert asked == []
+    requests, address = service(amazon)
+    assert cloud.cloud_facts(address) == UNKNOWN
+    assert requests == []
 
 
 @pytest.mark.parametrize("firmware", [NITRO, GOOGLE, AZURE, {"sys_vendor": "Hetzner"}])
-def test_what_is_asked_is_type_and_region_alone(
+def test_only_type_and_region_are_requested(
     machine: Machine, service: Service, firmware: dict[str, str]
 ) -> None:
-    """No user data, no credentials: a container that nothing marks as one asks this too."""
+    """Credentials and user data are never requested: a container without a marker asks too."""
     machine(firmware)
-    asked, address = service(lambda *_: (200, b"word"))
-    clouds.cloud_facts(address)
-    assert {path.partition("?")[0].rpartition("/")[2] for _, path, _ in asked} <= {
+    requests, address = service(lambda *_: (200, b"word"))
+    cloud.cloud_facts(address)
+    assert {path.partition("?")[0].rpartition("/")[2] for _, path, _ in requests} <= {
         *("token", "instance-type", "region", "machine-type", "zone", "vmSize", "location")
     }
-    assert asked
+    assert requests
 
 
-def test_a_token_that_is_refused_is_not_gone_round(machine: Machine, service: Service) -> None:
+def test_refused_token_is_not_circumvented(machine: Machine, service: Service) -> None:
     machine(NITRO)
-    asked, address = service(lambda method, *_: (403, b"") if method == "PUT" else (200, b"x"))
-    assert clouds.cloud_facts(address) == NOTHING
-    assert [method for method, *_ in asked] == ["PUT"]
+    requests, address = service(lambda method, *_: (403, b"") if method == "PUT" else (200, b"x"))
+    assert cloud.cloud_facts(address) == UNKNOWN
+    assert [method for method, *_ in requests] == ["PUT"]
 
 
 @pytest.mark.parametrize(
@@ -217,49 +222,47 @@ def test_a_token_that_is_refused_is_not_gone_round(machine: Machine, service: Se
     ],
     ids=range(12),
 )
-def test_an_answer_that_is_no_word_is_none(
-    machine: Machine, service: Service, answer: Answer
-) -> None:
+def test_malformed_answer_is_none(machine: Machine, service: Service, answer: Answer) -> None:
     machine(NITRO)
     _, address = service(lambda method, *_: (200, b"TOKEN") if method == "PUT" else answer)
-    assert clouds.cloud_facts(address) == NOTHING
+    assert cloud.cloud_facts(address) == UNKNOWN
 
 
 @pytest.mark.parametrize("token", [b"T\r\nX-Evil: 1", b"T\x00", b"\x7f"])
-def test_a_token_cannot_write_headers(machine: Machine, service: Service, token: bytes) -> None:
+def test_token_cannot_inject_headers(machine: Machine, service: Service, token: bytes) -> None:
     machine(NITRO)
-    asked, address = service(lambda method, *_: (200, token) if method == "PUT" else (200, b"x"))
-    clouds.cloud_facts(address)
-    assert not any("x-evil" in header for _, _, header in asked)
+    requests, address = service(lambda method, *_: (200, token) if method == "PUT" else (200, b"x"))
+    cloud.cloud_facts(address)
+    assert not any("x-evil" in header for _, _, header in requests)
 
 
-def test_a_service_that_is_not_there_is_no_error(machine: Machine) -> None:
+def test_missing_service_is_no_error(machine: Machine) -> None:
     machine(NITRO)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        assert clouds.cloud_facts(taken.getsockname()) == NOTHING
+        assert cloud.cloud_facts(taken.getsockname()) == UNKNOWN
 
 
-@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
-def test_a_service_that_takes_its_time_is_not_waited_for(machine: Machine, words: bytes) -> None:
-    """Not even where it sends a byte now and then, which no timeout of a socket notices."""
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
+def test_slow_service_times_out(machine: Machine, head: bytes) -> None:
+    """A byte now and then resets a socket's timeout, but not the total timeout."""
     machine(NITRO)
-    done = threading.Event()
+    stop = threading.Event()
 
     def drip() -> None:
         with suppress(OSError), server.accept()[0] as connection:
-            connection.sendall(words)
-            while words and not done.wait(0.05):
+            connection.sendall(head)
+            while head and not stop.wait(0.05):
                 connection.sendall(b"x")
-            done.wait(5)
+            stop.wait(5)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=drip)
         thread.start()
         began = time.monotonic()
         assert (
-            clouds.cloud_facts(server.getsockname(), timeout_s=0.2, total_timeout_s=0.5) == NOTHING
+            cloud.cloud_facts(server.getsockname(), timeout_s=0.2, total_timeout_s=0.5) == UNKNOWN
         )
         assert time.monotonic() - began < 3
-        done.set()
+        stop.set()
         thread.join()

@@ -8,7 +8,7 @@ from fwbench.agent import container
 from fwbench.agent.cgroup import Cgroup
 
 
-def test_a_running_container_is_described_by_engine_and_kernel(
+def test_state_of_running_container_is_from_engine_and_kernel(
     kernel: Kernel, docker: Docker
 ) -> None:
     kernel(VERSION_2)
@@ -27,7 +27,7 @@ def test_a_running_container_is_described_by_engine_and_kernel(
     }
 
 
-def test_of_a_container_that_ended_the_kernel_knows_nothing(kernel: Kernel, docker: Docker) -> None:
+def test_exited_container_has_no_kernel_state(kernel: Kernel, docker: Docker) -> None:
     kernel(VERSION_2)
     docker(Running=False, ExitCode=137, OOMKilled=True, Pid=0)
     state = container.container_state("c")
@@ -35,72 +35,70 @@ def test_of_a_container_that_ended_the_kernel_knows_nothing(kernel: Kernel, dock
     assert (state["cgroup_version"], state["oom_kills"], state["processes"]) == (None, None, [])
 
 
-@pytest.mark.usefixtures("passing")
-def test_a_container_with_all_its_processes_settles_when_it_idles(
-    kernel: Kernel, docker: Docker
-) -> None:
+@pytest.mark.usefixtures("fake_time")
+def test_container_with_all_its_processes_reaches_idle(kernel: Kernel, docker: Docker) -> None:
     kernel(VERSION_2)
     docker()
-    settled = container.wait_until_idle("c", processes=2, timeout_s=30)
-    assert settled["reached_idle"] is True
-    assert settled["idle_wait_s"] == pytest.approx(0.2)
-    assert settled["running"] is True
+    state = container.wait_until_idle("c", processes=2, timeout_s=30)
+    assert state["reached_idle"] is True
+    assert state["idle_wait_s"] == pytest.approx(0.2)
+    assert state["running"] is True
 
 
-@pytest.mark.usefixtures("passing")
-def test_a_container_that_lacks_a_process_does_not_settle(kernel: Kernel, docker: Docker) -> None:
+@pytest.mark.usefixtures("fake_time")
+def test_container_without_a_process_does_not_reach_idle(kernel: Kernel, docker: Docker) -> None:
     kernel(VERSION_2)
     docker()
-    settled = container.wait_until_idle("c", processes=3, timeout_s=5)
-    assert settled["reached_idle"] is False
-    assert 5 <= settled["idle_wait_s"] < 5.2
+    state = container.wait_until_idle("c", processes=3, timeout_s=5)
+    assert state["reached_idle"] is False
+    assert 5 <= state["idle_wait_s"] < 5.2
 
 
-@pytest.mark.usefixtures("passing")
-def test_a_container_that_works_does_not_settle_before_it_has_idled_twice(
+@pytest.mark.usefixtures("fake_time")
+def test_container_must_idle_twice_in_a_row(
     kernel: Kernel,
     docker: Docker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Busy, idle, busy, then idle for good: one quiet moment may be a pause."""
+    """The container is busy, idle, busy, then idle: one quiet moment may be a pause."""
     kernel(VERSION_2)
     docker()
-    used = iter([0.0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2])
-    monkeypatch.setattr(Cgroup, "cpu_s", lambda _: next(used))
-    settled = container.wait_until_idle("c", processes=2, timeout_s=30)
-    assert settled["reached_idle"] is True
-    assert settled["idle_wait_s"] == pytest.approx(0.5)
+    cpu_seconds = iter([0.0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2])
+    monkeypatch.setattr(Cgroup, "cpu_s", lambda _: next(cpu_seconds))
+    state = container.wait_until_idle("c", processes=2, timeout_s=30)
+    assert state["reached_idle"] is True
+    assert state["idle_wait_s"] == pytest.approx(0.5)
 
 
-@pytest.mark.usefixtures("passing")
-def test_a_container_that_ended_is_not_waited_for(kernel: Kernel, docker: Docker) -> None:
+@pytest.mark.usefixtures("fake_time")
+def test_exited_container_is_not_waited_for(kernel: Kernel, docker: Docker) -> None:
     kernel({})
     docker(Running=False, Pid=0)
-    settled = container.wait_until_idle("c", processes=2, timeout_s=30)
-    assert (settled["reached_idle"], settled["idle_wait_s"]) == (False, 0)
+    state = container.wait_until_idle("c", processes=2, timeout_s=30)
+    assert (state["reached_idle"], state["idle_wait_s"]) == (False, 0)
 
 
-def test_finishing_keeps_the_end_of_the_log_and_removes_the_container(
+def test_finish_keeps_end_of_log_and_removes_container(
     folder: Path, kernel: Kernel, docker: Docker
 ) -> None:
     kernel(VERSION_2)
-    asked = docker('[ "$1" != logs ] || { echo booted; echo warned >&2; }')
+    calls = docker('[ "$1" != logs ] || { echo booted; echo warned >&2; }')
     container.finish(folder, "c")
     assert (folder / "container.log").read_text() == "booted\nwarned\n"
     assert json.loads((folder / "container-after.json").read_text())["running"] is True
-    assert asked.read_text().splitlines() == [
+    assert calls.read_text().splitlines() == [
         "container inspect c",
         "logs --tail=500 --timestamps c",
         "rm --force --volumes c",
     ]
 
 
-def test_a_container_that_is_gone_already_is_removed(docker: Docker) -> None:
+def test_removal_of_a_missing_container_succeeds(docker: Docker) -> None:
     docker("echo 'Error: No such container: c' >&2; exit 1")
     container.remove("c")
 
 
-def test_a_container_that_cannot_be_removed_is_an_error(docker: Docker) -> None:
+def test_failed_removal_is_an_error(docker: Docker) -> None:
     docker("echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     with pytest.raises(RuntimeError, match="Cannot connect"):
         container.remove("c")

@@ -24,27 +24,27 @@ PRESSURE = (
 )
 
 
-def test_a_held_file_says_what_it_says_now(tmp_path: Path) -> None:
+def test_kernel_file_is_read_anew_each_time(tmp_path: Path) -> None:
     path = tmp_path / "usage"
     path.write_text("1")
-    held = KernelFile(path)
-    assert held.read() == "1"
+    file = KernelFile(path)
+    assert file.read() == "1"
     path.write_text("22")
-    assert held.read() == "22"
-    held.close()
-    assert held.read() == ""
-    held.close()
+    assert file.read() == "22"
+    file.close()
+    assert file.read() == ""
+    file.close()
 
 
-def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+def test_missing_file_reads_as_empty(tmp_path: Path) -> None:
     assert KernelFile(tmp_path / "nowhere").read() == read_text(tmp_path / "nowhere") == ""
 
 
-def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+def test_unreadable_file_reads_as_empty(tmp_path: Path) -> None:
     assert KernelFile(tmp_path).read() == ""
 
 
-def test_ticks_are_told_by_cpu_and_state() -> None:
+def test_ticks_are_parsed_by_cpu_and_state() -> None:
     assert cpu_ticks(STAT) == {
         "cpu": [10, 20, 30, 40, 50, 60, 70, 80],
         "cpu0": [1, 2, 3, 4, 5, 6, 7, 8],
@@ -53,14 +53,14 @@ def test_ticks_are_told_by_cpu_and_state() -> None:
     assert cpu_ticks("") == {}
 
 
-def test_this_host_tells_the_ticks_of_its_cpus() -> None:
+def test_ticks_of_this_host_are_parsed() -> None:
     ticks = cpu_ticks(Path("/proc/stat").read_text())
     assert ticks.keys() > {"cpu", "cpu0"}
     assert sum(ticks["cpu"]) > 0
 
 
 @pytest.mark.parametrize(
-    ("text", "which", "us"),
+    ("text", "scope", "total_us"),
     [
         (PRESSURE, "some", 2802357657),
         (PRESSURE, "full", 5),
@@ -69,39 +69,43 @@ def test_this_host_tells_the_ticks_of_its_cpus() -> None:
         ("some total=3", "full", None),
     ],
 )
-def test_stalls_are_told_in_all(text: str, which: str, us: int | None) -> None:
-    assert stalled_us(text, which) == us
+def test_total_stall_time_is_parsed(text: str, scope: str, total_us: int | None) -> None:
+    assert stalled_us(text, scope) == total_us
 
 
 @pytest.mark.parametrize(("key", "number"), [("max", 9), ("low", None), ("oom", None)])
-def test_an_entry_is_a_line_of_key_and_number(key: str, number: int | None) -> None:
+def test_entry_needs_a_key_and_a_number(key: str, number: int | None) -> None:
     assert entry("maximum 4\nmax 9\noom\nlow max\n", key) == number
 
 
-def lay_out_cpus(folder: Path, khz: list[str], governor: str = "powersave") -> None:
+def write_cpus(folder: Path, khz: list[str], governor: str = "powersave") -> None:
     for number, speed in enumerate(khz):
-        of_cpu = folder / f"cpu{number}" / "cpufreq"
-        of_cpu.mkdir(parents=True)
-        (of_cpu / "scaling_cur_freq").write_text(f"{speed}\n")
-        (of_cpu / "scaling_governor").write_text(f"{governor}\n")
+        cpufreq = folder / f"cpu{number}" / "cpufreq"
+        cpufreq.mkdir(parents=True)
+        (cpufreq / "scaling_cur_freq").write_text(f"{speed}\n")
+        (cpufreq / "scaling_governor").write_text(f"{governor}\n")
 
 
-def test_the_fastest_cpu_tells_the_frequency(
+def test_frequency_is_that_of_the_fastest_cpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counters, "CPUS", tmp_path)
-    lay_out_cpus(tmp_path, ["800000", "3400000", "<unknown>"])
+    write_cpus(tmp_path, ["800000", "3400000", "<unknown>"])
     frequencies = CpuFrequencies()
     assert frequencies.fastest_mhz() == 3400
     assert frequencies.governors == ["powersave"]
 
 
-def test_of_many_cpus_some_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_sampled_frequencies_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(counters, "CPUS", tmp_path)
-    lay_out_cpus(tmp_path, ["1000"] * 65)
-    opened = len(list(Path("/proc/self/fd").iterdir()))
+    write_cpus(tmp_path, ["1000"] * 65)
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
     frequencies = CpuFrequencies()
-    assert len(list(Path("/proc/self/fd").iterdir())) - opened <= counters.MAX_SAMPLED_FREQUENCIES
+    assert (
+        len(list(Path("/proc/self/fd").iterdir())) - open_files <= counters.MAX_SAMPLED_FREQUENCIES
+    )
     assert frequencies.fastest_mhz() == 1
 
 

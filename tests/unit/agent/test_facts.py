@@ -29,22 +29,22 @@ RASPBERRY = f"{GRAVITON}\nHardware\t: BCM2835\nModel\t\t: Raspberry Pi 4 Model B
     ],
     ids=["x86", "graviton", "raspberry"],
 )
-def test_the_processor_has_a_name(text: str, name: str) -> None:
+def test_cpu_model_is_parsed(text: str, name: str) -> None:
     assert facts.cpu_model(text.splitlines()) == name
 
 
-def test_a_processor_without_a_name_is_unknown_or_what_python_says() -> None:
+def test_cpu_model_is_never_empty() -> None:
     assert facts.cpu_model([]) != ""
 
 
-def test_flags_that_matter_are_sorted_and_the_others_left_out() -> None:
+def test_only_relevant_cpu_flags_are_kept_and_sorted() -> None:
     x86 = ["processor\t: 0", "flags\t\t: fpu sse4_2 avx2 hypervisor aes", "flags\t\t: sha_ni"]
     assert facts.cpu_flags(x86) == ["aes", "avx2", "sse4_2"]
     assert facts.cpu_flags(["Features\t: fp asimd aes sve"]) == ["aes", "asimd", "sve"]
     assert facts.cpu_flags([]) == []
 
 
-def test_mitigations_are_what_the_kernel_says_of_each(
+def test_mitigations_are_read_from_the_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "vulnerabilities").mkdir()
@@ -79,7 +79,7 @@ def test_mitigations_are_what_the_kernel_says_of_each(
         ({"cgroup/cgroup.controllers": "", "cgroup/memory.max": "max\n"}, 4.0, 1000),
     ],
 )
-def test_a_limit_on_everything_makes_a_smaller_host(
+def test_root_cgroup_limits_reduce_usable_resources(
     kernel: Kernel, files: dict[str, str], cpus: float, memory: int
 ) -> None:
     kernel(files)
@@ -87,21 +87,21 @@ def test_a_limit_on_everything_makes_a_smaller_host(
     assert facts.usable_memory_bytes(1000) == memory
 
 
-def test_the_facts_of_this_host_are_facts() -> None:
-    found = facts.host_facts("127.0.0.1")
-    assert found["network_path"] == "this host itself"
+def test_facts_of_this_host_are_valid() -> None:
+    actual = facts.host_facts("127.0.0.1")
+    assert actual["network_path"] == "this host itself"
     assert facts.host_facts()["network_path"] is None
-    HostFacts.model_validate({**found, "host": "here", "images": ()})
+    HostFacts.model_validate({**actual, "host": "here", "images": ()})
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_a_port_on_which_something_listens_is_found(address: str) -> None:
+def test_listening_port_is_found(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(socket.create_server((address, 0), family=family)) as listener:
         assert listener.getsockname()[1] in facts.listening_ports()
 
 
-def test_a_port_that_is_only_used_to_connect_does_not_count() -> None:
+def test_port_of_an_outgoing_connection_is_not_listed() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.create_connection(listener.getsockname()) as connection,
@@ -109,7 +109,7 @@ def test_a_port_that_is_only_used_to_connect_does_not_count() -> None:
         assert connection.getsockname()[1] not in facts.listening_ports()
 
 
-def test_programs_that_are_missing_fail_or_hang_say_nothing(
+def test_missing_failing_or_hanging_program_has_no_output(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert facts.program_output("echo", " 1.64 ") == "1.64"
@@ -123,7 +123,7 @@ def test_programs_that_are_missing_fail_or_hang_say_nothing(
     assert facts.program_output("docker") is None
 
 
-def test_images_are_what_provisioning_recorded(
+def test_images_are_read_from_provisioning_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = {
@@ -155,7 +155,7 @@ def test_open_files_limit_is_the_hard_one() -> None:
         ({}, None),
     ],
 )
-def test_local_ports_are_those_of_the_range_that_are_not_reserved(
+def test_local_ports_exclude_reserved_ports(
     settings: dict[str, str], ports: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, text in settings.items():

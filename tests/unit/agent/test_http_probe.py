@@ -15,16 +15,16 @@ def test_an_answer_has_status_content_type_and_body(contender: str) -> None:
     }
 
 
-def test_all_of_the_path_is_asked_for(contender: str) -> None:
+def test_path_and_query_are_requested(contender: str) -> None:
     assert http_probe.get(f"{contender}/echo?a=1&b", 5)["body"] == "GET /echo?a=1&b close"
 
 
-def test_an_answer_without_a_content_type_has_none(serve: Serve) -> None:
+def test_missing_content_type_is_none(serve: Serve) -> None:
     url = serve(lambda s: s.sendall(b"HTTP/1.1 204 No Content\r\n\r\n"))
     assert http_probe.get(url, 5) == {"status": 204, "content_type": None, "body": ""}
 
 
-def test_of_an_endless_answer_only_64_kib_are_read(serve: Serve) -> None:
+def test_body_is_read_up_to_64_kib(serve: Serve) -> None:
     def flood(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
@@ -33,14 +33,14 @@ def test_of_an_endless_answer_only_64_kib_are_read(serve: Serve) -> None:
     assert http_probe.get(serve(flood), 5)["body"] == "x" * 65536
 
 
-def test_a_refused_port_is_an_error() -> None:
+def test_refused_connection_is_an_error() -> None:
     answer = http_probe.get(refused_url(), 5)
     assert list(answer) == ["error"]
     assert answer["error"].startswith("ConnectionRefusedError: ")
 
 
 @pytest.mark.parametrize(
-    ("said", "error"),
+    ("response", "error"),
     [
         (b"", "RemoteDisconnected: "),
         (b"garbage\r\n\r\n", "BadStatusLine: garbage"),
@@ -50,63 +50,61 @@ def test_a_refused_port_is_an_error() -> None:
     ],
     ids=["closes-at-once", "no-status-line", "no-status", "headers", "long-line"],
 )
-def test_an_answer_that_is_none_is_an_error(serve: Serve, said: bytes, error: str) -> None:
-    assert http_probe.get(serve(lambda s: s.sendall(said)), 5)["error"].startswith(error)
+def test_malformed_response_is_an_error(serve: Serve, response: bytes, error: str) -> None:
+    assert http_probe.get(serve(lambda s: s.sendall(response)), 5)["error"].startswith(error)
 
 
-def test_an_error_is_short(serve: Serve) -> None:
+def test_length_of_an_error_is_limited(serve: Serve) -> None:
     url = serve(lambda s: s.sendall(b"y" * 5000 + b"\r\n"))
     assert len(http_probe.get(url, 5)["error"]) <= 300
 
 
-def test_a_server_that_accepts_and_is_silent_is_an_error_in_time(serve: Serve) -> None:
-    asked = threading.Event()
-    url = serve(lambda _: asked.wait(TIMEOUT_S) and None)
+def test_silent_server_times_out(serve: Serve) -> None:
+    finished = threading.Event()
+    url = serve(lambda _: finished.wait(TIMEOUT_S) and None)
     assert http_probe.get(url, 0.1)["error"].startswith("TimeoutError: ")
-    asked.set()
+    finished.set()
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
-def test_a_server_that_answers_a_byte_at_a_time_does_not_outlast_the_timeout(
-    serve: Serve, head: bytes
-) -> None:
-    """Each byte comes within the timeout, all of them never do."""
-    asked = threading.Event()
+def test_slow_response_does_not_extend_the_timeout(serve: Serve, head: bytes) -> None:
+    """Each byte arrives within the timeout, but the response never ends."""
+    finished = threading.Event()
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(head)
-        while not asked.wait(0.02):
+        while not finished.wait(0.02):
             connection.sendall(b"x")
 
-    stop = threading.Timer(TIMEOUT_S, asked.set)
-    stop.start()
+    timer = threading.Timer(TIMEOUT_S, finished.set)
+    timer.start()
     answer = http_probe.get(serve(drip), 0.2)
-    in_time = not asked.is_set()
-    asked.set()
-    stop.cancel()
-    stop.join()
+    in_time = not finished.is_set()
+    finished.set()
+    timer.cancel()
+    timer.join()
     assert answer["error"].startswith("TimeoutError: ")
     assert in_time
 
 
-@pytest.mark.usefixtures("passing")
-def test_asking_goes_on_until_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("fake_time")
+def test_requests_are_repeated_until_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [{"error": "no"}, {"error": "no"}, {"status": 500}, {"status": 200}]
     monkeypatch.setattr(http_probe, "get", lambda *_, **__: answers.pop(0))
     assert http_probe.get_until_answered("http://x/", 2) == {"status": 500}
 
 
-def test_asking_ends_with_the_last_error_when_its_time_is_over(
-    passing: FakeTime, monkeypatch: pytest.MonkeyPatch
+def test_last_error_is_returned_after_the_timeout(
+    fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allowed_s = []
+    timeouts_s = []
 
     def refuse(_: str, timeout_s: float) -> dict[str, str]:
-        allowed_s.append(timeout_s)
-        return {"error": f"no {len(allowed_s)}"}
+        timeouts_s.append(timeout_s)
+        return {"error": f"no {len(timeouts_s)}"}
 
     monkeypatch.setattr(http_probe, "get", refuse)
-    assert http_probe.get_until_answered("http://x/", 2) == {"error": f"no {len(allowed_s)}"}
-    assert 2 <= passing.now < 2.1
-    assert allowed_s[0] == 2
-    assert all(0.1 <= allowed <= 2 for allowed in allowed_s)
+    assert http_probe.get_until_answered("http://x/", 2) == {"error": f"no {len(timeouts_s)}"}
+    assert 2 <= fake_time.now < 2.1
+    assert timeouts_s[0] == 2
+    assert all(0.1 <= timeout_s <= 2 for timeout_s in timeouts_s)

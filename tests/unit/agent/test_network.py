@@ -25,7 +25,7 @@ vethab1: 5 5 5 5 5 5 5 5 5 5 5 5 5 5 5 5
 """
 
 
-def lay_out(process: Path, namespace: Path) -> None:
+def write_network_files(process: Path, namespace: Path) -> None:
     (process / "net").mkdir(parents=True)
     (process / "ns").mkdir()
     for name, text in (("snmp", SNMP), ("netstat", NETSTAT), ("sockstat", SOCKSTAT), ("dev", DEV)):
@@ -36,12 +36,13 @@ def lay_out(process: Path, namespace: Path) -> None:
 
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder in place of /proc, with this process in the host's network."""
     monkeypatch.setattr(network, "PROC", tmp_path)
-    lay_out(tmp_path / "self", tmp_path / "host")
+    write_network_files(tmp_path / "self", tmp_path / "host")
     return tmp_path
 
 
-def test_tcp_has_its_counters(proc: Path) -> None:
+def test_tcp_counters_are_parsed(proc: Path) -> None:
     assert network.tcp_counters(proc / "self") == {
         "listen_overflows": 5,
         "listen_drops": 6,
@@ -52,34 +53,34 @@ def test_tcp_has_its_counters(proc: Path) -> None:
     }
 
 
-def test_what_a_kernel_does_not_count_is_none(tmp_path: Path) -> None:
+def test_missing_counters_are_none(tmp_path: Path) -> None:
     assert set(network.tcp_counters(tmp_path).values()) == {None}
     assert network.device_counters(tmp_path) == {}
 
 
-def test_devices_that_are_real_are_counted(proc: Path) -> None:
+def test_only_physical_devices_are_counted(proc: Path) -> None:
     assert network.device_counters(proc / "self") == {"eth0": [1000, 10, 1, 2, 2000, 20, 3, 4]}
 
 
-def test_a_container_with_a_network_of_its_own_is_told_apart(proc: Path) -> None:
-    lay_out(proc / "42", proc / "container")
+def test_container_in_its_own_network_is_counted_separately(proc: Path) -> None:
+    write_network_files(proc / "42", proc / "container")
     assert network.network_counters(42)["container"] == network.tcp_counters(proc / "42")
 
 
-def test_a_container_in_the_hosts_network_is_not_counted_twice(proc: Path) -> None:
-    lay_out(proc / "42", proc / "host")
+def test_container_in_host_network_is_not_counted_twice(proc: Path) -> None:
+    write_network_files(proc / "42", proc / "host")
     assert network.network_counters(42)["container"] is None
 
 
-@pytest.mark.parametrize("gone", [None, 42])
-def test_a_container_that_is_gone_has_no_network(proc: Path, gone: int | None) -> None:
+@pytest.mark.parametrize("pid", [None, 42])
+def test_ended_container_has_no_counters(proc: Path, pid: int | None) -> None:
     assert proc.exists()
-    told = network.network_counters(gone)
-    assert told["container"] is None
-    assert told["host"]["segments_sent"] == 3000
+    counters = network.network_counters(pid)
+    assert counters["container"] is None
+    assert counters["host"]["segments_sent"] == 3000
 
 
-def test_this_host_has_a_network() -> None:
-    told = network.network_counters(os.getpid())
-    assert told["container"] is None
-    assert None not in told["host"].values()
+def test_this_host_has_all_counters() -> None:
+    counters = network.network_counters(os.getpid())
+    assert counters["container"] is None
+    assert None not in counters["host"].values()

@@ -10,7 +10,7 @@ from fwbench.agent.removal import remove_folders, remove_one_by_one
 LONG_S = 30.0
 
 
-def test_a_folder_goes_with_all_that_is_in_it(folder: Path) -> None:
+def test_folder_is_removed_with_its_contents(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "sub" / "file").write_text("text")
     os.mkfifo(folder / "fifo")
@@ -20,7 +20,7 @@ def test_a_folder_goes_with_all_that_is_in_it(folder: Path) -> None:
     assert not folder.exists()
 
 
-def test_what_links_lead_to_stays(folder: Path, tmp_path: Path) -> None:
+def test_link_targets_are_kept(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("precious")
     (folder / "link").symlink_to(tmp_path / "precious")
@@ -30,11 +30,11 @@ def test_what_links_lead_to_stays(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "precious" / "file").exists()
 
 
-def test_folders_that_are_deeper_than_python_goes_are_removed(folder: Path) -> None:
+def test_folder_too_deep_for_python_is_removed(folder: Path) -> None:
     before = os.open(".", os.O_RDONLY)
     os.chdir(folder)
     for _ in range(3000):
-        os.mkdir("d")  # noqa: PTH102 - no path to it could be given
+        os.mkdir("d")  # noqa: PTH102 - its path is too long
         os.chdir("d")
     os.fchdir(before)
     os.close(before)
@@ -43,7 +43,7 @@ def test_folders_that_are_deeper_than_python_goes_are_removed(folder: Path) -> N
 
 
 @pytest.mark.parametrize("inside", ["", "/sub", "/sub/a\\040b"])
-def test_a_folder_with_a_mount_stays_as_it_is(
+def test_folder_with_a_mount_is_kept(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
 ) -> None:
     (folder / "file").write_text("text")
@@ -54,19 +54,17 @@ def test_a_folder_with_a_mount_stays_as_it_is(
     assert (folder / "file").exists()
 
 
-def test_a_mount_elsewhere_does_not_keep_a_folder(
+def test_mount_elsewhere_does_not_prevent_removal(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounts = tmp_path / "mountinfo"
-    mounts.write_text(f"36 35 98:0 / {folder}-twin rw,noatime - ext4 /dev/root rw\n")
+    mounts.write_text(f"36 35 98:0 / {folder}-aa rw,noatime - ext4 /dev/root rw\n")
     monkeypatch.setattr(removal, "MOUNTS", mounts)
     remove_folders([folder], LONG_S)
     assert not folder.exists()
 
 
-def test_removing_takes_no_longer_than_it_may(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_removal_stops_at_its_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rm").write_text("#!/bin/sh\nexec sleep 60\n")
     (tmp_path / "rm").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -78,7 +76,7 @@ def test_removing_takes_no_longer_than_it_may(
     assert time.monotonic() - began < 5
 
 
-def test_it_is_told_how_many_are_gone(tmp_path: Path) -> None:
+def test_number_of_removed_folders_is_returned(tmp_path: Path) -> None:
     folders = [tmp_path / f"folder-{number}" for number in range(3)]
     for folder in folders:
         folder.mkdir()

@@ -63,7 +63,7 @@ Host = Callable[[dict[str, str]], None]
 
 @pytest.fixture
 def host(kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """Lays out a host's kernel files, and lets the sampler see these."""
+    """Return a function that writes kernel files, which the sampler reads as the host's."""
     for module in (counters, network, processes, sampler, threads):
         monkeypatch.setattr(module, "PROC", tmp_path / "proc")
     monkeypatch.setattr(counters, "CPUS", tmp_path / "cpu")
@@ -74,41 +74,41 @@ def host(kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hos
 
 
 @BOTH
-def test_both_versions_tell_of_throttling_and_memory(host: Host, files: dict[str, str]) -> None:
+def test_both_versions_give_throttling_and_memory(host: Host, files: dict[str, str]) -> None:
     host(files)
     group = Cgroup(PID)
     assert group.memory_limit_hits() == 9
-    told = {name: path.read_text() for name, path in group.sampled_files().items()}
-    assert cpu_ns(told["cpu"]) == 2_500_000_000
-    assert told["memory"] == "90000000\n"
-    assert throttling(told["throttling"]) == {
+    texts = {name: path.read_text() for name, path in group.sampled_files().items()}
+    assert cpu_ns(texts["cpu"]) == 2_500_000_000
+    assert texts["memory"] == "90000000\n"
+    assert throttling(texts["throttling"]) == {
         "periods": 50,
         "throttled_periods": 20,
         "throttled_ns": 3_000_000,
     }
 
 
-def test_a_group_without_a_quota_has_no_periods() -> None:
+def test_group_without_a_quota_has_no_periods() -> None:
     assert set(throttling("usage_usec 5\n").values()) == {None}
     assert cpu_ns("") is None
 
 
-def counted(host: Host, files: dict[str, str]) -> tuple[str, int]:
+def host_cpu_ns(host: Host, files: dict[str, str]) -> tuple[str, int]:
     host(files)
-    word, paths = host_cpu_files()
-    return word, sum(cpu_ns(path.read_text()) or 0 for path in paths)
+    method, paths = host_cpu_files()
+    return method, sum(cpu_ns(path.read_text()) or 0 for path in paths)
 
 
-def test_the_root_of_version_1_holds_everything(host: Host) -> None:
-    assert counted(host, V1) == ("group", 7 * 10**9)
+def test_root_group_of_version_1_counts_everything(host: Host) -> None:
+    assert host_cpu_ns(host, V1) == ("group", 7 * 10**9)
 
 
-def test_below_the_root_of_version_2_is_everything_but_interrupts_and_steal(host: Host) -> None:
-    assert counted(host, V2) == ("groups", 7 * 10**9)
+def test_groups_below_root_of_version_2_are_summed(host: Host) -> None:
+    assert host_cpu_ns(host, V2) == ("groups", 7 * 10**9)
 
 
-def test_a_container_that_stands_for_a_host_has_a_root_that_counts(host: Host) -> None:
-    assert counted(host, V2 | {"cgroup/cgroup.type": "domain\n"}) == ("group", 99 * 10**9)
+def test_root_group_of_a_lab_host_counts_everything(host: Host) -> None:
+    assert host_cpu_ns(host, V2 | {"cgroup/cgroup.type": "domain\n"}) == ("group", 99 * 10**9)
 
 
 @pytest.mark.parametrize(
@@ -120,18 +120,20 @@ def test_a_container_that_stands_for_a_host_has_a_root_that_counts(host: Host) -
     ],
     ids=["v1 without cpuacct", "a program in the root group", "no groups"],
 )
-def test_without_such_groups_nothing_adds_up(host: Host, files: dict[str, str]) -> None:
-    assert counted(host, files) == ("none", 0)
+def test_host_cpu_time_is_unknown_if_groups_are_incomplete(
+    host: Host, files: dict[str, str]
+) -> None:
+    assert host_cpu_ns(host, files) == ("none", 0)
 
 
 # Samples
 
 
 @BOTH
-def test_a_sample_has_everything_that_a_target_tells(host: Host, files: dict[str, str]) -> None:
+def test_sample_has_all_values_of_a_target(host: Host, files: dict[str, str]) -> None:
     host(files)
-    told = Sampler(PID).result()
-    series = {name: column[-1] for name, column in told["series"].items()}
+    result = Sampler(PID).result()
+    series = {name: column[-1] for name, column in result["series"].items()}
     assert series["host_cpu_ns"] == 7 * 10**9
     assert series["container_cpu_ns"] == 2_500_000_000
     assert series["container_memory_bytes"] == 90_000_000
@@ -141,12 +143,12 @@ def test_a_sample_has_everything_that_a_target_tells(host: Host, files: dict[str
     assert series["docker_proxy_ticks"] == 14 + 15
     assert series["cpu_stalled_us"] == 13
     assert series["fastest_mhz"] is None
-    assert (told["after"]["memory_limit_hits"], told["after"]["oom_kills"]) == (9, 3)
-    assert told["after"]["cpu_ticks"]["cpu0"] == [10, 20, 30, 40, 50, 60, 70, 80]
+    assert (result["after"]["memory_limit_hits"], result["after"]["oom_kills"]) == (9, 3)
+    assert result["after"]["cpu_ticks"]["cpu0"] == [10, 20, 30, 40, 50, 60, 70, 80]
 
 
 @pytest.mark.parametrize(("files", "memory", "disk"), [(V1, 111, 112), (V2, 21, 22)])
-def test_stalls_are_the_containers_own_where_they_are_told(
+def test_container_pressure_is_preferred_to_the_hosts(
     host: Host, files: dict[str, str], memory: int, disk: int
 ) -> None:
     host(files)
@@ -155,29 +157,29 @@ def test_stalls_are_the_containers_own_where_they_are_told(
 
 
 @BOTH
-def test_a_container_that_is_gone_leaves_the_host(host: Host, files: dict[str, str]) -> None:
+def test_host_is_sampled_without_its_container(host: Host, files: dict[str, str]) -> None:
     host({name: text for name, text in files.items() if str(PID) not in name})
-    told = Sampler(PID).result()
-    assert told["series"]["container_cpu_ns"] == [None, None]
-    assert told["series"]["host_cpu_ns"] == [7 * 10**9] * 2
-    assert told["after"]["memory_limit_hits"] is None
+    result = Sampler(PID).result()
+    assert result["series"]["container_cpu_ns"] == [None, None]
+    assert result["series"]["host_cpu_ns"] == [7 * 10**9] * 2
+    assert result["after"]["memory_limit_hits"] is None
 
 
-def test_a_host_that_tells_nothing_is_sampled_all_the_same(host: Host) -> None:
+def test_host_without_kernel_files_is_sampled(host: Host) -> None:
     host({"proc/none": ""})
-    told = Sampler(PID).result()
-    known = {name for name, column in told["series"].items() if column[-1] is not None}
+    result = Sampler(PID).result()
+    known = {name for name, column in result["series"].items() if column[-1] is not None}
     own = {"time_s", "monotonic_s", "own_cpu_ns", "load_cpu_ns", "docker_proxy_ticks"}
     assert known == own
-    assert told["processes"]["background_s"] is None
+    assert result["processes"]["background_s"] is None
 
 
-def test_what_is_left_can_be_read(tmp_path: Path) -> None:
-    """The sampler on this machine, and the reader of its file."""
+def test_written_telemetry_can_be_read(tmp_path: Path) -> None:
+    """The controller reads what the sampler recorded on this machine."""
     began = time.time()
-    sampling = Sampler()
+    telemetry_sampler = Sampler()
     time.sleep(0.05)
-    sampling.write_result(tmp_path / "telemetry.json")
+    telemetry_sampler.write_result(tmp_path / "telemetry.json")
     usage = telemetry.read_telemetry(tmp_path / "telemetry.json", TimeWindow(began, time.time()))
     assert usage.samples == 2
     assert usage.cpu is not None
@@ -186,41 +188,41 @@ def test_what_is_left_can_be_read(tmp_path: Path) -> None:
     assert usage.container is None
 
 
-def test_a_container_on_this_machine_can_be_read(tmp_path: Path) -> None:
-    sampling = Sampler(os.getpid())
+def test_written_telemetry_of_a_process_can_be_read(tmp_path: Path) -> None:
+    telemetry_sampler = Sampler(os.getpid())
     time.sleep(0.05)
-    sampling.write_result(tmp_path / "telemetry.json")
+    telemetry_sampler.write_result(tmp_path / "telemetry.json")
     usage = telemetry.read_telemetry(tmp_path / "telemetry.json", TimeWindow(0, time.time()))
     assert usage.container is None or usage.container.cores is not None
 
 
-def test_no_room_is_no_reason_to_fail(tmp_path: Path) -> None:
+def test_failed_write_is_ignored(tmp_path: Path) -> None:
     Sampler().write_result(tmp_path / "gone" / "telemetry.json")
 
 
 # A load
 
 
-def started(body: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", body])
+def start_python(code: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", code])
 
 
-def test_a_process_is_sampled_five_times_a_second_until_it_ends() -> None:
-    sampling = Sampler()
-    process = started("import time; time.sleep(1)")
-    sampling.follow(process.pid)
-    assert sample_until_ended(sampling, process, 20)
+def test_process_is_sampled_five_times_a_second_until_it_ends() -> None:
+    telemetry_sampler = Sampler()
+    process = start_python("import time; time.sleep(1)")
+    telemetry_sampler.follow(process.pid)
+    assert sample_until_ended(telemetry_sampler, process, 20)
     ended = time.time()
     assert process.returncode == 0
-    times = sampling.result()["series"]["time_s"]
+    times = telemetry_sampler.result()["series"]["time_s"]
     assert len(times) >= 5
     assert times[-1] - ended < 0.5
     gaps = [after - before for before, after in pairwise(times[1:-1])]
     assert min(gaps) > INTERVAL_S / 4
 
 
-def test_a_process_that_does_not_end_in_time_is_left_to_the_caller() -> None:
-    process = started("import time; time.sleep(60)")
+def test_process_is_not_killed_after_the_time_limit() -> None:
+    process = start_python("import time; time.sleep(60)")
     began = time.monotonic()
     assert not sample_until_ended(Sampler(), process, 0.3)
     assert 0.3 <= time.monotonic() - began < 5
@@ -229,36 +231,36 @@ def test_a_process_that_does_not_end_in_time_is_left_to_the_caller() -> None:
     process.wait()
 
 
-def test_the_end_is_noticed_at_once() -> None:
-    process = started("import time; time.sleep(0.05)")
+def test_end_of_a_process_is_noticed_at_once() -> None:
+    process = start_python("import time; time.sleep(0.05)")
     assert sample_until_ended(Sampler(), process, 20)
     series = Sampler().result()["series"]
     assert len(series["time_s"]) == 2
 
 
-def test_a_kernel_without_pidfd_is_waited_for_in_another_way(
+def test_process_is_awaited_without_pidfd(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def missing(_: int) -> int:
+    def fail(_: int) -> int:
         raise OSError("Function not implemented")
 
-    monkeypatch.setattr(os, "pidfd_open", missing)
-    process = started("import time; time.sleep(0.3)")
+    monkeypatch.setattr(os, "pidfd_open", fail)
+    process = start_python("import time; time.sleep(0.3)")
     assert not sample_until_ended(Sampler(), process, 0.01)
     assert sample_until_ended(Sampler(), process, 20)
 
 
-def test_samples_that_were_missed_are_not_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missed_samples_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 101.05)
     assert next_due(101.0) == pytest.approx(101.2)
     assert next_due(100.0) == pytest.approx(101.2)
 
 
-def test_files_are_small(tmp_path: Path) -> None:
-    sampling: Any = Sampler()
+def test_telemetry_file_is_small(tmp_path: Path) -> None:
+    telemetry_sampler: Any = Sampler()
     for _ in range(100):
-        sampling.sample()
-    sampling.write_result(tmp_path / "t.json")
-    told = json.loads((tmp_path / "t.json").read_text())
-    assert len(told["series"]["time_s"]) == 102
+        telemetry_sampler.sample()
+    telemetry_sampler.write_result(tmp_path / "t.json")
+    result = json.loads((tmp_path / "t.json").read_text())
+    assert len(result["series"]["time_s"]) == 102
     assert (tmp_path / "t.json").stat().st_size < 102 * 400 + 20_000

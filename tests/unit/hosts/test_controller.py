@@ -1,4 +1,4 @@
-"""What killed processes of fwbench left on the controller."""
+"""Test the removal of what killed fwbench processes left on the controller."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 from fwbench import paths
 from fwbench.hosts import controller
 
-WORKS = """
+PROGRAM = """
 import sys, time
 from fwbench import paths
 
@@ -25,27 +25,32 @@ with paths.temporary_folder() as folder:
 
 
 @pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder that replaces the system's folder for temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(controller, "SOCKETS_PARENT", tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def working(temporary: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
-    """A process that has a temporary folder."""
-    environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
-    argv = [sys.executable, "-c", WORKS]
+def process_with_folder(temporary_parent: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+    """Yield a process that uses a temporary folder, and this folder."""
+    environment = {
+        **os.environ,
+        "TMPDIR": str(temporary_parent),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    argv = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         yield process, Path(process.stdout.readline().strip())
         process.kill()
 
 
-def test_a_folder_goes_once_its_process_is_gone(
-    working: tuple["subprocess.Popen[str]", Path],
+def test_folder_of_a_killed_process_is_removed(
+    process_with_folder: tuple["subprocess.Popen[str]", Path],
 ) -> None:
-    process, folder = working
+    process, folder = process_with_folder
     assert folder.stat().st_mode & 0o777 == 0o700
     assert controller.remove_stale_folders() == 0
     assert (folder / "pip.conf").exists()
@@ -56,10 +61,10 @@ def test_a_folder_goes_once_its_process_is_gone(
     assert not folder.exists()
 
 
-def test_a_folder_that_another_process_still_names_stays(
-    working: tuple["subprocess.Popen[str]", Path],
+def test_folder_named_by_another_process_is_kept(
+    process_with_folder: tuple["subprocess.Popen[str]", Path],
 ) -> None:
-    process, folder = working
+    process, folder = process_with_folder
     process.send_signal(signal.SIGKILL)
     process.wait()
     argv = ["sh", "-c", "read line", str(folder / "expected-hosts")]
@@ -68,31 +73,31 @@ def test_a_folder_that_another_process_still_names_stays(
     assert controller.remove_stale_folders() == 1
 
 
-def test_the_own_folder_stays_and_goes_at_the_end() -> None:
+def test_own_folder_is_kept_until_the_end() -> None:
     with paths.temporary_folder() as folder:
         assert controller.remove_stale_folders() == 0
         assert folder.exists()
     assert not folder.exists()
 
 
-def test_what_only_has_such_a_name_stays(temporary: Path) -> None:
-    (temporary / "fwbench-abcdefgh").mkdir(mode=0o700)
-    (temporary / "fwbench-traceback-1.txt").touch()
-    precious = temporary / "precious"
+def test_unrelated_files_with_a_similar_name_are_kept(temporary_parent: Path) -> None:
+    (temporary_parent / "fwbench-abcdefgh").mkdir(mode=0o700)
+    (temporary_parent / "fwbench-traceback-1.txt").touch()
+    precious = temporary_parent / "precious"
     precious.mkdir()
     (precious / paths.LOCK).touch()
-    (temporary / "fwbench-link").symlink_to(precious)
+    (temporary_parent / "fwbench-link").symlink_to(precious)
     if os.geteuid() == 0:
-        theirs = temporary / "fwbench-theirs"
-        theirs.mkdir()
-        (theirs / paths.LOCK).touch()
-        os.chown(theirs, 65534, 65534)
-    before = sorted(temporary.rglob("*"))
+        foreign = temporary_parent / "fwbench-foreign"
+        foreign.mkdir()
+        (foreign / paths.LOCK).touch()
+        os.chown(foreign, 65534, 65534)
+    before = sorted(temporary_parent.rglob("*"))
     assert controller.remove_stale_folders() == 0
-    assert sorted(temporary.rglob("*")) == before
+    assert sorted(temporary_parent.rglob("*")) == before
 
 
-def test_a_pipe_in_place_of_a_lock_delays_nobody(temporary: Path) -> None:
-    (temporary / "fwbench-pipe").mkdir()
-    os.mkfifo(temporary / "fwbench-pipe" / paths.LOCK)
+def test_fifo_in_place_of_a_lock_does_not_block(temporary_parent: Path) -> None:
+    (temporary_parent / "fwbench-pipe").mkdir()
+    os.mkfifo(temporary_parent / "fwbench-pipe" / paths.LOCK)
     controller.remove_stale_folders()

@@ -1,4 +1,4 @@
-"""What a host lacks, as the playbook says; the logins are in tests/remote/test_doctor.py."""
+"""Test what the playbook reports as missing; tests/remote/test_doctor.py tests the logins."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +22,8 @@ def check(name: str, **changes: str) -> HostCheck:
 
 
 @pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """The playbooks that were run, on which hosts; some of these fail."""
+def playbook_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Replace playbooks, which fail on some hosts; return the list of their calls."""
     calls: list[tuple[Any, ...]] = []
     failing = {
         "lacks": {"error": "Assert that h2load is installed: lacks has no h2load: see: here."},
@@ -32,33 +32,35 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "forged": {"error": "Connect: another key", "key_refused": True},
     }
 
-    def play(name: str, inventory: Inventory, hosts: Sequence[Host], **_: object) -> PlayResult:
+    def run_playbook(
+        name: str, inventory: Inventory, hosts: Sequence[Host], **_: object
+    ) -> PlayResult:
         names = [host.name for host in hosts]
         calls.append((name, inventory, names))
         results = (HostResult(host=host, changed=0, **failing.get(host, {})) for host in names)
         return PlayResult(hosts=tuple(results))
 
-    monkeypatch.setattr(doctor, "run_playbook", play)
+    monkeypatch.setattr(doctor, "run_playbook", run_playbook)
     return calls
 
 
-def test_only_hosts_that_a_login_found_provisioned_are_verified(played: list[Any]) -> None:
+def test_only_provisioned_hosts_are_verified(playbook_calls: list[Any]) -> None:
     checks = [check("well"), check("bare", missing=NOT_YET), check("broken", error="no sudo")]
     assert verify_hosts(checks, INVENTORY) == tuple(checks)
-    assert played == [("verify.yml", INVENTORY, ["well"])]
+    assert playbook_calls == [("verify.yml", INVENTORY, ["well"])]
 
 
-def test_without_a_provisioned_host_there_is_no_playbook(played: list[Any]) -> None:
+def test_no_playbook_is_run_without_a_provisioned_host(playbook_calls: list[Any]) -> None:
     checks = [check("bare", missing=NOT_YET), check("broken", error="no sudo")]
     assert verify_hosts(checks, INVENTORY) == tuple(checks)
-    assert played == []
+    assert playbook_calls == []
 
 
-@pytest.mark.usefixtures("played")
-def test_what_fails_is_missing_unless_the_host_was_lost() -> None:
+@pytest.mark.usefixtures("playbook_calls")
+def test_failed_task_counts_as_missing_unless_host_is_lost() -> None:
     checks = [check(name) for name in ("lacks", "odd", "lost", "forged")]
-    found = verify_hosts(checks, INVENTORY)
-    assert [(each.missing, each.error) for each in found] == [
+    results = verify_hosts(checks, INVENTORY)
+    assert [(result.missing, result.error) for result in results] == [
         ("lacks has no h2load: see: here.", None),
         ("Read the state: MODULE FAILURE", None),
         (None, "lost: Connect: no route"),

@@ -1,4 +1,4 @@
-"""How a host is entered where somebody else was quicker."""
+"""Test how the controller acquires, checks and releases a host."""
 
 from pathlib import PurePosixPath
 
@@ -11,8 +11,8 @@ from fwbench.hosts import lease
 FOLDER = PurePosixPath("/var/tmp/fwbench-session-s")
 
 
-class Squatted(FakeHost):
-    """Another user has made the session's folder, and it cannot be removed."""
+class OccupiedHost(FakeHost):
+    """A host on which another user created the session's folder, which cannot be removed."""
 
     def _perform(self, argv: list[str], sudo: bool) -> tuple[int, str]:
         if argv[0] == "rm":
@@ -20,8 +20,8 @@ class Squatted(FakeHost):
         return super()._perform(argv, sudo)
 
 
-def test_a_folder_that_another_user_made_is_told_in_one_sentence_and_not_used() -> None:
-    host = Squatted("one-client")
+def test_folder_of_another_user_is_reported_and_not_used() -> None:
+    host = OccupiedHost("one-client")
     host.folders.add(str(FOLDER))
     with pytest.raises(HostError) as error:
         lease.enter(host, FOLDER)
@@ -30,36 +30,36 @@ def test_a_folder_that_another_user_made_is_told_in_one_sentence_and_not_used() 
         " another user of that host made it: remove it as root"
     )
     assert host.files == {}
-    assert not any("agent.pyz" in asked for asked in host.asked)
+    assert not any("agent.pyz" in call for call in host.asked)
 
 
-def test_a_host_that_is_held_names_the_holder() -> None:
+def test_refusal_names_the_session_that_uses_the_host() -> None:
     host = FakeHost("one-client")
     host.held_by = {"session": "other", "owner": "somebody on a laptop"}
     with pytest.raises(NotReadyError, match="in use by session other of somebody on a laptop"):
         lease.enter(host, FOLDER)
 
 
-def test_a_host_that_is_not_held_is_unused_and_nothing_is_left_there() -> None:
+def test_check_of_an_unused_host_leaves_nothing_there() -> None:
     host = FakeHost("one-client")
     lease.check_unused(host)
     assert host.is_clean
-    assert any("check-unused" in asked for asked in host.asked)
+    assert any("check-unused" in call for call in host.asked)
 
 
-def test_a_host_that_is_held_is_not_unused_and_nothing_is_left_there() -> None:
+def test_check_of_a_used_host_fails_and_leaves_nothing_there() -> None:
     host = FakeHost("one-client")
     host.held_by = {"session": "other", "owner": "somebody on a laptop"}
-    with pytest.raises(NotReadyError) as refused:
+    with pytest.raises(NotReadyError) as error:
         lease.check_unused(host)
-    assert str(refused.value) == (
+    assert str(error.value) == (
         "one-client: is in use by session other of somebody on a laptop;"
         " wait for its end, or remove that session with `fwbench prune --force`"
     )
     assert host.is_clean
 
 
-def test_a_host_without_python_is_unused() -> None:
+def test_host_without_python_is_unused() -> None:
     host = FakeHost("one-client")
     host.has_python = False
     host.held_by = {"session": "other"}
@@ -69,7 +69,7 @@ def test_a_host_without_python_is_unused() -> None:
         lease.check_unused(host)
 
 
-def test_a_session_has_its_folder_until_it_is_gone() -> None:
+def test_session_folder_exists_until_release() -> None:
     host = FakeHost("one-client")
     lease.enter(host, FOLDER)
     assert lease.session_folder_exists(host, FOLDER)

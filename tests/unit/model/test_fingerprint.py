@@ -21,22 +21,22 @@ SUITE = ("flask", "fastapi")
 
 
 def image(name: str = "flask", **changes: Any) -> ImageFacts:
-    made = ImageFacts(
+    facts = ImageFacts(
         name=name,
         image_id="sha256:01",
         base="python:3.13-slim",
         base_origin="registry",
         packages=(),
     )
-    return made.model_copy(update=changes)
+    return facts.model_copy(update=changes)
 
 
-def differing(before: HostFacts, now: HostFacts) -> list[str]:
-    return [one.subject for one in fingerprint_changes(before, now, SUITE)]
+def changed_subjects(before: HostFacts, now: HostFacts) -> list[str]:
+    return [difference.subject for difference in fingerprint_changes(before, now, SUITE)]
 
 
 @pytest.mark.parametrize(
-    ("changes", "what"),
+    ("changes", "subject"),
     [
         ({"cpu_model": "Intel Xeon"}, "CPU model"),
         ({"cpu_flags": ("avx2",)}, "CPU flags"),
@@ -54,11 +54,9 @@ def differing(before: HostFacts, now: HostFacts) -> list[str]:
         ({"network_path": "loopback"}, "network path"),
     ],
 )
-def test_what_may_change_a_figure_changes_the_fingerprint(
-    changes: dict[str, Any], what: str
-) -> None:
+def test_relevant_fact_changes_the_fingerprint(changes: dict[str, Any], subject: str) -> None:
     now = target_facts(**changes)
-    assert differing(target_facts(), now) == [what]
+    assert changed_subjects(target_facts(), now) == [subject]
     assert host_fingerprint(now, SUITE).digest != host_fingerprint(target_facts(), SUITE).digest
 
 
@@ -73,25 +71,25 @@ def test_what_may_change_a_figure_changes_the_fingerprint(
         {"memory_bytes": int(7.6 * 2**30)},
     ],
 )
-def test_what_changes_no_figure_does_not(changes: dict[str, Any]) -> None:
+def test_irrelevant_fact_does_not_change_the_fingerprint(changes: dict[str, Any]) -> None:
     now = target_facts(**changes)
-    assert differing(target_facts(), now) == []
+    assert changed_subjects(target_facts(), now) == []
     assert host_fingerprint(now, SUITE).digest == host_fingerprint(target_facts(), SUITE).digest
 
 
-def test_images_are_compared_by_contender_and_those_of_others_do_not_matter() -> None:
+def test_only_images_of_the_suites_contenders_are_compared() -> None:
     before = target_facts(images=(image(), image("granian")))
     now = target_facts(images=(image("granian", image_id="sha256:77"), image(image_id="sha256:02")))
     assert fingerprint_changes(before, now, SUITE) == (
         Difference(subject="image of flask", first="sha256:01", second="sha256:02"),
     )
     rebased = target_facts(images=(image(base="debian:13"),))
-    assert differing(before, rebased) == ["base of flask"]
-    gone = target_facts(images=())
-    assert differing(before, gone) == ["image of flask", "base of flask"]
+    assert changed_subjects(before, rebased) == ["base of flask"]
+    without_images = target_facts(images=())
+    assert changed_subjects(before, without_images) == ["image of flask", "base of flask"]
 
 
-def test_of_lists_only_what_differs_is_told() -> None:
+def test_only_differing_list_items_are_reported() -> None:
     before = target_facts(
         cpu_flags=("aes", "avx2"), mitigations={"mds": "Not affected", "srso": "Vulnerable"}
     )
@@ -109,7 +107,7 @@ def test_of_lists_only_what_differs_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mebibytes", "said"),
+    ("mebibytes", "size"),
     [
         (512, "about 512 MiB"),
         (950, "about 1 GiB"),
@@ -119,10 +117,10 @@ def test_of_lists_only_what_differs_is_told() -> None:
         (15_700, "about 16 GiB"),
     ],
 )
-def test_memory_is_the_size_that_was_sold(mebibytes: int, said: str) -> None:
+def test_memory_is_rounded_to_its_nominal_size(mebibytes: int, size: str) -> None:
     assert host_fingerprint(target_facts(memory_bytes=mebibytes * 2**20), SUITE).parts[
         "memory"
-    ] == (said,)
+    ] == (size,)
 
 
 parts = st.dictionaries(
@@ -131,58 +129,64 @@ parts = st.dictionaries(
 )
 
 
-@given(one=parts, other=parts)
-def test_fingerprints_without_a_difference_share_their_digest_and_no_others_do(
-    one: dict[str, tuple[str, ...]], other: dict[str, tuple[str, ...]]
+@given(first_parts=parts, second_parts=parts)
+def test_digests_are_equal_only_without_a_difference(
+    first_parts: dict[str, tuple[str, ...]], second_parts: dict[str, tuple[str, ...]]
 ) -> None:
-    def ordered(of: dict[str, tuple[str, ...]]) -> Fingerprint:
-        return Fingerprint(parts={what: tuple(sorted(of[what])) for what in sorted(of)})
+    def fingerprint(parts: dict[str, tuple[str, ...]]) -> Fingerprint:
+        return Fingerprint(parts={name: tuple(sorted(parts[name])) for name in sorted(parts)})
 
-    here, there = ordered(one), ordered(other)
-    assert (host_differences(here, there) == ()) is (here.digest == there.digest)
-    assert len(here.digest) == 12
+    first, second = fingerprint(first_parts), fingerprint(second_parts)
+    assert (host_differences(first, second) == ()) is (first.digest == second.digest)
+    assert len(first.digest) == 12
 
 
 # Rigs
 
 
-def facts(*made: HostFacts) -> dict[str, HostFacts]:
-    return {one.host: one for one in made}
+def facts_by_host(*facts: HostFacts) -> dict[str, HostFacts]:
+    return {host_facts.host: host_facts for host_facts in facts}
 
 
 def test_rigs_of_equal_hosts_have_equal_fingerprints() -> None:
-    known = facts(
+    facts = facts_by_host(
         target_facts("a-target"), client_facts("a-client"),
         target_facts("b-target", region="eu-west-1"), client_facts("b-client"),
     )  # fmt: skip
-    assert rig_fingerprint(rig("a"), known, SUITE) == rig_fingerprint(rig("b"), known, SUITE)
+    assert rig_fingerprint(rig("a"), facts, SUITE) == rig_fingerprint(rig("b"), facts, SUITE)
 
 
-def test_the_order_of_clients_does_not_matter_and_their_number_does() -> None:
+def test_number_of_clients_matters_but_not_their_order() -> None:
     def with_clients(*names: str) -> Rig:
         clients = tuple(Client(name=name, address="192.0.2.2") for name in names)
         return rig("a").model_copy(update={"clients": clients})
 
-    known = facts(
+    facts = facts_by_host(
         target_facts("a-target"), client_facts("slow", cpus=1), client_facts("quick", cpus=4)
     )
-    of = [
-        rig_fingerprint(with_clients(*names), known, SUITE)
+    fingerprints = [
+        rig_fingerprint(with_clients(*names), facts, SUITE)
         for names in (("slow", "quick"), ("quick", "slow"), ("slow",))
     ]
-    assert of[0] == of[1]
-    assert of[0].digest == of[1].digest
-    assert rig_differences(of[0], of[2]) == (Difference(subject="clients", first="2", second="1"),)
-
-
-def test_a_client_tells_as_much_as_a_target() -> None:
-    known = facts(target_facts("a-target"), client_facts("a-client", versions={"h2load": "1.64"}))
-    other = facts(target_facts("a-target"), client_facts("a-client", versions={"h2load": "1.69"}))
-    found = rig_differences(
-        rig_fingerprint(rig("a"), known, SUITE), rig_fingerprint(rig("a"), other, SUITE)
+    assert fingerprints[0] == fingerprints[1]
+    assert fingerprints[0].digest == fingerprints[1].digest
+    assert rig_differences(fingerprints[0], fingerprints[2]) == (
+        Difference(subject="clients", first="2", second="1"),
     )
-    assert [one.subject for one in found] == ["client's h2load"]
 
 
-def test_a_rig_of_which_nothing_is_known_is_like_no_other() -> None:
+def test_differences_of_clients_are_reported() -> None:
+    facts = facts_by_host(
+        target_facts("a-target"), client_facts("a-client", versions={"h2load": "1.64"})
+    )
+    other_facts = facts_by_host(
+        target_facts("a-target"), client_facts("a-client", versions={"h2load": "1.69"})
+    )
+    differences = rig_differences(
+        rig_fingerprint(rig("a"), facts, SUITE), rig_fingerprint(rig("a"), other_facts, SUITE)
+    )
+    assert [difference.subject for difference in differences] == ["client's h2load"]
+
+
+def test_rigs_without_facts_have_different_fingerprints() -> None:
     assert rig_fingerprint(rig("a"), {}, SUITE) != rig_fingerprint(rig("b"), {}, SUITE)

@@ -23,16 +23,16 @@ from fwbench.model.load import Load
         ),
     ],
 )
-def test_a_label_says_all_that_tells_loads_apart(load: Load, label: str) -> None:
+def test_label_contains_all_parameters(load: Load, label: str) -> None:
     assert load.label == label
 
 
-def test_a_duration_lasts_as_long_as_it_says_warm_up_included() -> None:
+def test_nominal_duration_includes_the_warm_up() -> None:
     assert Load(connections=1, duration_s=8).nominal_duration_s == 8
     assert Load(connections=1, warm_up_s=2, duration_s=8).nominal_duration_s == 10
 
 
-def test_how_long_a_number_of_requests_lasts_is_up_to_the_server() -> None:
+def test_number_of_requests_has_no_nominal_duration() -> None:
     assert Load(connections=1, requests=10).nominal_duration_s is None
 
 
@@ -53,7 +53,7 @@ def test_how_long_a_number_of_requests_lasts_is_up_to_the_server() -> None:
         ),
     ],
 )
-def test_a_load_that_h2load_would_refuse_or_misread_is_refused(
+def test_load_that_h2load_would_refuse_or_misread_is_refused(
     keys: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ValidationError, match=re.escape(sentence)):
@@ -72,10 +72,10 @@ def test_a_load_that_h2load_would_refuse_or_misread_is_refused(
         {"connections": 1, "requests": 1, "clients": 1},
     ],
 )
-def test_numbers_are_whole_and_keys_are_known(keys: dict[str, Any]) -> None:
+def test_invalid_numbers_and_unknown_keys_are_refused(keys: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Load(**keys)
 
 
-def test_as_many_requests_as_connections_are_enough() -> None:
+def test_one_request_per_connection_is_enough() -> None:
     assert Load(connections=40, threads=40, requests=40).requests == 40

@@ -1,4 +1,4 @@
-"""What ssh is told in each connection of a play; `tests/remote/test_play.py` shows what it does."""
+"""Test the options that ssh gets in a play; `tests/remote/test_play.py` tests their effect."""
 
 import shlex
 import subprocess
@@ -28,12 +28,12 @@ WEAKENED = (
     "  ControlMaster auto\n  ControlPath /x/%C\n"
     "  HostKeyAlias one\n  User me\n  Port 2222\n  IdentityFile /key\n  ProxyJump bastion\n"
 )
-KNOWN = Path("/a b/100%/known_hosts")
+KNOWN_HOSTS = Path("/a b/100%/known_hosts")
 
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user whose own configuration says the contrary of everything."""
+    """Set a home whose SSH configuration contradicts every option of fwbench."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "config").write_text(WEAKENED)
@@ -41,43 +41,47 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
+    """Return the path of fwbench's SSH configuration."""
     path = tmp_path / "ssh config"
-    path.write_text(openssh.configuration([KNOWN]))
+    path.write_text(openssh.configuration([KNOWN_HOSTS]))
     return path
 
 
 def effective(*argv: str) -> dict[str, str]:
-    """What ssh makes of its arguments, by option."""
-    done = subprocess.run(["ssh", "-G", *argv, "host"], check=True, capture_output=True, text=True)
-    pairs = (line.partition(" ") for line in done.stdout.splitlines())
-    found = {name: value for name, _, value in pairs}
-    return {"knownhostscommand": "none"} | found  # `ssh -G` leaves out what is none
+    """Return the options that ssh derives from its arguments."""
+    result = subprocess.run(
+        ["ssh", "-G", *argv, "host"], check=True, capture_output=True, text=True
+    )
+    pairs = (line.partition(" ") for line in result.stdout.splitlines())
+    options = {name: value for name, _, value in pairs}
+    return {"knownhostscommand": "none"} | options  # `ssh -G` omits options that are none
 
 
-def test_the_file_alone_has_keys_checked_as_a_jump_host_is_told_nothing_else(config: Path) -> None:
-    told = effective("-F", str(config))
-    assert CHECKED.items() <= told.items()
-    assert told["userknownhostsfile"] in ("/a b/100%/known_hosts", "/a b/100%%/known_hosts")
-    assert told["controlmaster"] == "false"
-    assert "controlpath" not in told
+def test_configuration_file_alone_checks_host_keys(config: Path) -> None:
+    """The connection to a jump host uses the file, but not the command line."""
+    options = effective("-F", str(config))
+    assert CHECKED.items() <= options.items()
+    assert options["userknownhostsfile"] in ("/a b/100%/known_hosts", "/a b/100%%/known_hosts")
+    assert options["controlmaster"] == "false"
+    assert "controlpath" not in options
 
 
-def test_the_command_line_has_keys_checked_whatever_follows_it(config: Path) -> None:
-    first = shlex.split(openssh.arguments(config.read_text(), config))
-    options = [line.strip() for line in WEAKENED.splitlines()[1:15]]
-    later = [word for option in options for word in ("-o", option)]
-    told = effective(*first, *later, "-F", "none")
-    assert CHECKED.items() <= told.items()
-    assert "known_hosts" in told["userknownhostsfile"]
+def test_command_line_checks_host_keys_despite_later_options(config: Path) -> None:
+    arguments = shlex.split(openssh.arguments(config.read_text(), config))
+    weak_options = [line.strip() for line in WEAKENED.splitlines()[1:15]]
+    later_arguments = [word for option in weak_options for word in ("-o", option)]
+    options = effective(*arguments, *later_arguments, "-F", "none")
+    assert CHECKED.items() <= options.items()
+    assert "known_hosts" in options["userknownhostsfile"]
 
 
-def test_the_users_own_login_and_way_are_left_to_them(config: Path) -> None:
-    told = effective(*shlex.split(openssh.arguments(config.read_text(), config)))
-    wanted = {"user": "me", "port": "2222", "identityfile": "/key", "proxyjump": "bastion"}
-    assert (wanted | {"hostkeyalias": "one"}).items() <= told.items()
+def test_users_login_and_jump_host_are_kept(config: Path) -> None:
+    options = effective(*shlex.split(openssh.arguments(config.read_text(), config)))
+    expected = {"user": "me", "port": "2222", "identityfile": "/key", "proxyjump": "bastion"}
+    assert (expected | {"hostkeyalias": "one"}).items() <= options.items()
 
 
-def test_an_ssh_that_does_not_know_an_option_is_not_given_it(
+def test_option_that_ssh_does_not_know_is_omitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "ssh"
@@ -90,9 +94,9 @@ def test_an_ssh_that_does_not_know_an_option_is_not_given_it(
     assert "KnownHostsCommand" not in openssh.configuration()
 
 
-def test_sockets_lie_in_a_private_folder_that_does_not_stay() -> None:
+def test_control_sockets_are_in_a_private_temporary_folder() -> None:
     with openssh.control_sockets() as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
-        # The name of a host and of a connection, and what ssh appends while it makes the socket.
+        # The hashes of host and connection, and the suffix that ssh adds while it makes the socket.
         assert len(f"{folder}/12345678-{'0' * 40}.{'x' * 16}") < 104
     assert not folder.exists()
