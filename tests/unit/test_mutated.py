@@ -296,16 +296,10 @@ def test_mutated_listing_gives_rigs_or_one_line_of_error(
     file = tmp_path_factory.getbasetemp() / "mutated-hosts.yml"
     file.touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            inventory.subprocess, "run", lambda *_, **options: completed_process(content, **options)
-        )
+        text = content.decode("utf-8", "backslashreplace")
+        completed = subprocess.CompletedProcess[str]([], 0, text, "")
+        patch.setattr(inventory, "run_limited", lambda *_: completed)
         assert_rigs_or_one_line(file)
-
-
-def completed_process(stdout: bytes, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Return what `subprocess.run` returns for a program that prints `stdout`."""
-    text = stdout.decode(options.get("encoding", "utf-8"), options.get("errors", "strict"))
-    return subprocess.CompletedProcess([], 0, text, "")
 
 
 def assert_rigs_or_one_line(file: Path) -> None:
