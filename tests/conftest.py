@@ -4,23 +4,24 @@ from hypothesis import settings
 
 pytest_plugins = ["lab_fixture"]
 
-# How long an example takes is the machine's affair.
+# Examples have no deadline, because the duration depends on the machine.
 settings.register_profile("untimed", deadline=None)
-# What is too long for every change: pytest --hypothesis-profile=long
+# For `pytest --hypothesis-profile=long`; it takes too long for every change.
 settings.register_profile("long", deadline=None, max_examples=5000)
 settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--rewrite-golden", action="store_true", help="write what the code gives as expected text"
+        "--rewrite-golden", action="store_true", help="write the actual texts as the expected ones"
     )
     parser.addoption(
         "--inventory",
-        help="for tests/faults: a provisioned lab to use instead of that of the tests",
+        help="for tests/faults: the inventory of a provisioned lab to use instead of an own one",
     )
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
+    """Return the comparison with golden files."""
     return Golden(rewrite=request.config.getoption("--rewrite-golden"))

@@ -1,4 +1,4 @@
-"""A rig on which things go wrong on purpose."""
+"""A rig for fault injection."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,24 +19,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> Lab:
-    """That of --inventory, or the one that all tests share; only its first rig suffers."""
-    if (given := request.config.getoption("--inventory")) is not None:
-        return Lab(Path(given))
+    """Return the lab of --inventory, or the shared one. Faults are injected into its first rig."""
+    if (inventory := request.config.getoption("--inventory")) is not None:
+        return Lab(Path(inventory))
     shared: Lab = request.getfixturevalue("ready")
     return shared
 
 
 @pytest.fixture(scope="session")
 def oracle(lab: Lab) -> Iterator[Oracle]:
-    """Makes contenders of `tests/support/oracle_server.py`, each with other arguments."""
+    """Yield a factory of contenders that execute `tests/support/oracle_server.py`."""
     oracle = Oracle(lab)
     yield oracle
     oracle.remove()
 
 
 @pytest.fixture
-def broken(lab: Lab, sessions: Path) -> Iterator[FaultyRig]:
-    """Executes a run while something goes wrong; nothing of it may be left on the hosts."""
+def faulty_rig(lab: Lab, sessions: Path) -> Iterator[FaultyRig]:
+    """Yield a rig for runs with faults; afterwards check that nothing is left on the hosts."""
     rig, *_ = parse_rigs(list_inventory(Inventory((lab.inventory,))), "the lab")
     yield FaultyRig(lab, rig, sessions)
     assert lab.leftovers() == {}

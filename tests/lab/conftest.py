@@ -1,4 +1,4 @@
-"""What only the whole way through a lab needs; the rest is in `lab_fixture`."""
+"""Fixtures of tests/lab alone; `lab_fixture` has those that tests/faults uses too."""
 
 import os
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from lab_program import Lab, Program
 from owned_hosts import OwnedHosts
 from sized_hosts import SizedHosts
 
-# These modules rely on no figures, so they run first, while hosts are prepared in the background.
-# The others wait for the hosts that are prepared last, and then have the CPUs to themselves.
+# These modules check no measured values, so they run first, while hosts are prepared in the
+# background. The others wait for the hosts that are prepared last, and then use the CPUs alone.
 INSENSITIVE_TO_LOAD = ("test_coming_and_going", "test_teardown", "test_images_role", "test_sizes")
 
 
@@ -21,8 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
     last = len(INSENSITIVE_TO_LOAD)
-    places = {name: number for number, name in enumerate(INSENSITIVE_TO_LOAD)}
-    items.sort(key=lambda item: places.get(item.path.stem, last))
+    order = {name: number for number, name in enumerate(INSENSITIVE_TO_LOAD)}
+    items.sort(key=lambda item: order.get(item.path.stem, last))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +40,7 @@ def spare(program: Program) -> Iterator[Lab]:
 def owned_future(
     program: Program, background: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Future[OwnedHosts]"]:
+    """Start preparing hosts whose owners used them before; remove them at the end."""
     name = f"owned-{os.getpid()}"
     place = tmp_path_factory.mktemp("owned")
     try:
@@ -53,6 +54,7 @@ def owned_future(
 def sized_future(
     program: Program, background: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Future[SizedHosts]"]:
+    """Start preparing hosts of two sizes; remove them at the end."""
     name = f"sizes-{os.getpid()}"
     place = tmp_path_factory.mktemp("sized")
     try:

@@ -10,7 +10,7 @@ import yaml
 from lab_program import Lab
 from repository import ROOT
 
-ROLE_ALONE = """
+PLAYBOOK = """
 - hosts: client-1
   gather_facts: false
   become: true
@@ -19,7 +19,7 @@ ROLE_ALONE = """
 
 
 def ansible_playbook(lab: Lab, folder: Path, *arguments: str | Path) -> str:
-    """Return what a playbook prints, executed in a folder that has nothing to do with fwbench."""
+    """Execute a playbook in a folder outside fwbench; return its standard output."""
     variables = yaml.safe_load(lab.inventory.read_text())["all"]["vars"]
     environment = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -51,20 +51,20 @@ def ansible_playbook(lab: Lab, folder: Path, *arguments: str | Path) -> str:
         ("loadgen", "client-1", {"fwbench_host", "load_generators"}),
     ],
 )
-def test_tag_selects_a_part_of_provisioning(
+def test_tag_selects_the_roles_to_execute(
     ready: Lab, tmp_path: Path, tag: str, limit: str, roles: set[str]
 ) -> None:
     playbook = ROOT / "playbooks/provision.yml"
-    printed = ansible_playbook(ready, tmp_path, playbook, "--tags", tag, "--limit", limit)
-    tasks = [line for line in printed.splitlines() if line.startswith("TASK [")]
+    stdout = ansible_playbook(ready, tmp_path, playbook, "--tags", tag, "--limit", limit)
+    tasks = [line for line in stdout.splitlines() if line.startswith("TASK [")]
     executed = {line.removeprefix("TASK [").split(" : ")[0] for line in tasks if " : " in line}
     assert executed == roles
-    assert "changed=0" in printed
+    assert "changed=0" in stdout
 
 
-def test_role_alone_prepares_the_host_itself(ready: Lab, tmp_path: Path) -> None:
-    (tmp_path / "role.yml").write_text(ROLE_ALONE)
-    printed = ansible_playbook(ready, tmp_path, "role.yml")
-    assert "TASK [fwbench_host : " in printed
-    assert "client-1 has h2load." in printed
-    assert "changed=0" in printed
+def test_role_in_another_playbook_prepares_the_host(ready: Lab, tmp_path: Path) -> None:
+    (tmp_path / "role.yml").write_text(PLAYBOOK)
+    stdout = ansible_playbook(ready, tmp_path, "role.yml")
+    assert "TASK [fwbench_host : " in stdout
+    assert "client-1 has h2load." in stdout
+    assert "changed=0" in stdout

@@ -1,4 +1,4 @@
-"""What users and networks do to a session: one clear sentence, an exit code, and nothing left."""
+"""Failures that users and networks cause: one error message, an exit code, and clean hosts."""
 
 import json
 import shlex
@@ -25,93 +25,94 @@ from fwbench.model.suite import Suite
 from fwbench.provisioning.inventory import Inventory, list_inventory
 
 
-def changed(lab: Lab, into: Path, **variables: object) -> Path:
-    """A copy of the inventory in which the first rig's target has other variables."""
+def changed_inventory(lab: Lab, folder: Path, **variables: object) -> Path:
+    """Write an inventory of the first rig, with these variables of its target; return its path."""
     inventory = yaml.safe_load(lab.inventory.read_text())
     groups = inventory["all"]["children"]
     for group, host in (("targets", "target-1"), ("clients", "client-1")):
         groups[group]["hosts"] = {host: groups[group]["hosts"][host]}
     groups["targets"]["hosts"]["target-1"] |= variables
-    path = into / "hosts.yml"
+    path = folder / "hosts.yml"
     path.write_text(yaml.safe_dump(inventory))
     return path
 
 
-def complaint(program: Program, *arguments: str | Path, exits: int) -> str:
-    """The one sentence in which a command says what is wrong."""
-    told = program(*arguments, exits=exits).stderr.splitlines()
-    sentences = [line for line in told if line.startswith("fwbench: ")]
-    assert len(sentences) == 1, told
-    return sentences[0]
+def error_message(program: Program, *arguments: str | Path, exits: int) -> str:
+    """Return the only error message that a command prints."""
+    lines = program(*arguments, exits=exits).stderr.splitlines()
+    messages = [line for line in lines if line.startswith("fwbench: ")]
+    assert len(messages) == 1, lines
+    return messages[0]
 
 
 COMMANDS = (["doctor"], ["provision"], ["run", "smoke"])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-class TestAHostThat:
-    def test_does_not_answer(
+class TestUnusableHost:
+    def test_closed_port_is_reported(
         self, program: Program, ready: Lab, tmp_path: Path, command: list[str]
     ) -> None:
-        inventory = changed(ready, tmp_path, ansible_port=1)
-        said = complaint(program, *command, "-i", inventory, exits=5)
-        assert "target-1: 127.0.0.1:1 does not answer SSH" in said
+        inventory = changed_inventory(ready, tmp_path, ansible_port=1)
+        message = error_message(program, *command, "-i", inventory, exits=5)
+        assert "target-1: 127.0.0.1:1 does not answer SSH" in message
 
-    def test_refuses_the_key(
+    def test_refused_login_is_reported(
         self, program: Program, ready: Lab, tmp_path: Path, command: list[str]
     ) -> None:
-        inventory = changed(ready, tmp_path, ansible_user="somebody-else")
-        said = complaint(program, *command, "-i", inventory, exits=5)
-        assert "target-1: " in said
-        assert "refuses the login of somebody-else" in said
+        inventory = changed_inventory(ready, tmp_path, ansible_user="somebody-else")
+        message = error_message(program, *command, "-i", inventory, exits=5)
+        assert "target-1: " in message
+        assert "refuses the login of somebody-else" in message
 
-    def test_shows_another_host_key_than_before(
+    def test_changed_host_key_is_reported(
         self, program: Program, ready: Lab, tmp_path: Path, command: list[str]
     ) -> None:
-        known = yaml.safe_load(ready.inventory.read_text())["all"]["vars"]["fwbench_known_hosts"]
-        ours, other = (line.split() for line in Path(known).read_text().splitlines()[:2])
+        inventory = yaml.safe_load(ready.inventory.read_text())
+        known_hosts = Path(inventory["all"]["vars"]["fwbench_known_hosts"])
+        first_key, other_key = (line.split() for line in known_hosts.read_text().splitlines()[:2])
         forged = tmp_path / "known_hosts"
         forged.write_text(
             "".join(
-                f"{' '.join([name, *other[1:]])}\n"
-                for name in {str(line.split()[0]) for line in Path(known).read_text().splitlines()}
+                f"{' '.join([name, *other_key[1:]])}\n"
+                for name in {str(line.split()[0]) for line in known_hosts.read_text().splitlines()}
             )
         )
-        assert ours != other
-        hosts = yaml.safe_load(ready.inventory.read_text())
-        hosts["all"]["vars"]["fwbench_known_hosts"] = str(forged)
+        assert first_key != other_key
+        inventory["all"]["vars"]["fwbench_known_hosts"] = str(forged)
         path = tmp_path / "forged.yml"
-        path.write_text(yaml.safe_dump(hosts))
-        told = program(*command, "-i", path, exits=5).stderr
-        assert "shows another host key than before" in told
-        assert str(forged) in told
+        path.write_text(yaml.safe_dump(inventory))
+        stderr = program(*command, "-i", path, exits=5).stderr
+        assert "shows another host key than before" in stderr
+        assert str(forged) in stderr
 
 
-def test_a_port_in_use_is_named_before_the_first_run(
+def test_port_in_use_is_reported_before_first_run(
     program: Program, ready: Lab, tmp_path: Path
 ) -> None:
-    inventory = changed(ready, tmp_path)
+    inventory = changed_inventory(ready, tmp_path)
     listen = "nohup python3 -m http.server 8002 >/dev/null 2>&1 & echo $!"
     pid = int(ready.run("target-1", listen))
     try:
-        said = complaint(program, "run", "smoke", "-i", inventory, "-o", tmp_path, exits=7)
-        assert "target-1: port 8002 is in use, fastapi needs it" in said
+        message = error_message(program, "run", "smoke", "-i", inventory, "-o", tmp_path, exits=7)
+        assert "target-1: port 8002 is in use, fastapi needs it" in message
     finally:
         ready.run("target-1", f"kill {pid}")
     assert list(tmp_path.iterdir()) == [inventory]
 
 
-def test_names_and_addresses_are_data_and_never_shell(
+def test_names_and_addresses_are_never_executed_by_a_shell(
     program: Program, ready: Lab, tmp_path: Path
 ) -> None:
     hostile = """tar get'; touch /tmp/pwned; $(touch /tmp/pwned) `touch /tmp/pwned` "&|"""
-    inventory = yaml.safe_load(changed(ready, tmp_path).read_text())
+    inventory = yaml.safe_load(changed_inventory(ready, tmp_path).read_text())
     targets = inventory["all"]["children"]["targets"]["hosts"]
     targets[hostile] = targets.pop("target-1")
     path = tmp_path / "hostile; $(touch pwned).yml"
     path.write_text(yaml.safe_dump(inventory))
-    told = program("run", "smoke", "-i", path, "-o", tmp_path / "a 'b' $(c)", exits=ACCEPTED_EXITS)
-    assert "flask" in told.stdout
+    output = tmp_path / "a 'b' $(c)"
+    result = program("run", "smoke", "-i", path, "-o", output, exits=ACCEPTED_EXITS)
+    assert "flask" in result.stdout
     for host in ("target-1", "client-1"):
         assert ready.ssh(host, "ls /tmp/pwned").returncode != 0
     assert not Path("/tmp/pwned").exists()
@@ -119,12 +120,12 @@ def test_names_and_addresses_are_data_and_never_shell(
 
     targets[hostile]["ansible_host"] = "-oProxyCommand=touch /tmp/pwned"
     path.write_text(yaml.safe_dump(inventory))
-    complaint(program, "run", "smoke", "-i", path, exits=4)
+    error_message(program, "run", "smoke", "-i", path, exits=4)
     assert not Path("/tmp/pwned").exists()
 
 
-class Silent:
-    """Nobody watches."""
+class SilentObserver:
+    """An observer that ignores everything."""
 
     def say(self, text: str) -> None: ...
     def planned(self, plan: Plan, executed: int) -> None: ...
@@ -134,17 +135,18 @@ class Silent:
 
 @pytest.fixture
 def rig(ready: Lab) -> Rig:
+    """Return the lab's first rig."""
     first, _ = parse_rigs(list_inventory(Inventory((ready.inventory,))), "the lab")
     return first
 
 
 @pytest.fixture
-def broken(ready: Lab) -> Iterator[Any]:
-    """Makes an image on the first target out of Flask's, with another command."""
-    made = []
+def build_contender(ready: Lab) -> Iterator[Any]:
+    """Yield a function that builds a contender: Flask's image with another command."""
+    built = []
 
-    def make(name: str, command: list[str]) -> Contender:
-        made.append(name)
+    def build(name: str, command: list[str]) -> Contender:
+        built.append(name)
         dockerfile = f"FROM fwbench/flask:current\nCMD {json.dumps(command)}\n"
         tag = f"fwbench/{name}:current"
         ready.run(
@@ -164,8 +166,8 @@ def broken(ready: Lab) -> Iterator[Any]:
             endpoints={"hello": Contract(path="/", content_type="text/plain", body="hello")},
         )
 
-    yield make
-    for name in made:
+    yield build
+    for name in built:
         ready.run(
             "target-1",
             f"sudo docker rmi --force fwbench/{name}:current >/dev/null;"
@@ -173,10 +175,11 @@ def broken(ready: Lab) -> Iterator[Any]:
         )
 
 
-def only_record(contender: Contender, rig: Rig, into: Path) -> Record:
+def record_of(contender: Contender, rig: Rig, sessions: Path) -> Record:
+    """Return the record of a session's only run."""
     suite = Suite(
         name="broken",
-        question="What becomes of it?",
+        question="Is the failure reported?",
         contenders=(contender.name,),
         loads=(Load(connections=2, duration_s=1),),
         limits=(Limits(cpus=1, memory="128m"),),
@@ -184,72 +187,76 @@ def only_record(contender: Contender, rig: Rig, into: Path) -> Record:
         start_timeout_s=4,
     )
     store = Session.new(
-        suite, {contender.name: contender}, [rig], into, SessionOptions(Silent())
+        suite, {contender.name: contender}, [rig], sessions, SessionOptions(SilentObserver())
     ).run()
     (record,) = store.records()
     return record
 
 
-def codes(record: Record) -> dict[str, str]:
+def evidence_by_code(record: Record) -> dict[str, str]:
     return {finding.code: finding.evidence for finding in record.verdict.findings}
 
 
-def test_a_contender_that_crashes_at_start(
-    broken: Any, rig: Rig, ready: Lab, sessions: Path
+def test_contender_that_crashes_at_start_is_invalid(
+    build_contender: Any, rig: Rig, ready: Lab, sessions: Path
 ) -> None:
-    record = only_record(
-        broken("crashing", ["python3", "-c", "raise SystemExit(3)"]), rig, sessions
+    record = record_of(
+        build_contender("crashing", ["python3", "-c", "raise SystemExit(3)"]), rig, sessions
     )
     assert record.verdict.status == "invalid"
-    assert "exit code: 3" in codes(record)["container-stopped"]
+    assert "exit code: 3" in evidence_by_code(record)["container-stopped"]
     assert record.observation.load is None
     assert ready.leftovers() == {}
 
 
-def test_a_contender_that_never_answers(broken: Any, rig: Rig, ready: Lab, sessions: Path) -> None:
-    record = only_record(broken("mute", ["sleep", "600"]), rig, sessions)
+def test_contender_that_never_answers_is_invalid(
+    build_contender: Any, rig: Rig, ready: Lab, sessions: Path
+) -> None:
+    record = record_of(build_contender("mute", ["sleep", "600"]), rig, sessions)
     assert record.verdict.status == "invalid"
-    assert "never-ready" in codes(record)
+    assert "never-ready" in evidence_by_code(record)
     assert record.observation.load is None
     assert ready.leftovers() == {}
 
 
-def test_a_contender_with_a_wrong_answer(broken: Any, rig: Rig, ready: Lab, sessions: Path) -> None:
+def test_contender_with_wrong_answer_is_invalid(
+    build_contender: Any, rig: Rig, ready: Lab, sessions: Path
+) -> None:
     server = ["python3", "-m", "http.server", "8001", "--directory", "/opt/venv"]
-    record = only_record(broken("liar", server), rig, sessions)
+    record = record_of(build_contender("liar", server), rig, sessions)
     assert record.verdict.status == "invalid"
-    assert "content type" in codes(record)["contract-broken"]
+    assert "content type" in evidence_by_code(record)["contract-broken"]
     assert ready.leftovers() == {}
 
 
 @pytest.mark.parametrize("after_s", [0.7, 1, 1.6, 2.2, 3, 4.5, 6])
-def test_ctrl_c_keeps_the_session_and_leaves_nothing(
+def test_ctrl_c_keeps_the_session_and_cleans_the_hosts(
     program: Program, ready: Lab, tmp_path: Path, after_s: float
 ) -> None:
-    running = program.start("run", "smoke", "-i", ready.inventory, "-o", tmp_path)
+    process = program.start("run", "smoke", "-i", ready.inventory, "-o", tmp_path)
     time.sleep(after_s)
-    running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=60)
-    if running.returncode == -signal.SIGINT:  # on a slow machine Python was still importing
-        assert "connecting" not in told
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    if process.returncode == -signal.SIGINT:  # on a slow machine, Python is still importing
+        assert "connecting" not in stderr
         assert list(tmp_path.iterdir()) == []
         return
-    assert running.returncode == 130, told
-    assert "Traceback" not in told
-    assert told.splitlines()[-1] == "fwbench: interrupted"
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1] == "fwbench: interrupted"
     for session in tmp_path.iterdir():
-        assert str(session) in told
+        assert str(session) in stderr
         assert (session / "plan.json").exists()
-        # The runs that ended before may be invalid because the hosts share CPUs.
+        # Completed runs may be invalid because the hosts share CPUs.
         program("report", session, exits=ACCEPTED_EXITS)
     assert ready.leftovers() == {}
 
 
-def test_ctrl_c_ends_provisioning_too(program: Program, ready: Lab) -> None:
-    running = program.start("provision", "-i", ready.inventory)
+def test_ctrl_c_interrupts_provisioning(program: Program, ready: Lab) -> None:
+    process = program.start("provision", "-i", ready.inventory)
     time.sleep(4)
-    running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=60)
-    assert running.returncode == 130, told
-    assert told.splitlines()[-1] == "fwbench: interrupted"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert stderr.splitlines()[-1] == "fwbench: interrupted"
     program("provision", "-i", ready.inventory)

@@ -1,4 +1,4 @@
-"""Hosts before provisioning, and after everything was taken away again."""
+"""A host from before provisioning to after teardown."""
 
 import shlex
 import subprocess
@@ -31,12 +31,12 @@ MIRRORS = (
 )
 
 
-# What an owner may do with the engine that fwbench installed; names that begin with `fwbench` are
-# anybody's, and so is what carries the id of another installation. Each keeps the engine: what he
-# does, how it is named, and the end of it.
+# What an owner may do with the engine that fwbench installed: a command, what teardown lists, and
+# the command that undoes it. Teardown keeps the engine in each case. A name that begins with
+# `fwbench`, or a label with another installation's id, does not make an object fwbench's own.
 SLEEP = "tar -chf - /bin/sleep $(ldd /bin/sleep | grep -o '/[^ ]*') 2>/dev/null"
 CTR = "ctr --address /run/docker/containerd/containerd.sock namespaces"
-OWNERS = (
+OWNERS_USES = (
     (
         "docker tag fwbench/flask:current mine/flask:kept",
         "image mine/flask:kept in /var/lib/docker",
@@ -68,7 +68,7 @@ OWNERS = (
 )
 
 
-# A package index with credentials: builds that print them, one that fails and one that succeeds.
+# Two builds that print the credentials of a package index: one fails, one succeeds.
 PASSWORD = "sesame-1f0c"
 BUILDS = {
     "fails": "RUN cat /build/pip.conf && exit 3",
@@ -81,7 +81,7 @@ COPY pip.conf /build/
 FROM ${{BASE}}
 COPY --from=build /built /
 """
-# As it lies in the host's file system, the engine's layers included.
+# It searches the host's file system, including the engine's layers.
 SEARCH = f"grep -rlsF -D skip {PASSWORD} /etc /home /root /run /tmp /usr/local /var || true"
 
 
@@ -98,13 +98,16 @@ def assert_no_credentials_stay(program: Program, lab: Lab, place: Path) -> None:
         }
         file = place / f"{name}.yml"
         file.write_text(yaml.safe_dump(inventory))
-        done = program("provision", "-i", file, exits=6 if name == "fails" else 0)
-        assert PASSWORD not in done.stdout + done.stderr
-        assert ("could not build leaky" in done.stderr) == (name == "fails")
+        result = program("provision", "-i", file, exits=6 if name == "fails" else 0)
+        assert PASSWORD not in result.stdout + result.stderr
+        assert ("could not build leaky" in result.stderr) == (name == "fails")
         assert lab.run("target-1", f"sudo {SEARCH}") == "", name
         assert lab.run("target-1", "sudo docker ps --all --quiet") == "", name
-        own = [Path(program.environment["XDG_STATE_HOME"]), *Path(gettempdir()).glob("fwbench-*")]
-        argv = ["grep", "-rlsF", PASSWORD, *map(str, own)]
+        folders = [
+            Path(program.environment["XDG_STATE_HOME"]),
+            *Path(gettempdir()).glob("fwbench-*"),
+        ]
+        argv = ["grep", "-rlsF", PASSWORD, *map(str, folders)]
         assert subprocess.run(argv, capture_output=True, text=True).stdout == "", name
 
 
@@ -114,38 +117,36 @@ def _states(lab: Lab) -> dict[str, list[str]]:
     }
 
 
-def test_a_host_can_be_made_ready_and_bare_again(
-    program: Program, spare: Lab, tmp_path: Path
-) -> None:
-    # An authority of the owner's, with a name as those have that fwbench brings.
-    mine = "/usr/local/share/ca-certificates/fwbench-mine.crt"
-    spare.run("client-1", f"sudo touch {mine} && sudo update-ca-certificates 2>&1")
+def test_teardown_undoes_provisioning(program: Program, spare: Lab, tmp_path: Path) -> None:
+    # A certificate authority of the owner's, with a name like those that fwbench adds.
+    owners_authority = "/usr/local/share/ca-certificates/fwbench-mine.crt"
+    spare.run("client-1", f"sudo touch {owners_authority} && sudo update-ca-certificates 2>&1")
     before = _states(spare)
 
-    # Bare: the doctor knows, a run refuses, and a dry provisioning touches nothing.
-    told = program("doctor", "-i", spare.inventory, exits=7)
-    assert told.stderr == (
+    # Before provisioning: `doctor` and `run` report it, and a dry run changes nothing.
+    result = program("doctor", "-i", spare.inventory, exits=7)
+    assert result.stderr == (
         "fwbench: not provisioned yet: target-1, client-1;"
         f" run `fwbench provision -i {spare.inventory}`\n"
     )
-    assert [line.split()[-2:] for line in told.stdout.splitlines()[2:]] == [["not", "yet"]] * 2
+    assert [line.split()[-2:] for line in result.stdout.splitlines()[2:]] == [["not", "yet"]] * 2
     refused = program("run", "smoke", "-i", spare.inventory, exits=7).stderr
     assert refused.splitlines()[-1].startswith("fwbench: ")
     assert "fwbench provision" in refused
     program("provision", "-i", spare.inventory, "--dry-run")
-    for host, dry in _states(spare).items():
-        assert set(dry) ^ set(before[host]) <= {".ansible"}, host  # Ansible's own folder
+    for host, state in _states(spare).items():
+        assert set(state) ^ set(before[host]) <= {".ansible"}, host  # Ansible's own folder
 
-    # A package mirror that is down: one sentence that names the host, and nothing half done.
+    # A package mirror that is down: one error message names the hosts.
     for host in spare.hosts:
         spare.run(host, "cp /etc/hosts /tmp/hosts")
         mirrors = {urlsplit(url).hostname for url in spare.run(host, MIRRORS).split()}
         assert mirrors
         for mirror in mirrors:
             spare.run(host, f"echo 127.0.0.1 {mirror} | sudo tee -a /etc/hosts")
-    down = program("provision", "-i", spare.inventory, exits=6).stderr.splitlines()[-1]
-    assert down.startswith("fwbench: target-1: ")
-    assert "client-1: " in down
+    message = program("provision", "-i", spare.inventory, exits=6).stderr.splitlines()[-1]
+    assert message.startswith("fwbench: target-1: ")
+    assert "client-1: " in message
     for host in spare.hosts:
         spare.run(host, "sudo cp /tmp/hosts /etc/hosts; rm /tmp/hosts")
 
@@ -153,17 +154,17 @@ def test_a_host_can_be_made_ready_and_bare_again(
     program("provision", "-i", spare.inventory)
     assert_was_fresh(spare)
     program("doctor", "-i", spare.inventory)
-    chosen = ("--targets", "target-1", "--clients", "clients")
-    verified = program("doctor", "-i", spare.inventory, "-i", "others,", *chosen).stdout
+    selection = ("--targets", "target-1", "--clients", "clients")
+    verified = program("doctor", "-i", spare.inventory, "-i", "others,", *selection).stdout
     assert [line.split()[-1] for line in verified.splitlines()[2:]] == ["yes", "yes"]
     pruned = program("prune", "-i", spare.inventory).stdout
     assert [line.split()[-1] for line in pruned.splitlines()[2:]] == ["nothing", "nothing"]
     spare.run("client-1", "sudo mv /usr/bin/h2load /usr/bin/h2load.away")
     missing = program("run", "smoke", "-i", spare.inventory, exits=7).stderr.splitlines()[-1]
     assert missing.startswith("fwbench: client-1: there is no h2load")
-    told = program("doctor", "-i", spare.inventory, exits=7)
-    assert "\n\nclient-1 lacks h2load: run" in told.stdout
-    assert "not provisioned completely: client-1; run" in told.stderr.splitlines()[-1]
+    result = program("doctor", "-i", spare.inventory, exits=7)
+    assert "\n\nclient-1 lacks h2load: run" in result.stdout
+    assert "not provisioned completely: client-1; run" in result.stderr.splitlines()[-1]
     spare.run("client-1", "sudo mv /usr/bin/h2load.away /usr/bin/h2load")
 
     assert int(spare.run("client-1", "ulimit -Sn")) < 3000
@@ -171,11 +172,11 @@ def test_a_host_can_be_made_ready_and_bare_again(
     assert_owners_package_is_not_configured(program, spare)
     assert_no_credentials_stay(program, spare, tmp_path)
 
-    for makes, words, ends in OWNERS:
-        spare.run("target-1", f"sudo sh -c {shlex.quote(makes)}")
+    for command, description, undo in OWNERS_USES:
+        spare.run("target-1", f"sudo sh -c {shlex.quote(command)}")
         kept = program("teardown", "-i", spare.inventory, exits=12).stderr.splitlines()[-1]
-        assert f"(target-1: {words})" in kept
-        spare.run("target-1", f"sudo sh -c {shlex.quote(ends)}")
+        assert f"(target-1: {description})" in kept
+        spare.run("target-1", f"sudo sh -c {shlex.quote(undo)}")
 
     program("teardown", "-i", spare.inventory)
     after = _states(spare)
@@ -185,9 +186,9 @@ def test_a_host_can_be_made_ready_and_bare_again(
     assert [line.split()[-1] for line in again.splitlines()[2:]] == ["0", "0"]
 
 
-def test_the_installed_program_brings_its_own_files(program: Program) -> None:
-    told = program("run", "smoke", "-i", "nowhere.yml", exits=4).stderr
-    assert told.startswith("fwbench: nowhere.yml: no such inventory")
-    example = Path(told.split("copy ")[1].split(" and fill")[0])
+def test_installed_program_contains_the_example_inventory(program: Program) -> None:
+    message = program("run", "smoke", "-i", "nowhere.yml", exits=4).stderr
+    assert message.startswith("fwbench: nowhere.yml: no such inventory")
+    example = Path(message.split("copy ")[1].split(" and fill")[0])
     assert example.is_file()
     assert program.command.parents[1] in example.parents

@@ -1,4 +1,4 @@
-"""A second load generator, from a suite that names it to a line that compares both."""
+"""A suite with a second load generator, from provisioning to the comparison of both."""
 
 from pathlib import Path
 
@@ -28,32 +28,32 @@ def test_two_load_generators_measure_the_same_contender(
     suite.write_text(SUITE)
     hosts = ["-i", ready.inventory]
 
-    lacking = program("doctor", *hosts, "--suite", suite, exits=7)
-    assert "lacks wrk" in lacking.stdout
-    assert "--loadgen wrk`" in lacking.stderr
+    doctor = program("doctor", *hosts, "--suite", suite, exits=7)
+    assert "lacks wrk" in doctor.stdout
+    assert "--loadgen wrk`" in doctor.stderr
     refused = program("run", suite, *hosts, "-o", tmp_path / "refused", exits=7)
     assert "there is no wrk; run `fwbench provision` with --loadgen wrk" in refused.stderr
 
     program("provision", *hosts, "--suite", suite)
     program("doctor", *hosts, "--suite", suite)
-    done = program("run", suite, *hosts, "-o", tmp_path / "sessions", exits=ACCEPTED_EXITS)
-    assert "flask, wrk / h2load: no ratio" in " ".join(done.stdout.split())  # of one block
+    result = program("run", suite, *hosts, "-o", tmp_path / "sessions", exits=ACCEPTED_EXITS)
+    assert "flask, wrk / h2load: no ratio" in " ".join(result.stdout.split())  # one block
 
     (session,) = (tmp_path / "sessions").iterdir()
-    of_wrk = [
+    wrk_records = [
         record
         for record in SessionStore(session).records()
         if record.run.trial.load.generator == "wrk"
     ]
-    assert len(of_wrk) == 2  # one on each rig
-    for record in of_wrk:
+    assert len(wrk_records) == 2  # one on each rig
+    for record in wrk_records:
         load = record.observation.load
         assert load is not None
         assert load.parse_error is None
         assert load.log is None
         assert load.summary is not None
         assert load.summary.requests_succeeded == load.summary.requests_done > 1000
-        assert load.summary.elapsed_s < 2.6  # the warm-up is not in it
+        assert load.summary.elapsed_s < 2.6  # without the warm-up
         assert "log-mismatch" in record.verdict.not_applicable
         invalid = {f.code for f in record.verdict.findings if f.level is Level.INVALID}
         assert not invalid & {"contract-broken", "loadgen-failed", "loadgen-output-unknown"}

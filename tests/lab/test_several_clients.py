@@ -1,4 +1,4 @@
-"""A rig with two clients: they load overlap, and what they count is added."""
+"""A rig with two clients: their loads overlap, and their counts are added."""
 
 import json
 from collections.abc import Sequence
@@ -25,14 +25,15 @@ loads:
   - {connections: 5, requests: 1501}
 preset: smoke
 """
-# The skew is a few milliseconds, but for hosts of which one waits for the CPUs that they share.
-OF_A_LAB = SHARED_CPU_FINDINGS | {"client-skew"}
+# The skew is a few milliseconds, unless a host waits for the CPUs that all hosts share.
+SHARED_CPU_OR_SKEW = SHARED_CPU_FINDINGS | {"client-skew"}
 
 
 @pytest.fixture(scope="module")
 def records(
     program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[SessionStore, Sequence[Record]]:
+    """Return a session of both clients on one rig, and its records."""
     place = tmp_path_factory.mktemp("two-clients")
     inventory = yaml.safe_load(ready.inventory.read_text())
     groups = inventory["all"]["children"]
@@ -42,21 +43,23 @@ def records(
             host["fwbench_rig"] = "both"
     (place / "hosts.yml").write_text(yaml.safe_dump(inventory))
     (place / "suite.yml").write_text(SUITE)
-    into = place / "sessions"
-    program("run", place / "suite.yml", "-i", place / "hosts.yml", "-o", into, exits=ACCEPTED_EXITS)
-    (session,) = into.iterdir()
+    sessions = place / "sessions"
+    program(
+        "run", place / "suite.yml", "-i", place / "hosts.yml", "-o", sessions, exits=ACCEPTED_EXITS
+    )
+    (session,) = sessions.iterdir()
     store = SessionStore(session)
     return store, store.records()
 
 
-def test_runs_of_two_clients_are_sound(records: tuple[SessionStore, Sequence[Record]]) -> None:
+def test_runs_with_two_clients_are_valid(records: tuple[SessionStore, Sequence[Record]]) -> None:
     _, executed = records
     assert len(executed) >= 3
     for record in executed:
         assert [side.host for side in record.observation.clients] == ["client-1", "client-2"]
         invalid = {f.code for f in record.verdict.findings if f.level is Level.INVALID}
-        short = {"short-overlap"} if record.load.requests else set()
-        assert invalid <= OF_A_LAB | short
+        short_overlap = {"short-overlap"} if record.load.requests else set()
+        assert invalid <= SHARED_CPU_OR_SKEW | short_overlap
 
 
 def test_clients_start_together(records: tuple[SessionStore, Sequence[Record]]) -> None:
@@ -73,28 +76,30 @@ def test_clients_start_together(records: tuple[SessionStore, Sequence[Record]]) 
     assert min(skews) <= 0.05
 
 
-def test_the_whole_is_the_sum_of_what_the_clients_counted_in_their_common_time(
+def test_clients_counts_in_the_overlap_are_added(
     records: tuple[SessionStore, Sequence[Record]],
 ) -> None:
     store, executed = records
     for record in executed:
-        seen = record.observation
-        assert seen.load is not None
-        assert seen.load.log is not None
-        assert seen.overlap_s is not None
-        shares = [side.load.log for side in seen.clients if side.load and side.load.log]
-        assert len(shares) == 2
-        assert seen.load.log.rows == sum(share.rows for share in shares) > 100
-        assert seen.load.log.window_s is not None
-        assert seen.load.log.window_s <= seen.overlap_s + (1 if record.load.rate else 0)
+        observation = record.observation
+        assert observation.load is not None
+        assert observation.load.log is not None
+        assert observation.overlap_s is not None
+        logs = [side.load.log for side in observation.clients if side.load and side.load.log]
+        assert len(logs) == 2
+        assert observation.load.log.rows == sum(log.rows for log in logs) > 100
+        assert observation.load.log.window_s is not None
+        assert observation.load.log.window_s <= observation.overlap_s + (
+            1 if record.load.rate else 0
+        )
         folder = store.run_folder(record.run.id)
-        each = [
+        counts = [
             LatencyCounts.read(folder / f"client-{n}" / protocol.LATENCY_COUNTS) for n in (1, 2)
         ]
-        assert each[0].merge(each[1]).percentiles() == seen.load.log.latency
+        assert counts[0].merge(counts[1]).percentiles() == observation.load.log.latency
 
 
-def test_the_load_is_divided(records: tuple[SessionStore, Sequence[Record]]) -> None:
+def test_load_is_divided_between_clients(records: tuple[SessionStore, Sequence[Record]]) -> None:
     store, executed = records
     for record in executed:
         folder = store.run_folder(record.run.id)
@@ -113,20 +118,20 @@ def test_the_load_is_divided(records: tuple[SessionStore, Sequence[Record]]) -> 
             assert "-n601" in second["argv"]
 
 
-def test_every_figure_can_be_checked_from_the_folder(
+def test_results_can_be_reproduced_from_the_session_folder(
     records: tuple[SessionStore, Sequence[Record]],
 ) -> None:
     store, executed = records
     (contender,) = store.header().contenders
     for record in executed:
-        seen = record.observation
-        left = artifacts.read_artifacts(store.run_folder(record.run.id), record.load)
-        assert (left.load, left.clients) == (seen.load, seen.clients)
-        assert (left.overlap, left.target) == (seen.overlap, seen.target)
-        assert evaluate_run(record.run, contender, seen) == record.verdict
+        observation = record.observation
+        reread = artifacts.read_artifacts(store.run_folder(record.run.id), record.load)
+        assert (reread.load, reread.clients) == (observation.load, observation.clients)
+        assert (reread.overlap, reread.target) == (observation.overlap, observation.target)
+        assert evaluate_run(record.run, contender, observation) == record.verdict
 
 
-def test_several_clients_leave_nothing_on_the_hosts(
+def test_session_with_two_clients_leaves_nothing_on_the_hosts(
     ready: Lab, records: tuple[SessionStore, Sequence[Record]]
 ) -> None:
     assert records[1]

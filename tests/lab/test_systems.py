@@ -1,4 +1,4 @@
-"""Systems that are tested less often than on every change."""
+"""Systems and limits that are not tested on every change."""
 
 import os
 from collections.abc import Iterator

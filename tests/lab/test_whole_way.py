@@ -1,4 +1,4 @@
-"""From bare hosts to a verdict and back, with real SSH, Docker, Ansible and h2load."""
+"""Provisioning, runs and reports with real SSH, Docker, Ansible and h2load."""
 
 import json
 from pathlib import Path
@@ -18,6 +18,7 @@ RELEASES = {"target-1": "13", "client-1": "13", "target-2": "12", "client-2": "1
 
 @pytest.fixture(scope="module")
 def smoke(program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory) -> SessionStore:
+    """Return a session of the smoke suite."""
     return _run(program, ready, "smoke", tmp_path_factory.mktemp("smoke"), exits=ACCEPTED_EXITS)
 
 
@@ -25,14 +26,15 @@ def smoke(program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory
 def published(
     program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> SessionStore:
+    """Return a session of the published experiment."""
     return _run(program, ready, "published", tmp_path_factory.mktemp("published"), exits=8)
 
 
 def _run(
-    program: Program, lab: Lab, suite: str | Path, into: Path, exits: int | tuple[int, ...]
+    program: Program, lab: Lab, suite: str | Path, sessions: Path, exits: int | tuple[int, ...]
 ) -> SessionStore:
-    program("run", suite, "-i", lab.inventory, "-o", into, exits=exits)
-    (session,) = into.iterdir()
+    program("run", suite, "-i", lab.inventory, "-o", sessions, exits=exits)
+    (session,) = sessions.iterdir()
     return SessionStore(session)
 
 
@@ -40,7 +42,7 @@ def invalid_codes(record: Record) -> set[str]:
     return {f.code for f in record.verdict.findings if f.level is Level.INVALID}
 
 
-def test_lab_hosts_are_what_a_cloud_rents_out(bare: Lab) -> None:
+def test_lab_hosts_resemble_cloud_hosts(bare: Lab) -> None:
     for host, release in RELEASES.items():
         assert f'VERSION_ID="{release}"' in bare.run(host, "cat /etc/os-release")
         assert bare.run(host, "id -un").strip() == "admin"
@@ -52,7 +54,7 @@ def test_lab_hosts_are_what_a_cloud_rents_out(bare: Lab) -> None:
     )
 
 
-def test_a_second_lab_up_changes_nothing(program: Program, bare: Lab) -> None:
+def test_second_lab_up_changes_nothing(program: Program, bare: Lab) -> None:
     before = bare.inventory.read_text()
     name = bare.inventory.parent.name
     again = program("lab", "up", "--name", name, "--targets", "2", "--clients", "2")
@@ -60,20 +62,20 @@ def test_a_second_lab_up_changes_nothing(program: Program, bare: Lab) -> None:
     assert bare.inventory.read_text() == before
 
 
-def test_doctor_finds_every_host_well(program: Program, ready: Lab) -> None:
-    told = program("doctor", "-i", ready.inventory).stdout
+def test_doctor_reports_every_host_as_ok(program: Program, ready: Lab) -> None:
+    stdout = program("doctor", "-i", ready.inventory).stdout
     for host in RELEASES:
-        (line,) = [line for line in told.splitlines() if line.startswith(host)]
+        (line,) = [line for line in stdout.splitlines() if line.startswith(host)]
         assert " ok " in line
         assert ("Docker" if "target" in host else "h2load") in line
         assert line.endswith(" yes")
 
 
-def test_a_second_provisioning_changes_nothing(program: Program, ready: Lab) -> None:
+def test_second_provisioning_changes_nothing(program: Program, ready: Lab) -> None:
     for option in ([], ["--check"]):
-        told = program("provision", "-i", ready.inventory, *option).stdout
+        stdout = program("provision", "-i", ready.inventory, *option).stdout
         for host in RELEASES:
-            (line,) = [line for line in told.splitlines() if line.startswith(host)]
+            (line,) = [line for line in stdout.splitlines() if line.startswith(host)]
             assert line.split() == [host, f"rig-{host[-1]}", "ok", "0"]
 
 
@@ -86,7 +88,7 @@ def test_both_releases_have_the_same_images(smoke: SessionStore) -> None:
     assert set(first) == {"flask", "fastapi"}
 
 
-def test_the_smoke_suite_is_valid_on_both_releases(smoke: SessionStore) -> None:
+def test_smoke_suite_is_valid_on_both_releases(smoke: SessionStore) -> None:
     records = smoke.records()
     assert len(records) == 4
     assert all(invalid_codes(record) <= SHARED_CPU_FINDINGS for record in records)
@@ -97,7 +99,7 @@ def test_the_smoke_suite_is_valid_on_both_releases(smoke: SessionStore) -> None:
         assert load.log.successful_rows > 1000
 
 
-def test_the_record_says_what_everything_was_made_of(smoke: SessionStore) -> None:
+def test_facts_contain_all_versions(smoke: SessionStore) -> None:
     for facts in smoke.header().facts:
         assert facts.kernel
         assert facts.cpu_model
@@ -109,12 +111,12 @@ def test_the_record_says_what_everything_was_made_of(smoke: SessionStore) -> Non
             assert facts.versions["h2load"]
 
 
-def test_every_figure_can_be_checked_from_the_folder(smoke: SessionStore) -> None:
+def test_results_can_be_reproduced_from_the_session_folder(smoke: SessionStore) -> None:
     contenders = {contender.name: contender for contender in smoke.header().contenders}
     for record in smoke.records():
-        left = artifacts.read_artifacts(smoke.run_folder(record.run.id), record.load)
-        assert left.load == record.observation.load
-        assert left.container_after == record.observation.container_after
+        reread = artifacts.read_artifacts(smoke.run_folder(record.run.id), record.load)
+        assert reread.load == record.observation.load
+        assert reread.container_after == record.observation.container_after
         contender = contenders[record.run.trial.contender]
         assert evaluate_run(record.run, contender, record.observation) == record.verdict
         commands = json.loads((smoke.run_folder(record.run.id) / files.COMMANDS).read_text())
@@ -122,7 +124,7 @@ def test_every_figure_can_be_checked_from_the_folder(smoke: SessionStore) -> Non
         assert commands["load"][0]["argv"][0] == "h2load"
 
 
-def test_published_experiment_flask_is_valid_and_fastapi_is_not(published: SessionStore) -> None:
+def test_published_experiment_is_valid_only_for_flask(published: SessionStore) -> None:
     for record in published.records():
         codes = invalid_codes(record)
         if record.run.trial.contender == "flask":
@@ -130,20 +132,20 @@ def test_published_experiment_flask_is_valid_and_fastapi_is_not(published: Sessi
         else:
             assert record.verdict.status == "invalid"
             assert "oom-kill" in codes
-            after = record.observation.container_after
-            assert after is not None
-            assert after.oom_kills is not None
-            assert after.oom_kills > 0
+            container = record.observation.container_after
+            assert container is not None
+            assert container.oom_kills is not None
+            assert container.oom_kills > 0
 
 
 def test_published_experiment_gets_no_ratio(program: Program, published: SessionStore) -> None:
-    told = program("report", published.folder, exits=8).stdout
-    assert "oom-kill (invalid): fastapi" in told
-    assert "fastapi / flask:" not in told.replace("fastapi / flask: no ratio", "")
-    assert max(map(len, told.replace(str(published.folder), "").splitlines())) <= 100
+    report = program("report", published.folder, exits=8).stdout
+    assert "oom-kill (invalid): fastapi" in report
+    assert "fastapi / flask:" not in report.replace("fastapi / flask: no ratio", "")
+    assert max(map(len, report.replace(str(published.folder), "").splitlines())) <= 100
 
 
-def test_published_experiment_is_loaded_as_published(published: SessionStore) -> None:
+def test_published_experiment_uses_the_published_settings(published: SessionStore) -> None:
     for record in published.records():
         commands = json.loads((published.run_folder(record.run.id) / files.COMMANDS).read_text())
         assert commands["load"][0]["argv"][:4] == ["h2load", "--h1", "-n1000", "-c40"]
@@ -173,6 +175,7 @@ preset: smoke
 def every_kind(
     program: Program, ready: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> SessionStore:
+    """Return a session with every kind of load and setting."""
     place = tmp_path_factory.mktemp("kinds")
     (place / "suite.yml").write_text(LOADS)
     return _run(program, ready, place / "suite.yml", place / "sessions", exits=ACCEPTED_EXITS)
@@ -182,18 +185,18 @@ def test_every_kind_of_load_and_setting_is_executed(every_kind: SessionStore) ->
     records = every_kind.records()
     assert len(records) == 2 * 2 * (1 + 3)
     for record in records:
-        searched = {"rate-not-reached", "loadgen-timeout"} if record.run.step else set()
-        assert invalid_codes(record) <= SHARED_CPU_FINDINGS | searched
+        step_findings = {"rate-not-reached", "loadgen-timeout"} if record.run.step else set()
+        assert invalid_codes(record) <= SHARED_CPU_FINDINGS | step_findings
         commands = json.loads((every_kind.run_folder(record.run.id) / files.COMMANDS).read_text())
-        words = commands["contender"]
-        assert {"--env=FWBENCH_WORKERS=1", "--env=FWBENCH_THREADS=8", "--cpus=0.5"} <= set(words)
-        assert ("--network=host" in words) is (record.run.trial.network == "host")
-        before = record.observation.container_before
-        assert before is not None
-        assert len(before.processes) == 2
+        argv = commands["contender"]
+        assert {"--env=FWBENCH_WORKERS=1", "--env=FWBENCH_THREADS=8", "--cpus=0.5"} <= set(argv)
+        assert ("--network=host" in argv) is (record.run.trial.network == "host")
+        container = record.observation.container_before
+        assert container is not None
+        assert len(container.processes) == 2
 
 
-def test_a_fixed_rate_is_offered_and_its_latencies_are_corrected(every_kind: SessionStore) -> None:
+def test_fixed_rate_is_offered_and_its_latencies_are_corrected(every_kind: SessionStore) -> None:
     for record in every_kind.records():
         load = record.observation.load
         if record.run.step is None and load is not None and load.log is not None:
@@ -202,35 +205,35 @@ def test_a_fixed_rate_is_offered_and_its_latencies_are_corrected(every_kind: Ses
             assert load.log.corrected_latency.p50_us is not None
 
 
-def test_steps_of_a_search_follow_what_came_before(every_kind: SessionStore) -> None:
+def test_search_starts_in_the_middle_and_changes_its_rate(every_kind: SessionStore) -> None:
     steps = [record for record in every_kind.records() if record.run.step]
     assert {record.observation.offered_rate for record in steps if record.run.step == 1} == {1000.0}
     assert len({record.observation.offered_rate for record in steps}) > 1
 
 
-def test_both_hosts_were_watched_and_their_clocks_compared(smoke: SessionStore) -> None:
+def test_both_hosts_have_telemetry_and_their_clocks_are_compared(smoke: SessionStore) -> None:
     for record in smoke.records():
-        seen = record.observation
-        assert seen.target is not None
-        assert seen.target.container is not None
-        assert seen.target.container.cores is not None
-        assert seen.target.container.cores > 0.1
-        (client,) = seen.clients
+        observation = record.observation
+        assert observation.target is not None
+        assert observation.target.container is not None
+        assert observation.target.container.cores is not None
+        assert observation.target.container.cores > 0.1
+        (client,) = observation.clients
         assert client.usage is not None
         assert any(thread.cores > 0 for thread in client.usage.threads)
         assert client.clock is not None
         assert abs(client.clock.client_minus_target_s) <= client.clock.uncertainty_s + 0.05
-        for host in (seen.target, client.usage):
+        for host in (observation.target, client.usage):
             assert host.sampler_cores is not None
             assert host.sampler_cores < 0.05
 
 
-def test_a_session_is_told_in_every_form(program: Program, every_kind: SessionStore) -> None:
+def test_session_is_reported_as_json_and_hdr(program: Program, every_kind: SessionStore) -> None:
     folder = every_kind.folder
-    told = Summary.model_validate_json(
+    summary = Summary.model_validate_json(
         program("report", folder, "--format", "json", exits=ACCEPTED_EXITS).stdout
     )
-    assert told.executed == len(every_kind.records())
+    assert summary.executed == len(every_kind.records())
     assert program("report", folder, "--format", "hdr", exits=ACCEPTED_EXITS).stdout.startswith(
         "#["
     )

@@ -41,7 +41,7 @@ from fwbench.model.verdict import Finding, Level, Verdict
 
 SAMPLES = FIXTURES / "h2load"
 
-# As in the recorded ok-duration and ok-n.
+# The loads of the recorded outputs ok-duration and ok-n.
 TIMED = Load(connections=10, threads=2, warm_up_s=1, duration_s=3)
 COUNTED = Load(connections=40, requests=1000)
 
@@ -108,7 +108,7 @@ def seconds_of(*completions: int) -> tuple[SecondCounts, ...]:
 
 
 def percentiles(**changes: Any) -> Percentiles:
-    usual = Percentiles(
+    defaults = Percentiles(
         p50_us=2_100,
         p75_us=2_200,
         p90_us=2_300,
@@ -118,13 +118,13 @@ def percentiles(**changes: Any) -> Percentiles:
         max_us=8_760,
         mean_us=2_110.5,
     )
-    return changed(usual, changes)
+    return changed(defaults, changes)
 
 
 def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> RequestLogSummary:
     """Return the log of an even load: equally many rows in each second, all with status 200."""
-    each, of_tenth = rows // seconds, rows // (10 * seconds)
-    tenths = (*[of_tenth] * (10 * seconds - 1), rows - of_tenth * (10 * seconds - 1))
+    per_second, per_tenth = rows // seconds, rows // (10 * seconds)
+    tenths = (*[per_tenth] * (10 * seconds - 1), rows - per_tenth * (10 * seconds - 1))
     summary = RequestLogSummary(
         rows=rows,
         rows_outside_window=0,
@@ -134,7 +134,7 @@ def log(rows: int = 14168, seconds: int = 3, **changes: Any) -> RequestLogSummar
         first_start_us=0,
         last_end_us=seconds * 1_000_000 - 1_000,
         window_s=seconds - 0.001,
-        per_second=seconds_of(*[each] * (seconds - 1), rows - each * (seconds - 1)),
+        per_second=seconds_of(*[per_second] * (seconds - 1), rows - per_second * (seconds - 1)),
         completions_per_100ms=tenths,
         longest_gap_us=10_000,
         latency=percentiles(),
@@ -213,7 +213,7 @@ def host_usage(**changes: Any) -> HostUsage:
 
 
 def target_usage(**changes: Any) -> HostUsage:
-    used = ContainerUsage(
+    usage = ContainerUsage(
         cores=1,
         quota_periods=0,
         throttled_periods=0,
@@ -223,7 +223,7 @@ def target_usage(**changes: Any) -> HostUsage:
         memory_limit_hits=0,
         oom_kills=0,
     )
-    return host_usage(**({"container": used} | changes))
+    return host_usage(**({"container": usage} | changes))
 
 
 def client_usage(**changes: Any) -> HostUsage:
@@ -235,40 +235,42 @@ def client_usage(**changes: Any) -> HostUsage:
 
 
 def answer(contract: Contract = HELLO, **changes: Any) -> Answer:
-    given = Answer(status=contract.status, content_type=contract.content_type, body=contract.body)
-    return changed(given, changes)
+    expected = Answer(
+        status=contract.status, content_type=contract.content_type, body=contract.body
+    )
+    return changed(expected, changes)
 
 
 def client_side(contract: Contract = HELLO, **changes: Any) -> ClientObservation:
-    side = ClientObservation(
+    default = ClientObservation(
         host="one-client",
         answer_before=answer(contract),
         answer_after=answer(contract),
         usage=client_usage(),
         clock=ClockOffset(client_minus_target_s=0.002, uncertainty_s=0.01),
     )
-    return changed(side, changes)
+    return changed(default, changes)
 
 
 def observation(contract: Contract = HELLO, **changes: Any) -> Observation:
     """Return an observation of a rig with one client; the client's usage is `client`."""
     if "client" in changes:
         changes["usage"] = changes.pop("client")
-    of_client = {
+    client_changes = {
         name: changes.pop(name) for name in ClientObservation.model_fields if name in changes
     }
-    if "load" in of_client:
-        changes["load"] = of_client.pop("load")
-    honest = Observation(
+    if "load" in client_changes:
+        changes["load"] = client_changes.pop("load")
+    valid = Observation(
         started_at="2026-11-23T10:00:00.000+00:00",
         phases=Phases(start_s=0.5, ready_s=1.5, load_s=4.1, total_s=8.0),
         container_before=container(),
         container_after=container(),
         load=load_result(),
         target=target_usage(),
-        clients=(client_side(contract, **of_client),),
+        clients=(client_side(contract, **client_changes),),
     )
-    return changed(honest, changes)
+    return changed(valid, changes)
 
 
 def run(
@@ -292,14 +294,14 @@ def run(
 
 def finding(code: str = "oom-kill", level: Level = Level.INVALID, **changes: Any) -> Finding:
     check = CHECKS_BY_CODE.get(code)
-    found = Finding(
+    default = Finding(
         code=code,
         level=level,
         evidence=f"evidence of {code}",
         advice="Do something.",
         effect=check.effect if check else None,
     )
-    return changed(found, changes)
+    return changed(default, changes)
 
 
 def record(
@@ -367,8 +369,8 @@ def target_facts(host: str = "one-target", **changes: Any) -> HostFacts:
 
 
 def client_facts(host: str = "one-client", **changes: Any) -> HostFacts:
-    unlike_a_target = {"engine": None, "images": (), "versions": {"h2load": "1.64.0"}}
-    return target_facts(host, **(unlike_a_target | changes))
+    client_fields = {"engine": None, "images": (), "versions": {"h2load": "1.64.0"}}
+    return target_facts(host, **(client_fields | changes))
 
 
 def header(**changes: Any) -> SessionHeader:
@@ -384,10 +386,10 @@ def header(**changes: Any) -> SessionHeader:
     if "facts" not in values:
         values["facts"] = tuple(
             fact
-            for one in values["rigs"]
+            for rig_of_session in values["rigs"]
             for fact in (
-                target_facts(one.target.name),
-                *(client_facts(client.name) for client in one.clients),
+                target_facts(rig_of_session.target.name),
+                *(client_facts(client.name) for client in rig_of_session.clients),
             )
         )
     return SessionHeader(**values)

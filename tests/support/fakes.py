@@ -117,28 +117,28 @@ class FakeHost:
         self.folders: set[str] = set()
         self.files: dict[str, bytes] = {}
         self.containers: set[str] = set()
-        self.ended: set[str] = set()  # of these the engine says that they no longer run
+        self.ended: set[str] = set()  # containers that no longer run
         self.loads: dict[str, RunningLoad] = {}
         self.asked: list[str] = []
-        self.within: list[tuple[str, PurePosixPath | None]] = []  # each command, and its folder
+        self.within: list[tuple[str, PurePosixPath | None]] = []  # each command, with its folder
         self.lost = False
         self.gone = threading.Event()
 
-        self.answers: list[Answer] = []  # the last one stays; none: as builders' contract says
-        self.engine_says = ""  # a refusal to start
+        self.answers: list[Answer] = []  # the last one repeats; if empty, the builders' answer
+        self.engine_says = ""  # the error if a container cannot be started
         self.has_python = True
         self.held_by: dict[str, Any] | None = None  # the lease of another session
         self.load_takes_s: float | None = 0.0  # None: never ends
         self.load_ends: dict[str, Any] = {"exit_status": 0, "timed_out": False}
-        self.log: str | None = None  # one of a load that began at BEGAN_US of the fakes' time
+        self.log: str | None = None  # None: the log of a load that started at STARTED_US
         self.output = (SAMPLES / "1.52" / "ok-n.out").read_text()
         self.facts: dict[str, Any] = {}
-        self.ahead_s = 0.0  # by how much its clock is
-        self.samples = True  # whether it leaves telemetry
+        self.ahead_s = 0.0  # how far the clock is ahead
+        self.samples = True  # whether the sampler writes telemetry
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing that the driver put there is left."""
+        """Whether the driver left nothing on the host."""
         return not (self.folders or self.files or self.containers or self.loads)
 
     @property
@@ -157,7 +157,7 @@ class FakeHost:
     ) -> None:
         self.gone.set()
 
-    # What a Remote does
+    # The methods of a Remote
 
     def execute(
         self,
@@ -184,9 +184,9 @@ class FakeHost:
         sudo: bool = False,
         within: PurePosixPath | None = None,
     ) -> None:
-        done = self.execute(argv, timeout_s=timeout_s, sudo=sudo, within=within)
-        if done.exit_status:
-            raise HostError(f"{self.name}: `{shlex.join(argv)}` exited: {done.stderr}")
+        result = self.execute(argv, timeout_s=timeout_s, sudo=sudo, within=within)
+        if result.exit_status:
+            raise HostError(f"{self.name}: `{shlex.join(argv)}` exited: {result.stderr}")
 
     def put(self, content: bytes, path: str) -> None:
         self._receive(f"put {path}")
@@ -194,7 +194,7 @@ class FakeHost:
 
     def get(self, path: str, to: Path, limit_bytes: int = FILE_LIMIT_BYTES) -> None:
         self._receive(f"get {path}")
-        self._let_loads_end()
+        self._end_loads()
         if path not in self.files:
             raise HostError(f"{self.name}: no such file: {path}")
         if (size := len(self.files[path])) > limit_bytes:
@@ -203,17 +203,17 @@ class FakeHost:
 
     def exists(self, path: str) -> bool:
         self._receive(f"exists {path}")
-        self._let_loads_end()
+        self._end_loads()
         return path in self.files
 
-    # What happens on the host
+    # The behaviour of the host
 
     def perform(self, command: str) -> None:
-        """Execute a command although the connection may be lost."""
+        """Execute a command even if the connection is lost."""
         self._perform(shlex.split(command), sudo=True)
 
     def _receive(self, what: str) -> None:
-        assert not self.closed, f"{self.name} is asked after its connection was closed: {what}"
+        assert not self.closed, f"{self.name} is used after its connection was closed: {what}"
         self.asked.append(what)
         self.on_call(self, what)
         if self.lost:
@@ -230,22 +230,22 @@ class FakeHost:
                     return 1, "File exists"
                 self.folders.add(folder)
             case ["rm", "-rf", folder]:
-                beneath = PurePosixPath(folder)
-                self.folders = {f for f in self.folders if not _is_in(f, beneath)}
-                self.files = {f: c for f, c in self.files.items() if not _is_in(f, beneath)}
+                removed = PurePosixPath(folder)
+                self.folders = {f for f in self.folders if not _is_in(f, removed)}
+                self.files = {f: c for f, c in self.files.items() if not _is_in(f, removed)}
             case ["sh", "-c", 'date +%s.%N >"$0"', path]:
                 self._write(path, f"{self.clock() + self.ahead_s:.9f}\n".encode())
             case ["docker", "run", *options]:
-                assert sudo, "the engine answers root alone"
+                assert sudo, "only root can use the engine"
                 names = [o.removeprefix("--name=") for o in options if o.startswith("--name=")]
-                self.containers.add(names[0])  # one that could not be started stays as well
+                self.containers.add(names[0])  # also one that could not be started
                 if self.engine_says:
                     return 125, self.engine_says
             case ["sh", "-c", test, name] if "{{.State.Running}}" in test:
-                assert sudo, "the engine answers root alone"
+                assert sudo, "only root can use the engine"
                 return (0 if name in self.ended else 1), ""
             case ["docker", "rm", "--force", "--volumes", name]:
-                assert sudo, "the engine answers root alone"
+                assert sudo, "only root can use the engine"
                 self.containers.discard(name)
             case ["test", "-f", path]:
                 return (0 if path in self.files else 1), ""
@@ -254,7 +254,7 @@ class FakeHost:
                     return 2, f"can't open file {agent!r}"
                 return self._agent(command, rest, sudo)
             case _:
-                raise AssertionError(f"{self.name} does not know {argv}")
+                raise AssertionError(f"{self.name} has no command {argv}")
         return 0, ""
 
     def _agent(self, command: str, rest: list[str], sudo: bool) -> tuple[int, str]:
@@ -262,7 +262,7 @@ class FakeHost:
         folder = PurePosixPath(path)
         match request:
             case Acquire():
-                assert sudo, "what was left may be root's"
+                assert sudo, "remaining files may be root's"
                 if self.held_by is not None:
                     self._write_json(folder / HOLDER, self.held_by)
                     return HELD_BY_ANOTHER_SESSION, ""
@@ -275,24 +275,26 @@ class FakeHost:
                     self._write_json(folder / HOLDER, self.held_by)
                     return HELD_BY_ANOTHER_SESSION, ""
             case Release():
-                assert sudo, "what was left may be root's"
+                assert sudo, "remaining files may be root's"
                 self.containers.clear()
                 return self._perform(["rm", "-rf", str(folder)], sudo=True)
             case Facts():
                 self._write_json(folder / FACTS, self.facts)
             case Probe():
-                given_answer = self.answers[0] if self.answers else answer()
+                next_answer = self.answers[0] if self.answers else answer()
                 if len(self.answers) > 1:
                     self.answers.pop(0)
-                self._write_json(folder / ANSWER, given_answer.model_dump())
+                self._write_json(folder / ANSWER, next_answer.model_dump())
             case Load():
                 assert request.argv[0] == "h2load", request
-                takes = float("inf") if self.load_takes_s is None else self.load_takes_s
-                at = (request.start_at_s or 0) - self.ahead_s
-                self.loads[str(folder)] = RunningLoad(max(self.clock(), at) + takes, request)
+                duration_s = float("inf") if self.load_takes_s is None else self.load_takes_s
+                start_s = (request.start_at_s or 0) - self.ahead_s
+                self.loads[str(folder)] = RunningLoad(
+                    max(self.clock(), start_s) + duration_s, request
+                )
             case Reduce():
                 window = Window(request.from_us, request.until_us, request.must_end_inside)
-                self._write_files(folder, reduced_files(self._logged(), window, request.ahead_us))
+                self._write_files(folder, reduced_files(self._load_log(), window, request.ahead_us))
             case StopLoad():
                 self.loads.pop(str(folder), None)
             case WaitIdle() | Finish() if not sudo or request.container not in self.containers:
@@ -309,10 +311,10 @@ class FakeHost:
                     self._write_json(folder / TELEMETRY_TARGET, telemetry())
                 self.containers.discard(request.container)
             case _:
-                raise AssertionError(f"the agent does not know {command}")
+                raise AssertionError(f"the agent has no command {command}")
         return 0, ""
 
-    def _let_loads_end(self) -> None:
+    def _end_loads(self) -> None:
         for name, (until, request) in list(self.loads.items()):
             if self.clock() >= until:
                 del self.loads[name]
@@ -321,19 +323,21 @@ class FakeHost:
                 self._write(str(folder / LOAD_ERRORS), b"")
                 if self.samples:
                     self._write_json(folder / TELEMETRY_CLIENT, telemetry())
-                ended = {
+                load_exit = {
                     "started_at_s": 1.0,
                     "load_s": 3.5,
                     "answer_after": answer().model_dump(),
                     **self.load_ends,
                 }
                 if request.keep_log:
-                    ended["first_start_us"], ended["last_end_us"] = ends_of_log(self._logged())
+                    load_exit["first_start_us"], load_exit["last_end_us"] = ends_of_log(
+                        self._load_log()
+                    )
                 else:
-                    self._write_files(folder, reduced_files(self._logged()))
-                self._write_json(folder / LOAD_EXIT, ended)
+                    self._write_files(folder, reduced_files(self._load_log()))
+                self._write_json(folder / LOAD_EXIT, load_exit)
 
-    def _logged(self) -> str:
+    def _load_log(self) -> str:
         if self.log is not None:
             return self.log
         return log_of(STARTED_US + round(self.ahead_s * 1e6))

@@ -43,11 +43,11 @@ class SilentObserver:
 
 
 class Oracle:
-    """Makes contenders of the oracle server, with images on the first target."""
+    """A factory of contenders of the oracle server, with images on the first target."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.made: dict[str, Contender] = {}
+        self.contenders: dict[str, Contender] = {}
         folder = lab.run("target-1", "mktemp -d").strip()
         lab.run("target-1", f"cat > {folder}/server.py", SERVER.read_text())
         self._build("oracle", "FROM fwbench/flask:current\nCOPY server.py /srv/", folder)
@@ -56,10 +56,10 @@ class Oracle:
     def __call__(self, *arguments: str) -> Contender:
         """Return the contender that executes the oracle server with these arguments."""
         name = "-".join(["oracle", *arguments]).replace("--", "").replace(".", "-")
-        if name not in self.made:
+        if name not in self.contenders:
             command = json.dumps(["python3", "/srv/server.py", *arguments])
             self._build(name, f"FROM fwbench/oracle:current\nCMD {command}")
-            self.made[name] = Contender(
+            self.contenders[name] = Contender(
                 name=name,
                 summary="a server whose latencies are known",
                 port=8001,
@@ -67,11 +67,11 @@ class Oracle:
                 processes=2 if "--worker" in arguments else 1,
                 endpoints={"hello": Contract(path="/", content_type="text/plain", body="hello")},
             )
-        return self.made[name]
+        return self.contenders[name]
 
     def remove(self) -> None:
-        """Remove its images and records from the target."""
-        for name in (*self.made, "oracle"):
+        """Remove the images and their records from the target."""
+        for name in (*self.contenders, "oracle"):
             self.lab.run(
                 "target-1",
                 f"sudo docker rmi --force fwbench/{name}:current >/dev/null;"
@@ -94,10 +94,10 @@ class Oracle:
 
 
 class FaultyRig:
-    """Executes runs on a rig, while tests inject faults into it."""
+    """A rig on which tests execute runs and inject faults."""
 
-    def __init__(self, lab: Lab, rig: Rig, into: Path) -> None:
-        self.lab, self.rig, self.into = lab, rig, into
+    def __init__(self, lab: Lab, rig: Rig, sessions: Path) -> None:
+        self.lab, self.rig, self.sessions = lab, rig, sessions
         self.store: SessionStore | None = None
 
     def records(
@@ -114,7 +114,7 @@ class FaultyRig:
             start_timeout_s=6,
         )
         self.store = Session.new(
-            suite, contenders, [self.rig], self.into, SessionOptions(SilentObserver())
+            suite, contenders, [self.rig], self.sessions, SessionOptions(SilentObserver())
         ).run()
         return self.store.records()
 
@@ -126,7 +126,7 @@ class FaultyRig:
             contender = CONTENDERS[contender]
         (record,) = self.records({contender.name: contender}, load, limits, blocks=1)
         for code, evidence in codes(record).items():
-            print(f"{code}: {evidence}")  # pytest shows it where a test fails
+            print(f"{code}: {evidence}")  # pytest shows it if the test fails
         return record
 
     def run_folder(self, record: Record) -> Path:
@@ -146,17 +146,17 @@ class FaultyRig:
     @contextmanager
     def meanwhile(self, host: str, command: str, *, after_s: float = 1.5) -> Iterator[None]:
         """Execute a command on a host when the load has run for `after_s` seconds."""
-        begun = f"timeout 20 sh -c 'until ls {LOAD_PID} 2>/dev/null; do sleep 0.02; done'"
+        await_load = f"timeout 20 sh -c 'until ls {LOAD_PID} 2>/dev/null; do sleep 0.02; done'"
 
-        def harm() -> None:
-            self.lab.run("client-1", begun)
+        def inject() -> None:
+            self.lab.run("client-1", await_load)
             time.sleep(after_s)
             self.lab.run(host, command)
 
         with ThreadPoolExecutor(1) as thread:
-            done = thread.submit(harm)
+            injection = thread.submit(inject)
             yield
-            done.result(timeout=30)
+            injection.result(timeout=30)
 
 
 def codes(record: Record) -> dict[str, str]:

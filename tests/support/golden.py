@@ -4,7 +4,7 @@ GOLDEN = ROOT / "tests" / "golden"
 
 
 class Golden:
-    """Expected texts in files, so that a diff shows how they change."""
+    """Compares texts with golden files, so that a diff shows how they change."""
 
     def __init__(self, rewrite: bool) -> None:
         self._rewrite = rewrite

@@ -1,4 +1,4 @@
-"""A session of many short runs that is interrupted again and again."""
+"""A session of many short runs that tests interrupt."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from fwbench.storage.store import SessionStore
 
 TIMEOUT_S = 120
 SUITE = """
-name: befallen
+name: resumable
 question: Is anything lost?
 contenders: [flask]
 loads:
@@ -35,7 +35,7 @@ class InterruptedSession:
     def __init__(self, program: Program, lab: Lab, sessions: Path, blocks: int) -> None:
         self.program, self.lab, self.sessions = program, lab, sessions
         sessions.mkdir(parents=True, exist_ok=True)
-        self.suite = sessions.parent / "befallen.yml"
+        self.suite = sessions.parent / "resumable.yml"
         self.suite.write_text(SUITE.format(blocks=blocks))
         self.process: subprocess.Popen[str] | None = None
 
@@ -55,8 +55,8 @@ class InterruptedSession:
 
     def resume(self, *options: str, exits: int | tuple[int, ...] = ACCEPTED_EXITS) -> str:
         """Resume the session to its end; return the program's output."""
-        done = self.program("resume", self.folder, *options, exits=exits)
-        return done.stdout + done.stderr
+        result = self.program("resume", self.folder, *options, exits=exits)
+        return result.stdout + result.stderr
 
     def wait(self) -> tuple[int, str]:
         """Wait for the program's end; return its exit code and its output."""
@@ -75,7 +75,7 @@ class InterruptedSession:
 
     @property
     def folder(self) -> Path:
-        (folder,) = self.sessions.glob("befallen-*")
+        (folder,) = self.sessions.glob("resumable-*")
         return folder
 
     @property
@@ -89,7 +89,7 @@ class InterruptedSession:
     def await_run(self, number: int = 1) -> None:
         """Wait until `number` runs have started."""
         deadline = time.monotonic() + TIMEOUT_S
-        while len(list(self.sessions.glob("befallen-*/runs/*"))) < number:
+        while len(list(self.sessions.glob("resumable-*/runs/*"))) < number:
             assert self.process is not None
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline
@@ -111,34 +111,34 @@ class InterruptedSession:
         self.assert_clean()
         return records
 
-    def summary(self, befell: str) -> str:
+    def summary(self, interruption: str) -> str:
         """Return a line for docs/reliability.md about the session's interruptions."""
         store = self.store
         interrupted = sum(event.kind == "interrupted" for event in store.events())
         records, failed = store.records(), [r for r in store.records() if r.observation.failure]
         return (
-            f"{befell}: {len(self.runs)} planned, {len(records)} recorded, {len(failed)} of these"
-            f" as failed; interrupted and repeated: {interrupted};"
+            f"{interruption}: {len(self.runs)} planned, {len(records)} recorded,"
+            f" {len(failed)} of these as failed; interrupted and repeated: {interrupted};"
             f" lost, kept and repeated: {len(store.lost_attempts())}"
         )
 
     def assert_clean(self) -> None:
-        """Assert that no host has anything left of the session."""
+        """Assert that the session left nothing on any host."""
         assert self.lab.leftovers() == {}
 
 
 @contextmanager
 def frozen_connections(ports: Iterable[int]) -> Iterator[None]:
     """Stop all traffic between this machine and the lab's SSH ports."""
-    wanted = {str(port) for port in ports}
+    wanted_ports = {str(port) for port in ports}
     proxies = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
-                words = (entry / "cmdline").read_text().split("\0")
-                if words[0].endswith("docker-proxy") and wanted & set(words):
+                argv = (entry / "cmdline").read_text().split("\0")
+                if argv[0].endswith("docker-proxy") and wanted_ports & set(argv):
                     proxies.append(int(entry.name))
-    if len(proxies) < len(wanted):
+    if len(proxies) < len(wanted_ports):
         pytest.skip("the engine does not relay published ports by processes")
     try:
         for pid in proxies:

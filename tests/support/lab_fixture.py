@@ -1,4 +1,4 @@
-"""Fixtures of the tests on lab hosts: the installed program, and a lab for the tests alone."""
+"""Fixtures for tests on lab hosts: the installed program, and labs that only the tests use."""
 
 import os
 import shutil
@@ -22,21 +22,21 @@ T = TypeVar("T")
 
 # Hosts that are prepared in the background, in the order in which the tests need them.
 PREPARED_EARLY = ("owned_future", "sized_future", "ready_future")
-_ONE_BY_ONE = Lock()
+_BRING_UP_LOCK = Lock()
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """Install the wheel into an empty environment; at the end check that no lab left anything."""
+    """Yield the program, installed from its wheel; at the end check that labs left nothing."""
     place = tmp_path_factory.mktemp("installed")
     wheel = [sys.executable, "-m", "build", "--wheel", "--outdir", str(place / "dist"), str(ROOT)]
     subprocess.run(wheel, check=True, capture_output=True)
     venv.create(place / "venv", with_pip=True)
     pip = [str(place / "venv/bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *(f"{path}[hdr]" for path in (place / "dist").glob("*.whl"))], check=True)
-    anywhere = place / "any where"
-    anywhere.mkdir()
-    # The developer's own environment must not help.
+    working_folder = place / "any where"
+    working_folder.mkdir()
+    # The developer's environment must not influence the tests.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     inherited["PATH"] = os.pathsep.join(
         entry
@@ -45,14 +45,14 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     )
     environment = {**inherited, "XDG_STATE_HOME": str(place / "state")}
     environment.pop("VIRTUAL_ENV", None)
-    program = Program(place / "venv/bin/fwbench", environment, anywhere)
+    program = Program(place / "venv/bin/fwbench", environment, working_folder)
     yield program
     program("lab", "down", "--name", f"test-{os.getpid()}", "--all")
     assert _left_by_labs() == []
 
 
 def _left_by_labs() -> list[str]:
-    """Return networks and images that labs left on this machine; none while a lab is up."""
+    """Return networks and images that labs left on this machine; nothing while a lab is up."""
     if not docker.engine_answers():
         return []
     if docker.list_names(["ps", "--all"], "fwbench.lab", "{{.Names}}"):
@@ -63,12 +63,13 @@ def _left_by_labs() -> list[str]:
 
 
 def bring_up(program: Program, name: str, arguments: Sequence[str]) -> Lab:
-    """Bring up a lab: one at a time, because two would install the same engine at once."""
-    with _ONE_BY_ONE:
+    """Bring up a lab: one at a time, because two would install the engine concurrently."""
+    with _BRING_UP_LOCK:
         return Lab(Path(program("lab", "up", "--name", name, *arguments).stdout.strip()))
 
 
 def lab_up(program: Program, name: str, arguments: Sequence[str]) -> Iterator[Lab]:
+    """Bring up a lab, and remove it at the end."""
     try:
         yield bring_up(program, name, arguments)
     finally:
@@ -77,7 +78,7 @@ def lab_up(program: Program, name: str, arguments: Sequence[str]) -> Iterator[La
 
 @pytest.fixture(scope="session")
 def bare(program: Program) -> Iterator[Lab]:
-    """Two rigs, of Debian 13 and of Debian 12, which are not provisioned."""
+    """Yield two rigs, with Debian 13 and Debian 12, which are not provisioned."""
     name = f"test-{os.getpid()}"
     systems = ["--os", "debian:13", "--os", "debian:12"]
     yield from lab_up(program, name, ["--targets", "2", "--clients", "2", *systems])
@@ -85,14 +86,14 @@ def bare(program: Program) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def background() -> Iterator[ThreadPoolExecutor]:
-    """Return a pool of one thread: with the tests themselves, two cores are busy."""
+    """Yield a pool of one thread: together with the tests, it uses two cores."""
     with ThreadPoolExecutor(1) as thread:
         yield thread
 
 
 @contextmanager
 def prepared_by(background: ThreadPoolExecutor, prepare: Callable[[], T]) -> Iterator["Future[T]"]:
-    """Start `prepare`, and return its future. On exit, nothing works on the hosts any more."""
+    """Start `prepare`, and yield its future; at the end, wait until it has ended."""
     future = background.submit(prepare)
     try:
         yield future
@@ -104,9 +105,9 @@ def prepared_by(background: ThreadPoolExecutor, prepare: Callable[[], T]) -> Ite
 @pytest.fixture(scope="session")
 def prepared_early(request: pytest.FixtureRequest) -> None:
     """Start preparing all hosts that a test of this session needs."""
-    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    needed = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     for name in PREPARED_EARLY:
-        if name in wanted:
+        if name in needed:
             request.getfixturevalue(name)
 
 
@@ -114,6 +115,8 @@ def prepared_early(request: pytest.FixtureRequest) -> None:
 def ready_future(
     program: Program, background: ThreadPoolExecutor, bare: Lab
 ) -> Iterator["Future[Lab]"]:
+    """Start provisioning both rigs."""
+
     def provision() -> Lab:
         program("provision", "-i", bare.inventory)
         return bare
@@ -124,11 +127,12 @@ def ready_future(
 
 @pytest.fixture(scope="session")
 def ready(ready_future: "Future[Lab]") -> Lab:
-    """Both rigs, provisioned."""
+    """Return both rigs, provisioned."""
     return ready_future.result()
 
 
 @pytest.fixture
 def sessions(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder for sessions, which is removed at the end."""
     yield tmp_path / "sessions"
     shutil.rmtree(tmp_path / "sessions", ignore_errors=True)

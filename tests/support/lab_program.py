@@ -1,4 +1,4 @@
-"""Call the installed program, and enter the lab's hosts without fwbench's own code."""
+"""Call the installed program, and access the lab's hosts without fwbench's own code."""
 
 import signal
 import subprocess
@@ -12,9 +12,9 @@ import yaml
 from fwbench.providers.lab.docker import docker
 
 # All hosts of a lab share the CPUs of one machine, which may be a virtual machine itself. h2load
-# then waits for a CPU, or CPU time is stolen. Runs that are invalid only for this are accepted.
+# then waits for a CPU, or CPU time is stolen. Tests accept runs that are invalid only for this.
 SHARED_CPU_FINDINGS = {"client-starved", "background-load", "steal"}
-ACCEPTED_EXITS = (0, 8)  # all valid, or invalid for that
+ACCEPTED_EXITS = (0, 8)  # all runs are valid, or some are invalid
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Program:
     def __call__(
         self, *arguments: str | Path, exits: int | tuple[int, ...] = 0
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+        result = subprocess.run(
             [self.command, *arguments],
             cwd=self.folder,
             env=self.environment,
@@ -37,11 +37,11 @@ class Program:
             text=True,
         )
         allowed = exits if isinstance(exits, tuple) else (exits,)
-        assert done.returncode in allowed, (
-            f"{arguments} exited {done.returncode}:\n{done.stderr[-5000:]}"
+        assert result.returncode in allowed, (
+            f"{arguments} exited {result.returncode}:\n{result.stderr[-5000:]}"
         )
-        assert "Traceback" not in done.stderr
-        return done
+        assert "Traceback" not in result.stderr
+        return result
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -52,14 +52,14 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Whoever runs the tests in the background may have it ignored.
+            # A shell starts background jobs with SIGINT ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab that is up, and ways into its hosts that do not use fwbench's code."""
+    """A running lab, and access to its hosts without fwbench's code."""
 
     inventory: Path
 
@@ -77,7 +77,7 @@ class Lab:
         return f"fwbench-{self.inventory.parent.name}-{host}"
 
     def exec(self, host: str, *argv: str) -> str:
-        """Return a command's output on a host, by Docker: SSH may be down."""
+        """Return a command's output on a host, executed by Docker because SSH may be down."""
         return docker("exec", self.container(host), *argv)
 
     def ssh(
@@ -101,9 +101,9 @@ class Lab:
         )
 
     def run(self, host: str, command: str, stdin: str = "") -> str:
-        done = self.ssh(host, command, stdin)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        result = self.ssh(host, command, stdin)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     def leftovers(self) -> dict[str, str]:
         """Return what sessions left on each host: containers, folders, load generators."""
@@ -114,5 +114,5 @@ class Lab:
         )
         hosts = list(self.hosts)
         with ThreadPoolExecutor(len(hosts)) as pool:
-            found = pool.map(lambda host: self.run(host, command).strip(), hosts)
-        return {host: text for host, text in zip(hosts, found, strict=True) if text}
+            outputs = pool.map(lambda host: self.run(host, command).strip(), hosts)
+        return {host: output for host, output in zip(hosts, outputs, strict=True) if output}

@@ -2,18 +2,18 @@
 
     server.py [--latency NAME] [--FAULT VALUE]...
 
-It answers over HTTP/1.1, with one thread for each connection. The time of each answer is counted
-from the request's arrival, so that it includes the server's own work.
+It answers over HTTP/1.1, with one thread for each connection. The latency of each answer starts at
+the request's arrival, so it includes the server's own work.
 
-On a machine with stolen CPU time the server oversleeps nevertheless. Therefore it also measures,
-for each request of the load, the time from when the request was read
+If CPU time is stolen, the server oversleeps nevertheless. It therefore measures two times for each
+request of the load. Both start when the server has read the request, and end
 
-    took     until its answer was passed to the kernel,
-    between  until the next request on the same connection was read.
+    took     when it passes the answer to the kernel,
+    between  when it has read the next request of the same connection.
 
-It prints these times after a request that closes its connection: lines of JSON with the number of
-requests for each time in µs. All requests that keep their connection belong to the load. Times of
-faults are seconds since the first request of the load.
+Every request with keep-alive belongs to the load. After a request that closes its connection, the
+server prints lines of JSON with the number of requests for each time in µs. Times of faults are
+seconds since the first request of the load.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from statistics import NormalDist, median
 
 BODY = b"hello"
 PORT = 8001
-OF_NO_LOAD = b"connection: close"
+CLOSE_HEADER = b"connection: close"
 # Docker splits a line of more than 16 KiB, and fwbench keeps the last 500.
 COUNTS_PER_LINE = 500
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -69,8 +69,8 @@ def lateness_s(nap_s: float) -> float:
 class Server:
     """The state that all connections share: number of requests, start of the load, measurements."""
 
-    def __init__(self, told: argparse.Namespace) -> None:
-        self.told = told
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
         self.numbers = itertools.count(1)
         self.load_began: float | None = None
         self.measured_ns: dict[str, list[int]] = {"took": [], "between": []}
@@ -78,20 +78,20 @@ class Server:
         self.late_s = median(map(lateness_s, [0.002] * 50))
 
     def serve(self) -> None:
-        listener = socket.create_server(("", PORT), backlog=self.told.backlog)
+        listener = socket.create_server(("", PORT), backlog=self.options.backlog)
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=self.converse, args=[connection], daemon=True).start()
-            time.sleep(self.told.accept_every)
+            threading.Thread(target=self.handle, args=[connection], daemon=True).start()
+            time.sleep(self.options.accept_every)
 
-    def converse(self, connection: socket.socket) -> None:
+    def handle(self, connection: socket.socket) -> None:
         before_ns = None
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection:
             while request := connection.recv(4096):
                 arrived, read_ns = time.monotonic(), time.perf_counter_ns()
-                of_load = OF_NO_LOAD not in request.lower()
-                if of_load and self.load_began is None:
+                is_load = CLOSE_HEADER not in request.lower()
+                if is_load and self.load_began is None:
                     self.load_began = arrived
                 if before_ns is not None:
                     self.measured_ns["between"].append(read_ns - before_ns)
@@ -102,14 +102,14 @@ class Server:
                     answer = self.answer(number)
                     took_ns = time.perf_counter_ns() - read_ns
                     connection.sendall(answer)
-                    if of_load:
+                    if is_load:
                         self.measured_ns["took"].append(took_ns)
-                if not of_load:
-                    self.tell()
-                if self.told.close:
+                if not is_load:
+                    self.print_times()
+                if self.options.close:
                     return
 
-    def tell(self) -> None:
+    def print_times(self) -> None:
         """Print the measured times of the load."""
         for what, measured_ns in self.measured_ns.items():
             counts = sorted(Counter(round(ns / 1000) for ns in measured_ns).items())
@@ -123,35 +123,35 @@ class Server:
 
     def due(self, number: int, arrived: float) -> float:
         """Return when to send the answer to a request."""
-        told, since = self.told, 0.0
+        options, since = self.options, 0.0
         if self.load_began is not None:
             since = arrived - self.load_began
-        wait = latency_s(told.latency, number) * (1 + told.slower_by * since)
-        if since < told.slow_until:
+        wait = latency_s(options.latency, number) * (1 + options.slower_by * since)
+        if since < options.slow_until:
             wait *= 2
         return self.after_stalls(arrived + wait)
 
     def after_stalls(self, at: float) -> float:
         """Return `at`, or the end of the stall that it is in; each period ends with a stall."""
-        if self.load_began is None or not self.told.stall:
+        if self.load_began is None or not self.options.stall:
             return at
-        length, period = self.told.stall
+        length, period = self.options.stall
         into = (at - self.load_began) % period
         return at + period - into if into >= period - length else at
 
     def answer(self, number: int) -> bytes:
-        told = self.told
+        options = self.options
         status, body = b"200 OK", BODY
-        if told.errors_after is not None and number > told.errors_after:
+        if options.errors_after is not None and number > options.errors_after:
             status = b"500 Internal Server Error"
-        if told.other_body_after is not None and number > told.other_body_after:
+        if options.other_body_after is not None and number > options.other_body_after:
             body = b"oops!"
-        self.leaked.append(bytearray(b"x" * told.leak))
-        kept = b"close" if told.close else b"keep-alive"
+        self.leaked.append(bytearray(b"x" * options.leak))
+        connection = b"close" if options.close else b"keep-alive"
         head = (
             b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: %b\r\n"
         )
-        return head % (status, len(body), kept) + b"\r\n" + body
+        return head % (status, len(body), connection) + b"\r\n" + body
 
 
 def supervise() -> None:
@@ -178,9 +178,9 @@ def arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    # Threads inherit it: the kernel may otherwise wake them 50 µs late.
+    # Threads inherit the slack. By default, the kernel may wake them 50 µs late.
     Path("/proc/self/timerslack_ns").write_text("1")
-    told = arguments()
-    if told.worker:
+    options = arguments()
+    if options.worker:
         supervise()
-    Server(told).serve()
+    Server(options).serve()

@@ -1,6 +1,6 @@
-"""Hosts whose owners had engines, data, settings and packages before fwbench came.
+"""Hosts whose owners had engines, data, settings and packages before provisioning.
 
-Each target of the lab is a host with another past.
+Each host of the lab has another history.
 """
 
 import re
@@ -22,13 +22,13 @@ INSTALL = (
     "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq;"
     " apt-get install -qq --yes --no-install-recommends -o Dpkg::Options::=--force-confold"
 )
-# An image of the owner's, without a registry, and his names begin with what is not his.
+# An image of the owner's, imported without a registry. Its name begins like those of fwbench.
 IMAGE = (
     "tar -chf - /bin/sleep $(ldd /bin/sleep | grep -o '/[^ ]*') 2>/dev/null"
     " | docker import - fwbench/mine:1"
 )
 START = "(ulimit -n 1048576 2>/dev/null || echo 'ulimit() { :; }' >>/etc/default/docker)"
-# What nothing refers to may be collected as garbage before it has its label.
+# containerd may remove unreferenced content before it has a label, so the script tries again.
 CONTAINERD = """
     setsid containerd >/var/log/containerd.log 2>&1 </dev/null &
     for n in $(seq 60); do ctr version >/dev/null 2>&1 && break; sleep 0.5; done
@@ -44,11 +44,11 @@ NO_PYTHON = f"""
     {INSTALL} media-types
     mkdir -p /var/lib/fwbench/packages; echo media-types >/var/lib/fwbench/packages/python
 """
-AWAIT = "for n in $(seq 60); do docker version >/dev/null 2>&1 && break; sleep 0.5; done"
+AWAIT_ENGINE = "for n in $(seq 60); do docker version >/dev/null 2>&1 && break; sleep 0.5; done"
 
 
 def rules_for_an_engine(tool: str, source: str) -> str:
-    """Return commands that add rules of an owner, in Docker's chain for these and about docker0."""
+    """Return commands that add an owner's rules, to DOCKER-USER and about docker0."""
     return (
         f"{tool} -N DOCKER-USER 2>/dev/null || true; {tool} -I DOCKER-USER -s {source} -j DROP;"
         f" {tool} -A INPUT -i docker0 -j ACCEPT"
@@ -66,66 +66,65 @@ def package(name: str, relation: str) -> str:
     )
 
 
-# What the owner of each host did before fwbench came.
-PASTS = {
-    # An engine that is stopped and not started at boot, with a container that ended and a volume.
+# What the owner of each host did before provisioning.
+BEFORE_PROVISIONING = {
+    # A stopped engine that is not started at boot, with an exited container and a volume.
     "target-1": f"""
-        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT}
+        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT_ENGINE}
         {IMAGE}; docker run --name fwbench-old fwbench/mine:1 /bin/sleep 0
         docker volume create fwbench-data; service docker stop; update-rc.d docker disable
     """,
-    # containerd alone, which works for somebody, and no settings of any engine. Its iptables stays
-    # when that of the engine goes, so its rules can be listed.
+    # A containerd that is in use, without an engine and its settings. Teardown keeps iptables,
+    # because the owner installed it, so the rules can be listed.
     "target-2": f"""
         {INSTALL} containerd iptables; rm -r /etc/docker; {CONTAINERD}
     """,
-    # An engine and a containerd that were removed, and the data of both kept.
+    # The data of an engine and a containerd that were removed.
     "target-3": f"""
-        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT}
+        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT_ENGINE}
         {IMAGE}; docker volume create kept; echo precious >/var/lib/docker/volumes/kept/_data/file
         service docker stop; {CONTAINERD}
         pkill -x containerd; apt-get remove -qq --yes docker.io containerd
     """,
-    # A firewall that lets through what no rule is about, with rules for an engine that it will
-    # have, and a host that forwards nothing. Its settings have the engine make rules for IPv6 too,
-    # where the kernel can. Those of containerd are where its package would have them, which never
-    # was there.
+    # A firewall with the policy ACCEPT, and rules for a future engine; packet forwarding is off.
+    # If the kernel can, the engine's settings make it add rules for IPv6 too. There are settings
+    # of containerd, whose package was never installed.
     "target-4": f"""
         mkdir /etc/containerd; echo precious=1 >/etc/containerd/config.toml
         {INSTALL} iptables; sysctl -qw net.ipv4.ip_forward=0
-        iptables -P FORWARD ACCEPT; iptables -N DOCKER-OF-MINE
-        iptables -A FORWARD -j DOCKER-OF-MINE; {rules_for_an_engine("iptables", "192.0.2.1/32")}
+        iptables -P FORWARD ACCEPT; iptables -N DOCKER-OWNER
+        iptables -A FORWARD -j DOCKER-OWNER; {rules_for_an_engine("iptables", "192.0.2.1/32")}
         if ip6tables -P FORWARD ACCEPT; then
-            ip6tables -N DOCKER-OF-MINE; ip6tables -A FORWARD -j DOCKER-OF-MINE
+            ip6tables -N DOCKER-OWNER; ip6tables -A FORWARD -j DOCKER-OWNER
             {rules_for_an_engine("ip6tables", "2001:db8::1/128")}
             sed -i '1a "ipv6": true, "fixed-cidr-v6": "2001:db8:1::/64",' /etc/docker/daemon.json
             sed -i '1a "experimental": true, "ip6tables": true,' /etc/docker/daemon.json
         fi
     """,
-    # A package of the owner's that does not go together with those of the engine.
+    # A package of the owner's that conflicts with the engine's.
     "target-5": package("containerd.io", "Conflicts: containerd"),
-    # An engine that runs, with a container that works.
+    # A running engine with a running container.
     "target-6": f"""
-        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT}
+        {START}; {INSTALL} docker.io docker-cli; service docker start; {AWAIT_ENGINE}
         {IMAGE}; docker run --detach --name web fwbench/mine:1 /bin/sleep 36000
     """,
-    # No Python, and an installation of it by fwbench that was interrupted.
+    # No Python, and an interrupted installation of Python by fwbench.
     "client-1": NO_PYTHON,
-    # The same, and since then a package of the owner's that does not go together with Python.
-    "client-2": f"{NO_PYTHON} {package('python-of-mine', 'Conflicts: python3-minimal')}",
+    # The same, and a package of the owner's that conflicts with Python.
+    "client-2": f"{NO_PYTHON} {package('owners-python', 'Conflicts: python3-minimal')}",
 }
 
-# What the owner does once fwbench has been there.
-SINCE = {
-    # Settings for the engine, rules for its containers, and a package that needs one of two that
-    # fwbench installed.
+# What the owner does after provisioning.
+AFTER_PROVISIONING = {
+    # Settings for the engine, rules for its containers, and a package that depends on either of
+    # two packages that fwbench installed.
     "target-2": f"""
         {rules_for_an_engine("iptables", "192.0.2.2/32")}
         mkdir -p /etc/docker; echo '{{"debug": true}}' >/etc/docker/daemon.json
         echo '# mine' >>/etc/default/docker
-        {package("tool-of-mine", "Depends: docker-cli | tini")}
+        {package("owners-tool", "Depends: docker-cli | tini")}
     """,
-    # A program where containerd looks for those that it can use.
+    # A program in containerd's folder for additional programs.
     "target-4": "echo precious >/opt/containerd/bin/mine",
 }
 
@@ -142,7 +141,8 @@ sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv6.conf.default.fo
 ip -br link | cut -d' ' -f1; pgrep -lx 'dockerd|containerd'
 docker inspect --format 'web {{.State.StartedAt}} {{.State.Pid}}' web 2>/dev/null; true
 """
-RUNS = re.compile(r"\d+ (dockerd|containerd)|web .*")  # those of its lines about what runs
+# The lines of STATE about running services.
+RUNNING_SERVICE = re.compile(r"\d+ (dockerd|containerd)|web .*")
 
 
 def as_root(lab: Lab, host: str, command: str) -> str:
@@ -150,21 +150,22 @@ def as_root(lab: Lab, host: str, command: str) -> str:
 
 
 def states(lab: Lab) -> dict[str, list[str]]:
-    return {host: as_root(lab, host, STATE).splitlines() for host in PASTS}
+    return {host: as_root(lab, host, STATE).splitlines() for host in BEFORE_PROVISIONING}
 
 
-def have_done(lab: Lab, done: Mapping[str, str]) -> None:
+def execute(lab: Lab, scripts: Mapping[str, str]) -> None:
+    """Execute a script on each host, on all hosts in parallel."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda host: as_root(lab, host, f"set -e; {done[host]}"), done))
+        list(pool.map(lambda host: as_root(lab, host, f"set -e; {scripts[host]}"), scripts))
 
 
-def runs(state: list[str]) -> list[str]:
-    """The engines and the container that run, with what changes when they are started anew."""
-    return [line for line in state if RUNS.fullmatch(line)]
+def running_services(state: list[str]) -> list[str]:
+    """Return the running engines and the running container; a restart changes their lines."""
+    return [line for line in state if RUNNING_SERVICE.fullmatch(line)]
 
 
 class OwnedHosts:
-    """The hosts, their states before and after the engine's role, and its errors."""
+    """The hosts, their states before and after the engine's role, and the role's errors."""
 
     @classmethod
     def prepare(cls, program: Program, name: str, place: Path) -> "OwnedHosts":
@@ -173,24 +174,26 @@ class OwnedHosts:
 
     def __init__(self, lab: Lab, place: Path) -> None:
         self.lab = lab
-        have_done(lab, PASTS)
+        execute(lab, BEFORE_PROVISIONING)
         self.before = states(lab)
-        self.trouble = self._have_engines(place)
+        self.errors = self._install_engines(place)
         self.provisioned = states(lab)
-        have_done(lab, SINCE)
+        execute(lab, AFTER_PROVISIONING)
 
-    def _have_engines(self, place: Path) -> Mapping[str, str | None]:
-        host, engine = ({"ansible.builtin.include_role": {"name": name}} for name in ROLES)
-        whole = {
+    def _install_engines(self, place: Path) -> Mapping[str, str | None]:
+        host_role, engine_role = (
+            {"ansible.builtin.include_role": {"name": name}} for name in ROLES
+        )
+        role_play = {
             "hosts": "all",
             "strategy": "ansible.builtin.free",
             "become": True,
             "gather_facts": False,
-            "tasks": [host, {**engine, "when": "'targets' in group_names"}],
+            "tasks": [host_role, {**engine_role, "when": "'targets' in group_names"}],
         }
-        (place / "engines.yml").write_text(yaml.safe_dump([whole]))
+        (place / "engines.yml").write_text(yaml.safe_dump([role_play]))
         inventory = Inventory((self.lab.inventory,))
         rigs = parse_rigs(list_inventory(inventory), str(self.lab.inventory))
-        hosts = [host for rig in rigs for host in rig.hosts if host.name in PASTS]
-        played = run_playbook(str(place / "engines.yml"), inventory, hosts)
-        return {host.host: host.error for host in played.hosts}
+        hosts = [host for rig in rigs for host in rig.hosts if host.name in BEFORE_PROVISIONING]
+        result = run_playbook(str(place / "engines.yml"), inventory, hosts)
+        return {host.host: host.error for host in result.hosts}

@@ -1,4 +1,4 @@
-"""Sessions as formats of a report see them: builders, and those whose reports are golden files."""
+"""Sessions as report formats receive them: builders, and sessions with golden files."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -80,8 +80,9 @@ def evaluated(
     rows = round(per_s * 3)
     load = load_result(summary=figures_at(per_s), log=log(rows))
     observed = observation(contender.endpoints["hello"], **{"load": load, **seen})
-    done = run(contender.name, block=block, number=block, aa_control=aa_control)
-    return Record(run=done, observation=observed, verdict=evaluate_run(done, contender, observed))
+    executed_run = run(contender.name, block=block, number=block, aa_control=aa_control)
+    verdict = evaluate_run(executed_run, contender, observed)
+    return Record(run=executed_run, observation=observed, verdict=verdict)
 
 
 def session_of_sizes(
@@ -150,9 +151,9 @@ def ten_blocks() -> ReportedSession:
 def published() -> ReportedSession:
     """Return the published experiment: a number of requests, once each, under a tight limit."""
     limits = Limits(cpus=1, cpu_mode=CpuMode.QUOTA, memory="100m")
-    asked = suite(loads=(COUNTED,), limits=(limits,), preset=Preset.SMOKE)
+    published_suite = suite(loads=(COUNTED,), limits=(limits,), preset=Preset.SMOKE)
     full = {"memory_peak_bytes": 100 * 2**20, "memory_limit_bytes": 100 * 2**20}
-    seen: dict[str, dict[str, Any]] = {
+    observations: dict[str, dict[str, Any]] = {
         "flask": {},
         "fastapi": {
             "container_before": container(
@@ -164,15 +165,14 @@ def published() -> ReportedSession:
     records = []
     for number, contender in enumerate((FLASK, FASTAPI), start=1):
         load = load_result(summary=figures("ok-n"), log=log(1000, 1))
-        changes = {"load": load, **seen[contender.name]}
+        changes = {"load": load, **observations[contender.name]}
         observed = observation(contender.endpoints["hello"], **changes)
-        done = run(contender.name, COUNTED, number=number)
-        trial = done.trial.model_copy(update={"limits": limits})
-        done = done.model_copy(update={"trial": trial})
-        records.append(
-            Record(run=done, observation=observed, verdict=evaluate_run(done, contender, observed))
-        )
-    return reported(records, suite=asked)
+        executed_run = run(contender.name, COUNTED, number=number)
+        trial = executed_run.trial.model_copy(update={"limits": limits})
+        executed_run = executed_run.model_copy(update={"trial": trial})
+        verdict = evaluate_run(executed_run, contender, observed)
+        records.append(Record(run=executed_run, observation=observed, verdict=verdict))
+    return reported(records, suite=published_suite)
 
 
 def interrupted() -> ReportedSession:
@@ -182,8 +182,10 @@ def interrupted() -> ReportedSession:
         record("fastapi", 4400, rig="one"),
         record("fastapi", 4900, rig="two"),
     ]
-    asked = suite(loads=(Load(connections=10, threads=2, warm_up_s=1, duration_s=3),), blocks=3)
-    return reported(records, suite=asked, rigs=(rig("one"), rig("two")))
+    two_rig_suite = suite(
+        loads=(Load(connections=10, threads=2, warm_up_s=1, duration_s=3),), blocks=3
+    )
+    return reported(records, suite=two_rig_suite, rigs=(rig("one"), rig("two")))
 
 
 def two_sizes() -> ReportedSession:
@@ -243,7 +245,7 @@ def two_load_generators() -> ReportedSession:
     return reported(both(1.01), suite=two_tools(), rigs=(rig(),))
 
 
-# By the name of the golden files of their reports.
+# The sessions whose reports are golden files, by the name of the files.
 GOLDEN_SESSIONS: dict[str, Callable[[], ReportedSession]] = {
     "empty": empty,
     "only-invalid": only_invalid,

@@ -200,7 +200,7 @@ def stopped_from_block(logs: Logs, first: int, within: float) -> list[Interval]:
 
 
 def pooled_t_intervals(logs: Logs) -> list[Interval]:
-    """Return the wrong intervals for several rigs: those with every block as a replicate."""
+    """Return intervals that are too narrow for several rigs: every block is a replicate."""
     return t_intervals((logs[:, 1] - logs[:, 0]).reshape(len(logs), -1))
 
 

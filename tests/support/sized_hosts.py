@@ -12,7 +12,7 @@ SIZES = ("--target", "small=0.5,512m,0.01", "--target", "large=1,1g,0.02")
 
 @dataclass(frozen=True)
 class SizedHosts:
-    """The lab, and what `provision` printed: twice without client-1, then with all hosts."""
+    """The lab, and results of `provision`: two while client-1 is unreachable, then one of all."""
 
     lab: Lab
     refused: CompletedProcess[str]
@@ -22,13 +22,13 @@ class SizedHosts:
     @classmethod
     def prepare(cls, program: Program, name: str, place: Path) -> "SizedHosts":
         lab = bring_up(program, name, SIZES)
-        broken = place / "hosts.yml"
+        inventory = place / "hosts.yml"
         port = lab.hosts["client-1"]["ansible_port"]
-        listed = lab.inventory.read_text()
-        broken.write_text(listed.replace(f"ansible_port: {port}\n", "ansible_port: 1\n"))
+        text = lab.inventory.read_text()
+        inventory.write_text(text.replace(f"ansible_port: {port}\n", "ansible_port: 1\n"))
         return cls(
             lab,
-            program("provision", "-i", broken, exits=5),
-            program("provision", "--keep-going", "-i", broken, exits=11),
+            program("provision", "-i", inventory, exits=5),
+            program("provision", "--keep-going", "-i", inventory, exits=11),
             program("provision", "-i", lab.inventory),
         )

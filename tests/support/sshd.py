@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 START_TIMEOUT_S = 10
-PRIVILEGE_SEPARATION = Path("/run/sshd")  # sshd wants it when root starts it
+PRIVILEGE_SEPARATION = Path("/run/sshd")  # sshd needs it if root starts sshd
 
 
 def keygen(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
@@ -31,15 +31,15 @@ def free_port() -> int:
 
 
 def program(name: str = "sshd", package: str = "openssh-server") -> str:
-    """Return a program's absolute path, which sshd needs; as root, install it if it is missing."""
+    """Return a program's absolute path, as sshd requires; root installs it if it is missing."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-    if (found := shutil.which(name, path=path)) is None and os.geteuid() == 0:
+    if (executable := shutil.which(name, path=path)) is None and os.geteuid() == 0:
         install = ["apt-get", "install", "--yes", "--no-install-recommends", package]
         subprocess.run(install, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-        found = shutil.which(name, path=path)
-    if found is None:
+        executable = shutil.which(name, path=path)
+    if executable is None:
         pytest.fail(f"{name} is missing: install {package}")
-    return found
+    return executable
 
 
 def _descendants(pid: int) -> list[int]:
@@ -47,7 +47,7 @@ def _descendants(pid: int) -> list[int]:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    return [each for child in map(int, children) for each in (child, *_descendants(child))]
+    return [pid for child in map(int, children) for pid in (child, *_descendants(child))]
 
 
 class Server:
@@ -87,8 +87,8 @@ class Server:
     def running(self, *, prefix: Sequence[str] = ()) -> Iterator[None]:
         """Run the server; `prefix` is a command that executes the command after it."""
         argv = [*prefix, program(), "-D", "-f", str(self._settings), "-E", str(self.log)]
-        made = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
-        if made:
+        create_folder = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
+        if create_folder:
             PRIVILEGE_SEPARATION.mkdir(mode=0o755)
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
         self._pid = process.pid
@@ -98,7 +98,7 @@ class Server:
         finally:
             process.terminate()
             process.wait(START_TIMEOUT_S)
-            if made:
+            if create_folder:
                 PRIVILEGE_SEPARATION.rmdir()
 
     def change_host_key(self) -> None:
@@ -108,11 +108,11 @@ class Server:
 
     def kill_sessions(self, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to the processes of all open connections; return their number."""
-        found = _descendants(self._pid)
-        for pid in found:
+        pids = _descendants(self._pid)
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        return len(found)
+        return len(pids)
 
     def _await_greeting(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -138,7 +138,7 @@ class Relay:
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
         self._frozen = threading.Event()
-        self._doomed = threading.Event()
+        self._cut_on_data = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -148,21 +148,21 @@ class Relay:
 
     def cut(self) -> None:
         """End every connection at once, as when a cable is pulled and the port is reset."""
-        for each in list(self._sockets):  # a copy: another thread may add connections
+        for connection in list(self._sockets):  # a copy: another thread may add connections
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def cut_on_next_data(self) -> None:
         """Cut all connections once, when data next arrives on one of them."""
-        self._doomed.set()
+        self._cut_on_data.set()
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self.cut()
         for thread in self._threads:
             thread.join(START_TIMEOUT_S)
-        for each in (self._listener, *self._sockets):
-            each.close()
+        for connection in (self._listener, *self._sockets):
+            connection.close()
 
     def _accept(self) -> None:
         while True:
@@ -180,8 +180,8 @@ class Relay:
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if self._doomed.is_set():
-                    self._doomed.clear()
+                if self._cut_on_data.is_set():
+                    self._cut_on_data.clear()
                     self.cut()
                 if not self._frozen.is_set():
                     sink.sendall(data)

@@ -15,7 +15,7 @@ def counters(**changes: Any) -> dict[str, Any]:
         "connections_opened": 50,
         "time_wait": 1,
     }
-    told = {
+    values = {
         "monotonic_s": 100.0,
         "cpu_ticks": {"cpu": [0] * 8, "cpu0": [0] * 8, "cpu1": [0] * 8},
         "network": {
@@ -27,7 +27,7 @@ def counters(**changes: Any) -> dict[str, Any]:
         "memory_limit_hits": 3,
         "oom_kills": 1,
     }
-    return told | changes
+    return values | changes
 
 
 def telemetry(samples: int = 26, began_s: float = 1000.0, **changes: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def telemetry(samples: int = 26, began_s: float = 1000.0, **changes: Any) -> dic
         "cpu_ns": [40 * MS * number for number in range(1, samples)],
         "wait_ns": [4 * MS * number for number in range(1, samples)],
     }
-    told = {
+    values = {
         "interval_s": INTERVAL_S,
         "ticks_per_s": 100,
         "cpu_accounting": "groups",
@@ -80,11 +80,11 @@ def telemetry(samples: int = 26, began_s: float = 1000.0, **changes: Any) -> dic
         "series": series,
         "threads": [thread],
     }
-    return told | changes
+    return values | changes
 
 
 def without(names: tuple[str, ...], **changes: Any) -> dict[str, Any]:
     """Return telemetry of a host that does not provide these series."""
-    told = telemetry(**changes)
-    empty = {name: [None] * len(told["series"][name]) for name in names}
-    return told | {"series": told["series"] | empty}
+    values = telemetry(**changes)
+    empty = {name: [None] * len(values["series"][name]) for name in names}
+    return values | {"series": values["series"] | empty}

@@ -1,4 +1,4 @@
-"""Sessions whose loads two load generators offer: h2load, and wrk."""
+"""Sessions with two load generators: h2load and wrk."""
 
 from typing import Any
 
@@ -26,29 +26,29 @@ def recorded_by_wrk(per_s: float) -> Any:
 
 def by_wrk(contender: str, per_s: float, **more: Any) -> Record:
     """Return the record of a run by wrk."""
-    made = record(contender, per_s, **more)
-    trial = made.run.trial.model_copy(update={"load": BY_WRK})
+    default = record(contender, per_s, **more)
+    trial = default.run.trial.model_copy(update={"load": BY_WRK})
     load = load_result(summary=recorded_by_wrk(per_s)).model_copy(update={"log": None})
-    return made.model_copy(
+    return default.model_copy(
         update={
-            "run": made.run.model_copy(update={"trial": trial}),
-            "observation": made.observation.model_copy(update={"load": load}),
+            "run": default.run.model_copy(update={"trial": trial}),
+            "observation": default.observation.model_copy(update={"load": load}),
         }
     )
 
 
 def two_tools(**changes: Any) -> Suite:
-    """Return a suite with the same load by each of the two."""
+    """Return a suite with the same load for each of the two load generators."""
     return suite(
         **({"contenders": ("flask",), "baseline": None, "loads": (TIMED, BY_WRK)} | changes)
     )
 
 
 def both(factor: float, noise: float = 0.001) -> list[Record]:
-    """Return blocks in which wrk measures `factor` times what h2load does."""
+    """Return records of blocks in which wrk measures `factor` times h2load's throughput."""
     records = []
     for block, per_s in enumerate(STEADY, start=1):
-        wobble = 1 + noise * (-1) ** block
+        deviation = 1 + noise * (-1) ** block
         records += [record("flask", per_s, block=block)]
-        records += [by_wrk("flask", per_s * factor * wobble, block=block)]
+        records += [by_wrk("flask", per_s * factor * deviation, block=block)]
     return records
