@@ -37,5 +37,5 @@ CHECK = Check(
     order=610,
     evaluate=_evaluate,
     advice="Set connections to at least a hundredth of the rate.",
-    needs="the rate of the step",
+    needs="the rate of the load",
 )

@@ -2,9 +2,9 @@
 
 Evidence: The number of threads, and the highest usage.
 
-Why: The p99 begins to be too long at about 50 %. At 70 %, it is 20 % too long. The mean is right
-up to 95 %. Near 100 %, the run measures the load generator. Once this finding disappears, the
-target is the limit.
+Why: From about 50 % on, h2load measures a p99 that is too long. At 70 %, it is 20 % too long. The
+mean latency is right up to 95 %. Near 100 %, the run measures the load generator. Once this finding
+disappears, the target is the limit.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
@@ -16,7 +16,7 @@ from fwbench.model.verdict import Effect, Level
 LOAD_THREAD_CORES = Threshold(
     "load_thread_cores",
     0.7,
-    "of one CPU; h2load's p99 is 20 % too long there, its mean right up to 0.95",
+    "share of one CPU; at 0.7, h2load's p99 is 20 % too long; its mean is right up to 0.95",
 )
 
 

@@ -1,4 +1,4 @@
-"""Connections × h2load's mean `req/s` of a connection differs from the throughput.
+"""Connections × h2load's mean `req/s` per connection differs from the throughput.
 
 The difference is more than 2 % (`connection_mean_bias`). Checked for loads with a number of
 requests.
@@ -49,7 +49,7 @@ CHECK = Check(
     Level.NOTE,
     order=480,
     evaluate=_evaluate,
-    advice="Use the throughput instead of h2load's `req/s per connection`. Fast connections end"
+    advice="Use the throughput instead of h2load's `req/s` per connection. Fast connections end"
     " early and raise that mean.",
     thresholds=(CONNECTION_MEAN_BIAS,),
     needs="the output of the load generator",

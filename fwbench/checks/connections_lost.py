@@ -2,12 +2,13 @@
 
 Checked for closed loads with a duration.
 
-Evidence: A ratio: connections × h2load's mean `req/s` of a connection, divided by its `req/s` of
-the load. It is 1.00 in sound runs. If the server is killed at second 2 of 4, it is 2.0. The
+Evidence: A ratio: connections × h2load's mean `req/s` per connection, divided by its `req/s` of the
+load. It is 1.00 in sound runs. If the server is killed at second 2 of 4, it is 2.0. The
 threshold is 1.02 (`connection_rate_ratio`).
 
 Why: h2load divides the requests of a lost connection by the time until it was lost. One such run
-reported `63411 req/s, 0 failed`.
+reported `63411 req/s, 0 failed`. A lost connection is one that breaks off. If the server ends it
+with `Connection: close` instead, h2load opens a new one from 1.64 on: see `connections-reopened`.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client
@@ -50,7 +51,7 @@ CHECK = Check(
     Level.INVALID,
     order=450,
     evaluate=_evaluate,
-    advice="Look for connections that broke off during the load. h2load does not reopen them, and"
+    advice="Look for connections that broke off during the load. h2load does not reopen these, and"
     " does not count the requests that they could not send.",
     thresholds=(CONNECTION_RATE_RATIO,),
     needs="the output of the load generator",

@@ -5,7 +5,8 @@ the load until its end.
 
 Why: The server ends connections with `Connection: close`, in every answer or after a number of
 requests. From 1.64 on, h2load then silently opens new ones. Their handshakes take time that other
-contenders do not need.
+contenders do not need. h2load does not reopen a connection that breaks off without this header: see
+`connections-lost`.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, combine

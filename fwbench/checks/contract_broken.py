@@ -1,12 +1,13 @@
 """An answer differs from `contender.yml` in status, content type or body.
 
-No answer after the load is a finding of this kind too. No answer before the load is `never-ready`.
+If the application does not answer after the load, that is this finding too. If it does not answer
+before the load, the finding is `never-ready`.
 
 Evidence: The actual and the expected value, and whether this was before or after the load. Long
 bodies are shown from their first difference on.
 
 Why: An error page is often faster than the real page. h2load does not look at bodies, and its
-headline rate counts every status.
+`req/s` of the load counts every status.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client

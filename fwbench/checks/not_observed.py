@@ -1,6 +1,8 @@
 """fwbench could not observe something that other checks need.
 
-Evidence: What is missing: an answer, the container's state, or the kernel's count of OOM kills.
+Evidence: What is missing: the record of an answer, the container's state, or the kernel's count of
+OOM kills. (An application that did not answer is another finding: `never-ready` or
+`contract-broken`.)
 
 Why: If the kernel does not count OOM kills, for example, a run with killed workers looks sound.
 """

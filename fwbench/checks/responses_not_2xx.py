@@ -4,7 +4,7 @@ By default, one such response is enough for this finding (`failed_requests`).
 
 Evidence: The number of responses by class of status.
 
-Why: h2load's `req/s` and its times include them.
+Why: h2load's `req/s` of the load, and its times, include them.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_client

@@ -8,7 +8,7 @@ Evidence: The host and the share. A lab host shows the steal of the whole machin
 Why: Another virtual machine slows the server down.
 
 Idle CPUs do not count, because the kernel counts the time for waking an idle CPU as steal too. On
-an idle machine, this was up to a fifth of the CPU time needed, while busy CPUs lost nothing.
+an almost idle machine, this was up to a fifth of the CPU time needed, while busy CPUs lost nothing.
 """
 
 from fwbench.checks.support.check import Check, Outcome, Status, on_each_host

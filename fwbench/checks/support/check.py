@@ -15,7 +15,7 @@ class Status(Enum):
     """The status of a check that did not fire."""
 
     PASSED = "passed"
-    NOT_APPLICABLE = "not applicable"  # the run cannot have this fault
+    NOT_APPLICABLE = "not applicable"  # the check does not fit this kind of run
     NOT_OBSERVED = "not observed"  # what the check needs is missing
 
 

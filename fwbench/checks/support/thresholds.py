@@ -27,5 +27,7 @@ FAILED_REQUESTS = Threshold(
 )
 SLOW_START = Threshold("slow_start", 0.1, "share of the later throughput")
 STATIONARITY_P = Threshold(
-    "stationarity_p", 0.01, "p-value; 0.01 reports one constant window in a hundred"
+    "stationarity_p",
+    0.01,
+    "p-value; at 0.01, a run with constant throughput has a 1 % chance of this finding",
 )

@@ -31,16 +31,18 @@ For each run, each check has one of four results:
 |---|---|
 | fired | there is a finding |
 | passed | the check saw what it needs, and found nothing |
-| not applicable | the run cannot have this fault: for example, a closed load has no rate to miss |
+| not applicable | the check does not fit this run: a closed load has no rate, wrk writes no log |
 | not observed | what the check needs is missing, so the fault could have gone unnoticed |
 
 The report lists the checks that were not applicable or not observed. A run can be valid
-nevertheless. If the telemetry of a host, an answer or the container's state is missing, that is a
-finding of its own: `telemetry-missing` or `not-observed`.
+nevertheless. Two findings report data that every run should have: `telemetry-missing` (nothing from
+a host), and `not-observed` (no record of an answer, of the container's state, or of OOM kills). The
+result *not observed* is not the finding `not-observed`. Only the finding makes a run suspect.
 
-*The run's files* are in the session's folder, under the run's id. The files of the first client are
-in `client-1`, and so on, in the order of the inventory. With several clients, fwbench checks each
-of them, and the evidence names the client. *The window* is the measured window. The
+*Needs* names the data that a check reads. If they are missing, its result is *not observed*. *The
+run's files* are in the session folder, under the run's id. The files of the first client are in
+`client-1`, and so on, in the order of the inventory. With several clients, fwbench checks each of
+them, and the evidence names the client. *The window* is the measured window. The
 [glossary](glossary.md) defines it and the other terms of this page.
 
 `fwbench list checks` lists all codes, and `fwbench explain CODE` prints a section of this page.

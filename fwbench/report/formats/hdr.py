@@ -67,6 +67,7 @@ def to_hdr(latencies: Mapping[int, int]) -> "HdrHistogram":
 FORMAT = Format(
     name="hdr",
     suffix=".hlog",
-    help="the latencies of every run, as an HdrHistogram log (install the extra `hdr` for this)",
+    help="the latencies of all runs that are not invalid, as an HdrHistogram log (install the extra"
+    " `hdr` for this)",
     render=render,
 )

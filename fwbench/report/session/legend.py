@@ -29,18 +29,18 @@ _LOAD_LEGENDS = {
             "the highest rate at which the p99 (corrected for coordinated omission) stays under the"
             " bound of the search; mean over the blocks",
         ),
-        (
-            "at least",
-            "and below: in some block every rate of the range passed, or none, so that only a bound"
-            " is known",
-        ),
+        ("at least", "in some block, every rate passed, so that only this lower bound is known"),
+        ("below", "in some block, no rate passed, so that only this upper bound is known"),
     ),
 }
 
 
 def legend_entries(summary: Summary) -> Iterator[tuple[str, str]]:
     """Return the terms that occur in the report of a session, each with its meaning."""
-    yield "invalid", "the numbers of the run cannot be trusted: it is listed, but never used"
+    yield (
+        "invalid",
+        "the numbers of the run cannot be trusted: it is listed, but its numbers are never used",
+    )
     yield "suspect", "there is a reason to doubt the run; its numbers are used"
     for kind in dict.fromkeys(group.load_kind for group in summary.groups):
         yield from _LOAD_LEGENDS[kind]
@@ -63,10 +63,14 @@ def legend_entries(summary: Summary) -> Iterator[tuple[str, str]]:
         margin = f"{summary.suite.margin_percent:g} %"
         yield (
             "faster",
-            "and slower: significant at 5 % over all comparisons (Holm), and beyond the noise"
-            " floor",
+            "better than the baseline: significant at 5 % after Holm's correction, and beyond the"
+            " noise floor",
         )
-        yield "equivalent", f"the whole interval lies within {margin} of 1"
+        yield "slower", "worse than the baseline, by the same rules"
+        yield (
+            "equivalent",
+            f"the whole interval lies within {margin} of 1, and so does the noise floor",
+        )
         yield (
             "inconclusive",
             "none of these; the smallest difference that the session could have detected is given",

@@ -132,7 +132,7 @@ def _reproduction(session: ReportedSession) -> Iterator[str]:
         " your inventory:"
     )
     yield f"```sh\n{_command(header)}\n```"
-    yield "This prints the report again, beside the session's folder:"
+    yield "This prints the report again, in the folder that contains the session folder:"
     folder = PurePath(session.folder).name or session.folder  # its place is nobody's business
     yield f"```sh\nfwbench report {_argument(folder)}\n```"
 
