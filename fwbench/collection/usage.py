@@ -61,8 +61,8 @@ def _steal_of_busy(
     """Return the stolen share of the time that busy CPUs needed; None if no CPU was busy.
 
     A CPU is busy if it was needed more than half of the time. A sleeping virtual CPU that is woken
-    counts the time until the hypervisor runs it as stolen. On an idle machine, this was one in five
-    needed ticks, while busy CPUs lost nothing.
+    counts the time until the hypervisor runs it as stolen. On an almost idle machine, this was one
+    in five needed ticks, while busy CPUs lost nothing.
     """
     stolen = needed = 0
     for name in (before.keys() & after.keys()) - {"cpu"}:

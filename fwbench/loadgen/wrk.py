@@ -9,8 +9,6 @@ import json
 import re
 from pathlib import PurePath
 
-from pydantic import ValidationError
-
 from fwbench.errors import ParseError
 from fwbench.loadgen.generator import LoadGenerator, UnsuitableLoadError, excerpt, is_known
 from fwbench.model.base import Frozen
@@ -135,10 +133,9 @@ class Wrk(LoadGenerator):
         if len(lines) != 1:
             raise ParseError(f"wrk printed {len(lines)} lines of results; one run prints one")
         try:
-            result = _Result(**_numbers(json.loads(lines[0].removeprefix(_MARK))))
-        except (ValidationError, ValueError, RecursionError, TypeError, AttributeError) as error:
+            return _summary(_Result(**_numbers(json.loads(lines[0].removeprefix(_MARK)))))
+        except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError) as error:
             raise ParseError(f"wrk printed a malformed result: {excerpt(lines[0])}") from error
-        return _summary(result)
 
 
 def _numbers(values: dict[str, float]) -> dict[str, float]:

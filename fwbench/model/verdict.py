@@ -44,7 +44,7 @@ class Verdict(Frozen):
 
     findings: tuple[Finding, ...] = ()
     not_applicable: tuple[str, ...] = Field(
-        default=(), description="codes of checks for faults that the run cannot have"
+        default=(), description="codes of checks that cannot be made on such a run"
     )
     not_observed: tuple[str, ...] = Field(
         default=(), description="codes of checks for which something was not observed"

@@ -145,8 +145,8 @@ def _engine_kept_error(play_result: PlayResult) -> EngineKeptError | None:
         return None
     return EngineKeptError(
         "a Docker engine that holds what fwbench did not make was left in place"
-        f" ({'; '.join(kept)}): remove these and tear down again, or delete them with"
-        " --purge-engine"
+        f" ({'; '.join(kept)}): remove these and tear down again, or use --purge-engine,"
+        " which removes an installed engine with all that it holds, and stops one that was started"
     )
 
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from fwbench.cli import hosts as commands
 from fwbench.cli.main import main
 from fwbench.hosts.cleanup import AgentCleanup, CleanupResult
+from fwbench.loadgen.registry import LOADGENS
 from fwbench.model.host_check import NOT_YET, HostCheck
 from fwbench.provisioning.playbook import HostResult, PlayResult
 
@@ -71,7 +72,7 @@ def test_suggested_command_names_the_load_generators(monkeypatch: pytest.MonkeyP
 def test_unknown_load_generator_error_lists_all() -> None:
     result = fwbench("provision", "-i", "hosts.yml", "--loadgen", "ab")
     assert result.exit_code == 2
-    assert "no load generator is called 'ab'; fwbench has h2load, wrk" in result.stderr
+    assert f"no load generator is called 'ab'; fwbench has {', '.join(LOADGENS)}" in result.stderr
 
 
 def test_unprovisioned_hosts_exit_7_with_the_next_command(
