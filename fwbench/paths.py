@@ -21,6 +21,23 @@ def data_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent
 
 
+def shipped_suites() -> list[Path]:
+    """Return the files of the suites that come with fwbench, sorted."""
+    return sorted((data_folder() / "suites").glob("*.yml"))
+
+
+def shipped_contenders() -> list[Path]:
+    """Return the files of the contenders that come with fwbench, sorted."""
+    return sorted((data_folder() / "contenders").glob("*/contender.yml"))
+
+
+def pages() -> dict[str, Path]:
+    """Return the files of the documentation by name, sorted; pages have no suffix in their name."""
+    folder = data_folder() / "docs"
+    files = [path for suffix in ("md", "json") for path in folder.rglob(f"*.{suffix}")]
+    return {path.relative_to(folder).as_posix().removesuffix(".md"): path for path in sorted(files)}
+
+
 def state_folder() -> Path:
     """Return the user's folder for fwbench's state: recorded host keys, labs, tracebacks."""
     base = os.environ.get("XDG_STATE_HOME") or home_folder() / ".local" / "state"

@@ -28,38 +28,16 @@ def suite_path(suite: Path) -> Path:
 
     Raise `SuiteError` if there is neither.
     """
+    from fwbench import paths
     from fwbench.errors import SuiteError
 
     if suite.exists():
         return suite
-    shipped = {path.stem: path for path in shipped_suites()}
+    shipped = {path.stem: path for path in paths.shipped_suites()}
     name = suite.name.removesuffix(".yml")
     if suite.parent in (Path(), Path("suites")) and name in shipped:
         return shipped[name]
     raise SuiteError(f"{suite}: no such file; name a file, or one of {', '.join(shipped)}")
-
-
-def shipped_suites() -> list[Path]:
-    """Return the files of the suites that come with fwbench, sorted."""
-    from fwbench import paths
-
-    return sorted((paths.data_folder() / "suites").glob("*.yml"))
-
-
-def shipped_contenders() -> list[Path]:
-    """Return the files of the contenders that come with fwbench, sorted."""
-    from fwbench import paths
-
-    return sorted((paths.data_folder() / "contenders").glob("*/contender.yml"))
-
-
-def pages() -> dict[str, Path]:
-    """Return the files of the documentation by name, sorted; pages have no suffix in their name."""
-    from fwbench import paths
-
-    folder = paths.data_folder() / "docs"
-    files = [path for suffix in ("md", "json") for path in folder.rglob(f"*.{suffix}")]
-    return {path.relative_to(folder).as_posix().removesuffix(".md"): path for path in sorted(files)}
 
 
 def session_folder(session: Path, sessions: Path) -> Path:

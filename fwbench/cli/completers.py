@@ -18,10 +18,10 @@ _HARMLESS = re.compile(r"[\w./@+-]+", re.ASCII)
 
 def complete_suite(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the suites that come with fwbench and those in the current folder, or else files."""
-    from fwbench.cli.arguments import shipped_suites
+    from fwbench import paths
 
     own = (path.name for path in sorted(Path().glob("*.yml")))
-    names = [*(path.stem for path in shipped_suites()), *own]
+    names = [*(path.stem for path in paths.shipped_suites()), *own]
     return _matching(names, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
@@ -43,9 +43,9 @@ def complete_contender(
     _: click.Context, __: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the contenders that come with fwbench."""
-    from fwbench.cli.arguments import shipped_contenders
+    from fwbench import paths
 
-    return _matching((path.parent.name for path in shipped_contenders()), incomplete)
+    return _matching((path.parent.name for path in paths.shipped_contenders()), incomplete)
 
 
 def complete_code(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -59,9 +59,9 @@ def complete_code(_: click.Context, __: click.Parameter, incomplete: str) -> lis
 
 def complete_page(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the pages of the documentation."""
-    from fwbench.cli.arguments import pages
+    from fwbench import paths
 
-    return _matching(pages(), incomplete)
+    return _matching(paths.pages(), incomplete)
 
 
 def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:

@@ -20,9 +20,9 @@ def docs(name: str | None) -> None:
       fwbench docs suites
       fwbench docs docs/exit-codes.md
     """
-    from fwbench.cli.arguments import pages
+    from fwbench import paths
 
-    known = pages()
+    known = paths.pages()
     if name is None:
         width = max(map(len, known))
         for page, path in known.items():

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from fwbench.cli.arguments import sessions_option, shipped_contenders, shipped_suites
+from fwbench import paths
+from fwbench.cli.arguments import sessions_option
 
 _WIDTH = 100
 
@@ -37,7 +38,7 @@ def suites(output_format: str) -> None:
       fwbench list suites
       fwbench list suites --format json
     """
-    _print_rows(map(_suite_row, shipped_suites()), ("name", "question"), output_format)
+    _print_rows(map(_suite_row, paths.shipped_suites()), ("name", "question"), output_format)
 
 
 @listing.command()
@@ -50,7 +51,7 @@ def contenders(output_format: str) -> None:
       fwbench list contenders
       fwbench list contenders --format json
     """
-    rows = map(_contender_row, shipped_contenders())
+    rows = map(_contender_row, paths.shipped_contenders())
     _print_rows(rows, ("name", "endpoints", "summary"), output_format)
 
 
