@@ -31,8 +31,11 @@ def suite_path(suite: Path) -> Path:
     from fwbench import paths
     from fwbench.errors import SuiteError
 
-    if suite.exists():
-        return suite
+    try:
+        if suite.exists():
+            return suite
+    except OSError as error:
+        raise SuiteError(f"{str(suite)!r:.80}: {error.strerror}") from error
     shipped = {path.stem: path for path in paths.shipped_suites()}
     name = suite.name.removesuffix(".yml")
     if suite.parent in (Path(), Path("suites")) and name in shipped:

@@ -53,7 +53,7 @@ def inventory_option(command: Callable[..., Any]) -> Callable[..., Any]:
         clients: tuple[str, ...],
         **options: Any,
     ) -> Any:
-        chosen = _choose(inventory, _split(targets), _split(clients))
+        chosen = _choose(inventory, targets, clients)
         return command(*arguments, inventory=chosen, **options)
 
     for option in (
@@ -87,6 +87,10 @@ def _choose(
 ) -> ChosenInventory:
     if not all(sources):
         raise click.UsageError("-i is empty: name an inventory, or hosts such as one,two")
+    for name, chosen in (("--targets", targets), ("--clients", clients)):
+        if chosen and not _split(chosen):
+            raise click.UsageError(f"{name} is empty: name hosts or groups, or leave it out")
+    targets, clients = _split(targets), _split(clients)
     if sources:
         return ChosenInventory(sources, targets, clients)
     for variable in INVENTORY_VARIABLES:

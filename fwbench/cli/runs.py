@@ -195,8 +195,8 @@ def _execute(session: Any, progress: Any) -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Write the report to this file, whole or not at all, instead of printing it.",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write the report to this file, whole or not at all, instead of printing it (-).",
 )
 @click.option("--force", is_flag=True, help="Replace the file of --output if it exists.")
 @framework_share_option
@@ -221,12 +221,20 @@ def report(
       fwbench report sessions/flask-vs-fastapi-20261123t101500123 --framework-share 20%
     """
     folder = session_folder(session, sessions)
-    if output is None:
+    if output is None or output == Path("-"):
         _print_report(folder, framework_share, format_name or "text")
+    elif _belongs_to_session(output, folder):
+        raise click.UsageError(f"{output} belongs to the session: name another file")
     else:
         of_suffix = {each.suffix: each.name for each in FORMATS.values()}.get(output.suffix, "text")
         write = partial(write_file, output, force=force)
         _print_report(folder, framework_share, format_name or of_suffix, write)
+
+
+def _belongs_to_session(file: Path, folder: Path) -> bool:
+    from fwbench.storage.store import FILES
+
+    return file.name in FILES and file.parent.resolve() == folder.resolve()
 
 
 def _print_report(

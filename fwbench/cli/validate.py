@@ -73,8 +73,9 @@ def _files(argument: Path) -> list[Path]:
 
     if argument == _STDIN:
         return [argument]
-    if not argument.is_dir():
-        return [suite_path(argument)]
+    path = suite_path(argument)
+    if not path.is_dir():
+        return [path]
     names = ("*.yml", "*.yaml", f"*/{CONTENDER_FILE}")
     if found := sorted(file for name in names for file in argument.glob(name)):
         return found
@@ -86,6 +87,8 @@ def _problems(file: Path, contenders: Any) -> tuple[str, ...]:
     from fwbench.config.yaml_lines import MAX_BYTES, parse, read
 
     try:
+        if file == _STDIN and sys.stdin is None:
+            raise click.UsageError("standard input is closed: name a file instead of -")
         if file == _STDIN:
             parse_suite(parse(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"), contenders)
         elif file.name == CONTENDER_FILE:

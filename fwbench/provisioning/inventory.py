@@ -56,10 +56,10 @@ def parse_source(text: str) -> Path | str:
 
     Raise `InventoryError` for a list that contains a file.
     """
-    if "," not in text or Path(text).exists():
+    if "," not in text or _exists(Path(text)):
         return Path(text)
     for item in map(str.strip, text.split(",")):
-        if ("/" in item or Path(item).suffix in _FILE_SUFFIXES) and Path(item).exists():
+        if ("/" in item or Path(item).suffix in _FILE_SUFFIXES) and _exists(Path(item)):
             raise InventoryError(
                 f"{text}: the comma makes this a list of hosts, but {item} is a file: repeat -i for"
                 " each file"
@@ -88,8 +88,16 @@ def list_inventory(inventory: Inventory) -> Mapping[str, Any]:
     return listing if isinstance(listing, dict) else {}
 
 
+def _exists(path: Path) -> bool:
+    """Return whether a path exists. Raise `InventoryError` for one that no file can have."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise InventoryError(f"{str(path)!r:.80}: {error.strerror}") from error
+
+
 def _check_path(path: Path) -> None:
-    if not path.exists():
+    if not _exists(path):
         raise InventoryError(
             f"{path}: no such inventory; copy {paths.data_folder() / 'inventory' / 'example.yml'} "
             "and fill in your hosts"

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import stat
 import threading
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fwbench.model.host import Host
 
 logger = logging.getLogger(__name__)
 
+LIMIT_BYTES = 16 << 20
 _SSH_PORT = 22  # with another port, known_hosts contains `[name]:port`
 
 
@@ -65,9 +67,20 @@ def known_hosts_line(name: str, key: paramiko.PKey) -> str:
 
 def _load(host: Host, path: Path) -> paramiko.HostKeys:
     try:
-        if path.is_fifo():
-            raise HostError(f"{host.name}: {path} is a pipe; replace it by a file")
-        return paramiko.HostKeys(str(path) if path.exists() else None)
+        if not path.exists():
+            if path == host.known_hosts:
+                raise HostError(
+                    f"{host.name}: {path} does not exist, and the inventory names it for host keys;"
+                    " correct fwbench_known_hosts"
+                )
+            return paramiko.HostKeys()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LIMIT_BYTES:
+            raise HostError(
+                f"{host.name}: {path} is not a file of host keys (a regular file of at most"
+                f" {LIMIT_BYTES >> 20} MiB); correct fwbench_known_hosts, or replace the file"
+            )
+        return paramiko.HostKeys(str(path))
     except OSError as error:
         raise HostError(
             f"{host.name}: {path} cannot be read: {error.strerror}; correct its permissions"

@@ -32,6 +32,7 @@ from fwbench.storage.regular_files import open_to_write
 
 HEADER, PLAN, RECORDS, TORN = "session.json", "plan.json", "records.jsonl", "records.torn"
 EVENTS, RUNS, LOCK = "events.jsonl", "runs", "lock"
+FILES = frozenset({HEADER, PLAN, RECORDS, TORN, EVENTS, LOCK})  # those of a session's folder
 
 
 class _Part(BaseModel):
@@ -95,7 +96,8 @@ class SessionStore:
         """
         path = self.folder / LOCK
         try:
-            file = os.fdopen(open_to_write(path, os.O_RDWR | os.O_APPEND), "r+")
+            descriptor = open_to_write(path, os.O_RDWR | os.O_APPEND)
+            file = os.fdopen(descriptor, "r+", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise SessionError(f"{path}: {error.strerror}") from error
         with file:

@@ -545,13 +545,22 @@ def test_malformed_known_hosts_line_is_quoted_in_the_error(
         SshRemote(host(known_hosts=file))
 
 
-def test_pipe_in_place_of_known_hosts_does_not_block(host: HostOf, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "known")
-    opener = threading.Timer(5, lambda: (tmp_path / "known").open("w").close())
-    opener.start()  # if `SshRemote` blocks, this unblocks it and the test fails
-    with pytest.raises(HostError, match=f"box: {tmp_path / 'known'} is a pipe; replace it by a"):
-        SshRemote(host(known_hosts=tmp_path / "known"))
-    opener.cancel()
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_known_hosts_must_be_a_regular_file(host: HostOf, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "known"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")  # endless
+    else:
+        path.mkdir()
+    with pytest.raises(HostError, match=f"box: {path} is not a file of host keys"):
+        SshRemote(host(known_hosts=path))
+
+
+def test_missing_known_hosts_of_the_inventory_is_an_error(host: HostOf, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=f"{tmp_path / 'misspelt'} does not exist, and the"):
+        SshRemote(host(known_hosts=tmp_path / "misspelt"))
 
 
 @pytest.mark.parametrize(

@@ -211,3 +211,11 @@ def test_prompt_accepts_no_and_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
         process.expect(pexpect.EOF)
         process.close()
         assert process.exitstatus == 130
+
+
+@pytest.mark.parametrize("option", ["--targets", "--clients"])
+@pytest.mark.parametrize("value", ["", ","])
+def test_empty_choice_of_hosts_is_wrong_usage(option: str, value: str) -> None:
+    result = CliRunner().invoke(main, ["run", "smoke", "--dry-run", "-i", "a,b", option, value])
+    assert result.exit_code == 2
+    assert f"{option} is empty: name hosts or groups, or leave it out" in result.stderr

@@ -68,6 +68,22 @@ def test_unknown_suffix_is_text_and_format_option_wins(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("session")
+def test_dash_is_standard_output(tmp_path: Path) -> None:
+    assert report("-o", "-").stdout_bytes == report().stdout_bytes
+    assert files(tmp_path) == set()
+
+
+def test_files_of_the_session_are_never_replaced(session: SessionStore) -> None:
+    before = (session.folder / "session.json").read_bytes()
+    for name in ("session.json", "records.jsonl", "events.jsonl"):
+        refused = report("-o", f"session/{name}", "--force")
+        assert refused.exit_code == 2
+        assert f"session/{name} belongs to the session: name another file" in refused.stderr
+    assert (session.folder / "session.json").read_bytes() == before
+    assert report("-o", "session/report.txt").exit_code == 0
+
+
+@pytest.mark.usefixtures("session")
 def test_existing_file_is_kept_unless_forced(tmp_path: Path) -> None:
     mine = tmp_path / "mine.txt"
     mine.write_text("mine")

@@ -88,3 +88,10 @@ def test_empty_folder_is_a_problem(tmp_path: Path) -> None:
     result = validate("empty")
     assert result.exit_code == SuiteError.exit_code
     assert result.stdout == "empty: contains none of *.yml, *.yaml, */contender.yml\n"
+
+
+def test_path_that_no_file_can_have_is_a_problem() -> None:
+    result = CliRunner().invoke(main, ["validate", "smoke", "a" * 300])
+    assert result.exit_code == 3
+    assert "File name too long" in result.stdout
+    assert "1 problem" in result.stderr

@@ -406,3 +406,11 @@ def test_session_is_written_and_read_in_any_locale(tmp_path: Path) -> None:
     )
     assert result.stderr == ""
     assert len(SessionStore(tmp_path / "s").records()) == 1
+
+
+def test_lock_file_that_is_not_text_is_quoted(tmp_path: Path) -> None:
+    store = SessionStore.create(tmp_path / "session")
+    with store.lock():
+        (store.folder / "lock").write_bytes(b"\xff")
+        with pytest.raises(SessionError, match="xff is executing this session"), store.lock():
+            pass
