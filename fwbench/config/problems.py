@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from fwbench.config.yaml_lines import Document, KeyPath, quoted
 from fwbench.errors import SuiteError
+from fwbench.model.suite import InconsistentError
 
 _NAME_RULE = "must be lower-case letters, digits, '-' and '_', begin with one of the first two"
 _PATTERN_RULES = {
@@ -34,6 +35,7 @@ class Problem:
     path: KeyPath
     text: str
     is_missing: bool = False
+    contradicts: bool = False  # other values of the file
 
 
 def error_of(document: Document, problems: Iterable[Problem]) -> SuiteError:
@@ -45,17 +47,21 @@ def error_of(document: Document, problems: Iterable[Problem]) -> SuiteError:
     found = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem.path))
     first = min(found, key=lambda problem: problem.is_missing)
     others = f" (and {len(found) - 1} more: see `fwbench validate`)" if len(found) > 1 else ""
-    return SuiteError(
-        f"{document.located(first.path, first.text)}{others}",
-        [document.located(problem.path, problem.text) for problem in found],
-    )
+
+    def located(problem: Problem) -> str:
+        return document.located(problem.path, problem.text, contradicts=problem.contradicts)
+
+    return SuiteError(f"{located(first)}{others}", list(map(located, found)))
 
 
-def problem_of(details: ErrorDetails, model: type[BaseModel]) -> Problem:
-    """Return the problem in an error of pydantic."""
+def problems_of(details: ErrorDetails, model: type[BaseModel]) -> list[Problem]:
+    """Return the problems in an error of pydantic: one, or several values that contradict."""
     # pydantic appends `[key]` when a mapping's key is wrong.
     path = tuple(part for part in details["loc"] if part != "[key]")
-    return Problem(path, _text(details, model), details["type"] == "missing")
+    error = details.get("ctx", {}).get("error")
+    if isinstance(error, InconsistentError):
+        return [Problem((*path, *inner), why, contradicts=True) for inner, why in error.problems]
+    return [Problem(path, _text(details, model), details["type"] == "missing")]
 
 
 def _text(details: ErrorDetails, model: type[BaseModel]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fwbench.config.overrides import override
-from fwbench.config.problems import Problem, error_of, problem_of, suggestion
+from fwbench.config.problems import Problem, error_of, problems_of, suggestion
 from fwbench.config.suite_file import SuiteFile, suite_of
 from fwbench.config.units import without_units
 from fwbench.config.yaml_lines import Document, KeyPath, read
@@ -185,9 +186,10 @@ def _validate(
         return model.model_validate_json(json.dumps(value), strict=True), []
     except ValidationError as error:
         problems = [
-            problem_of({**details, "loc": path_in_file(details["loc"])}, model)
+            replace(problem, path=path_in_file(problem.path))
             for details in error.errors(include_url=False)
             if details["type"] != "default_factory_not_called"  # follows from another error
+            for problem in problems_of(details, model)
         ]
         # pydantic reports a list with wrong entries as too short, too: keep the innermost errors.
         parents = {problem.path[:n] for problem in problems for n in range(len(problem.path))}

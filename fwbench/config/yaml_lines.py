@@ -54,17 +54,24 @@ class Document:
     lines: Mapping[KeyPath, int]
     overrides: Mapping[KeyPath, str] = field(default_factory=dict)
 
-    def located(self, path: KeyPath, problem: str) -> str:
+    def located(self, path: KeyPath, problem: str, *, contradicts: bool = False) -> str:
         """Return `file:line: key: problem`; the line is that of `line(path)`.
 
-        A value that was set on the command line has no line: its words stand there instead.
+        A value that was set on the command line has no line: its words stand there instead. What
+        was set within the value stands beside its line and, if the value `contradicts` others, all
+        that was set.
         """
         for depth in range(len(path), 0, -1):
             if path[:depth] in self.overrides:
                 return f"command line: {self.overrides[path[:depth]]}: {dotted(path)}: {problem}"
         where = _location(self.source, self.line(path), dotted(path))
-        if self.overrides and not path:
-            where += f", with {' '.join(self.overrides.values())}"
+        set_here = [
+            words
+            for key, words in self.overrides.items()
+            if contradicts or key[: len(path)] == path
+        ]
+        if set_here:
+            where += f", with {' '.join(set_here)}"
         return f"{where}: {problem}"
 
     def line(self, path: KeyPath) -> int:

@@ -1,5 +1,6 @@
 """Suites: what to compare, under which loads, how often."""
 
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 from typing import Self
@@ -15,6 +16,14 @@ from fwbench.model.setting import Concurrency, Limits, Network, Setting
 # Limits against mistakes in a suite file. At ten seconds a run, the runs take twelve days.
 MAX_ENTRIES = 1000
 MAX_RUNS = 100_000
+
+
+class InconsistentError(ValueError):
+    """Values that contradict each other: for each problem the path of a value, and why."""
+
+    def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, path))}: {why}" for path, why in problems))
+        self.problems = problems
 
 
 class StoppingRule(Frozen):
@@ -56,30 +65,39 @@ class Suite(Frozen):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
+        if problems := list(self._problems()):
+            raise InconsistentError(problems)
+        return self
+
+    def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield the path of each value that contradicts others, and why."""
         for key in ("contenders", "endpoints", "loads", "limits", "concurrency", "networks"):
-            values = getattr(self, key)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{key} has a duplicate entry")
+            first: dict[object, int] = {}
+            for index, value in enumerate(getattr(self, key)):
+                if (earlier := first.setdefault(value, index)) != index:
+                    yield (key, index), f"repeats {key}[{earlier}]"
         if self.baseline is not None and self.baseline not in self.contenders:
-            raise ValueError(f"baseline {self.baseline!r} is not among the contenders")
+            yield ("baseline",), f"{self.baseline!r} is not among the contenders"
         if (
             self.makes_claims
             and (control := aa_control_name(str(self.baseline))) in self.contenders
         ):
-            raise ValueError(
-                f"contenders: {control!r} is the name of the A/A control of baseline"
-                f" {self.baseline!r}; rename that contender, or choose another baseline"
+            yield (
+                ("contenders", self.contenders.index(control)),
+                f"{control!r} is the name of the A/A control of baseline {self.baseline!r}; rename"
+                " that contender, or choose another baseline",
             )
         if self.stop is not None and self.stop.at_least > self.blocks:
-            raise ValueError(
-                f"stop: at_least ({self.stop.at_least}) is more than the {self.blocks} blocks"
+            yield (
+                ("stop", "at_least"),
+                f"({self.stop.at_least}) is more than the {self.blocks} blocks",
             )
         if (runs := self._run_count()) > MAX_RUNS:
-            raise ValueError(
+            yield (
+                (),
                 f"it has {runs} runs on each rig; the maximum is {MAX_RUNS}: split it into several"
-                " suites, or use fewer blocks"
+                " suites, or use fewer blocks",
             )
-        return self
 
     def _run_count(self) -> int:
         """Return the number of runs on each rig, without building the plan."""

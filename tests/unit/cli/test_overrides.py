@@ -86,7 +86,7 @@ def test_report_without_overrides_mentions_none() -> None:
         ),
         (
             ["--contender", "fastapi", "--set", "baseline=rocket"],
-            "baseline 'rocket' is not among the contenders",
+            "command line: baseline=rocket: baseline: 'rocket' is not among the contenders",
         ),
     ],
 )

@@ -95,3 +95,15 @@ def test_path_that_no_file_can_have_is_a_problem() -> None:
     assert result.exit_code == 3
     assert "File name too long" in result.stdout
     assert "1 problem" in result.stderr
+
+
+def test_all_contradictions_in_a_suite_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text(
+        "name: x\nquestion: q\ncontenders: [flask, flask]\nbaseline: nope\nblocks: 5\n"
+        "stop: {within_percent: 1}\nloads: [{connections: 1, duration_s: 1}]\n"
+    )
+    assert validate("mine.yml").stdout.splitlines() == [
+        "mine.yml:3: contenders[1]: repeats contenders[0]",
+        "mine.yml:4: baseline: 'nope' is not among the contenders",
+        "mine.yml:6: stop.at_least: (10) is more than the 5 blocks",
+    ]

@@ -105,12 +105,15 @@ def test_preset_replaces_blocks_and_stopping_rule(file: Path, order: int) -> Non
             " 'rocket'; known: fastapi, flask",
         ),
         # conflicts within the file, and between the file and the override
-        ("blocks=9", "x.yml:1, with blocks=9: stop: at_least (10) is more than the 9 blocks"),
+        ("blocks=9", "x.yml:8: stop.at_least, with blocks=9: (10) is more than the 9 blocks"),
         (
             "contenders=[fastapi]",
-            "x.yml:1, with contenders=[fastapi]: baseline 'flask' is not among the contenders",
+            "x.yml:4: baseline, with contenders=[fastapi]: 'flask' is not among the contenders",
         ),
-        ("loads.0.requests=99", "x.yml:6: loads[0]: set either requests or duration_s"),
+        (
+            "loads.0.requests=99",
+            "x.yml:6: loads[0], with loads.0.requests=99: set either requests or duration_s",
+        ),
         # keys that cannot be set
         (
             "loads.1.connections=4",

@@ -136,7 +136,7 @@ def test_suite_has_every_threshold(tmp_path: Path) -> None:
             "[hello, jsn]",
             "x.yml:5: endpoints[1]: contender 'flask' has no endpoint 'jsn'; did you mean 'json'?",
         ),
-        ("baseline: flask", "baseline: bare", "x.yml:1: baseline 'bare' is not among the"),
+        ("baseline: flask", "baseline: bare", "x.yml:4: baseline: 'bare' is not among the"),
         ("blocks: 1", "blocks: 1\nblocks: 2", "x.yml:11: blocks: is already set on line 10"),
         # missing keys
         ("name: published\n", "", "x.yml:1: name: is missing"),
@@ -228,14 +228,14 @@ def test_suite_has_every_threshold(tmp_path: Path) -> None:
         (
             "blocks: 1",
             "stop: {within_percent: 1}\nblocks: 9",
-            "x.yml:1: stop: at_least (10) is more",
+            "x.yml:10: stop.at_least: (10) is more",
         ),
         (
             "requests: 1000",
             "requests: 10",
             "x.yml:7: loads[0]: 10 requests cannot occupy 40 connections",
         ),
-        ("[flask, fastapi]", "[flask, flask]", "x.yml:1: contenders has a duplicate entry"),
+        ("[flask, fastapi]", "[flask, flask]", "x.yml:3: contenders[1]: repeats contenders[0]"),
     ],
 )
 def test_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, error: str) -> None:
@@ -458,7 +458,9 @@ def test_contender_with_the_name_of_the_control_is_rejected(tmp_path: Path) -> N
     """Tables, run ids and findings could not distinguish the two."""
     file = tmp_path / "x.yml"
     file.write_text(SUITE.replace("[flask, fastapi]", "[flask, flask-aa]"))
-    with pytest.raises(SuiteError, match=r"x\.yml:1: contenders: 'flask-aa' is the name of the A"):
+    with pytest.raises(
+        SuiteError, match=r"x\.yml:3: contenders\[1\]: 'flask-aa' is the name of the A"
+    ):
         load_suite(file, CONTENDERS | FLASK_AA)
 
 
@@ -477,7 +479,9 @@ def test_unsuitable_preset_is_an_error_of_the_suite(tmp_path: Path) -> None:
     file = tmp_path / "x.yml"
     file.write_text(smoke.replace("[flask, fastapi]", "[flask, flask-aa]"))
     assert load_suite(file, CONTENDERS | FLASK_AA).preset is Preset.SMOKE
-    with pytest.raises(SuiteError, match=r"x\.yml:1, with preset=standard: contenders: 'flask-aa'"):
+    with pytest.raises(
+        SuiteError, match=r"x\.yml:3: contenders\[1\], with preset=standard: 'flask-aa'"
+    ):
         load_suite(file, CONTENDERS | FLASK_AA, ["preset=standard"])
     many = ", ".join(map(str, range(1, 1001)))
     large = smoke.replace("connections: 40, ", f"connections: [{many}], ")
