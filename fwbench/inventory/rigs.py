@@ -153,7 +153,7 @@ class _Inventory:
         named = {
             host.name: rig
             for host in (*targets, *clients)
-            if (rig := self._variables(host.name).text("fwbench_rig"))
+            if (rig := self._variables(host.name).name("fwbench_rig"))
         }
         if named:
             return self._pair_by_name(targets, clients, named)

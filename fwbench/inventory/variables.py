@@ -77,6 +77,13 @@ class Variables:
         self._check_text(value, self._label(key))
         return value
 
+    def name(self, key: str) -> str | None:
+        """Return a name, which may be a number: Ansible reads `fwbench_rig=1` as one."""
+        value = self._value(key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return self.text(key)
+
     def _value(self, key: str) -> object:
         return _unwrap(self._values.get(key))
 

@@ -76,7 +76,7 @@ def list_inventory(inventory: Inventory) -> Mapping[str, Any]:
         if isinstance(source, Path):
             _check_path(source)
     with paths.temporary_folder() as folder:
-        listed = _execute(inventory, inventory.arguments(folder))
+        listed = _execute(inventory, inventory.arguments(folder), folder)
     if listed.returncode:
         raise InventoryError(
             f"{inventory}: not an inventory that Ansible can read: {failure_reason(listed.stderr)}"
@@ -107,13 +107,19 @@ def _check_path(path: Path) -> None:
         raise InventoryError(f"{path}: neither a file nor a folder; name one of these")
 
 
-def _execute(inventory: Inventory, sources: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _execute(
+    inventory: Inventory, sources: Sequence[str], folder: Path
+) -> subprocess.CompletedProcess[str]:
     options = [word for source in sources for word in ("--inventory", source)]
     try:
         return run_limited(
             ["ansible-inventory", *options, "--list"],
             LISTING_LIMITS,
-            {**ansible_environment(), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
+            {
+                **ansible_environment(),
+                "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+                "ANSIBLE_LOCAL_TEMP": str(folder),  # it stays if Ansible is killed
+            },
         )
     except LimitExceededError as error:
         raise InventoryError(

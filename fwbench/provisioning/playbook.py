@@ -120,8 +120,9 @@ def _play_environment(folder: Path, ssh_config: str) -> dict[str, str]:
         **ansible_environment(),
         **_ENFORCED_ENVIRONMENT,
         "ANSIBLE_SSH_ARGS": openssh.arguments(ssh_config, file),
-        # What roles write on the controller is removed with this folder.
+        # What Ansible and roles write on the controller is removed with this folder.
         "TMPDIR": str(folder),
+        "ANSIBLE_LOCAL_TEMP": str(folder),
     }
 
 

@@ -437,3 +437,20 @@ def test_any_json_gives_rigs_or_an_inventory_error(inventory: dict[str, Any]) ->
         hosts = [host for rig in rigs for host in rig.hosts]
         assert len({host.name for host in hosts}) == len(hosts)
         json.dumps([rig.model_dump(mode="json") for rig in rigs]).encode()
+
+
+def test_rigs_may_be_numbered() -> None:
+    listing = {
+        "_meta": {
+            "hostvars": {
+                "t1": {"fwbench_rig": 1},
+                "t2": {"fwbench_rig": "2"},
+                "c1": {"fwbench_rig": 1},
+                "c2": {"fwbench_rig": 2},
+            }
+        },
+        "targets": {"hosts": ["t1", "t2"]},
+        "clients": {"hosts": ["c2", "c1"]},
+    }
+    rigs = parse_rigs(listing, "hosts.ini")
+    assert [(rig.name, rig.clients[0].name) for rig in rigs] == [("1", "c1"), ("2", "c2")]

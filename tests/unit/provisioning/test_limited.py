@@ -75,3 +75,16 @@ def test_inventory_script_that_never_ends_is_one_line_of_error(
     monkeypatch.setattr(inventory, "LISTING_LIMITS", GENEROUS._replace(seconds=2))
     with pytest.raises(InventoryError, match=r"hosts\.sh: ansible-inventory took over 2 s and was"):
         inventory.list_inventory(inventory.Inventory((script,)))
+
+
+def test_stopped_listing_leaves_no_temporary_folder_in_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(inventory, "LISTING_LIMITS", GENEROUS._replace(seconds=2))
+    script = tmp_path / "hosts.sh"
+    script.write_text("#!/bin/sh\nsleep 60\n")
+    script.chmod(0o755)
+    with pytest.raises(InventoryError):
+        inventory.list_inventory(inventory.Inventory((script,)))
+    assert not (tmp_path / ".ansible" / "tmp").exists()
