@@ -14,7 +14,7 @@ def read_session(folder: Path, framework_share: FrameworkPart | None) -> Reporte
     """Return the results of a session. Raise `SessionError` if it cannot be read."""
     store = SessionStore(folder)
     header, plan = store.load()
-    results = session_results(store.attempts())
+    results = session_results(store.attempts(plan))
     return ReportedSession(
         folder=str(folder),
         header=header,

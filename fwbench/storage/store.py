@@ -174,14 +174,21 @@ class SessionStore:
                 )
         return header, plan
 
-    def attempts(self) -> Iterator[Record]:
+    def attempts(self, plan: Plan | None = None) -> Iterator[Record]:
         """Return every record in order, lost attempts among them; one is in memory at a time.
 
         A torn last line is skipped: its run was not recorded. Raises `SessionError` for any other
-        line that is no record, and if a run has two records.
+        line that is no record, if a run has two records, and if `plan` has no such trial on its rig.
         """
+        planned = None if plan is None else {(run.rig, run.trial) for run in plan.runs}
         seen: set[str] = set()
         for record in parse_lines(Record, self._records):
+            run = record.run
+            if planned is not None and (run.rig, run.trial) not in planned:
+                raise SessionError(
+                    f"{self._records}: run {run.id} is of a trial that {PLAN} does not have on rig"
+                    f" {run.rig!r:.80}: one of them is not of this session"
+                )
             if not record.observation.infrastructure_failure:
                 self._check_new(record.run.id, seen)
             yield record

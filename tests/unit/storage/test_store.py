@@ -414,3 +414,20 @@ def test_lock_file_that_is_not_text_is_quoted(tmp_path: Path) -> None:
         (store.folder / "lock").write_bytes(b"\xff")
         with pytest.raises(SessionError, match="xff is executing this session"), store.lock():
             pass
+
+
+@pytest.mark.parametrize("change", ["rig", "contender"])
+def test_record_of_another_session_is_an_error(tmp_path: Path, change: str) -> None:
+    store = SessionStore.create(tmp_path / "session")
+    store.initialise(header(), make_plan(suite(), [rig()]))
+    run = record().run
+    other = (
+        run.model_copy(update={"rig": "nope"})
+        if change == "rig"
+        else run.model_copy(update={"trial": run.trial.model_copy(update={"contender": "nope"})})
+    )
+    store.append_record(record())
+    store.append_record(record().model_copy(update={"run": other.model_copy(update={"id": "x"})}))
+    _, plan = store.load()
+    with pytest.raises(SessionError, match=r"records\.jsonl: run x is of a trial that plan\.json"):
+        list(store.attempts(plan))
