@@ -178,7 +178,8 @@ class SessionStore:
         """Return every record in order, lost attempts among them; one is in memory at a time.
 
         A torn last line is skipped: its run was not recorded. Raises `SessionError` for any other
-        line that is no record, if a run has two records, and if `plan` has no such trial on its rig.
+        line that is no record, if a run has two records, and if `plan` has no such trial on that
+        rig.
         """
         planned = None if plan is None else {(run.rig, run.trial) for run in plan.runs}
         seen: set[str] = set()
