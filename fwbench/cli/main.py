@@ -2,20 +2,12 @@
 
 import signal
 import sys
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from fwbench import __version__
-from fwbench.cli import hosts, runs
-from fwbench.cli.completion import completion
-from fwbench.cli.defect import defect_error
-from fwbench.cli.docs import docs
-from fwbench.cli.explain import explain
-from fwbench.cli.lab import lab
-from fwbench.cli.listing import listing
-from fwbench.cli.schema import schema
-from fwbench.cli.validate import validate
 from fwbench.errors import FwbenchError
 
 INTERRUPTED = 130
@@ -39,11 +31,39 @@ Exit codes:
 """
 
 
+# The module of `cli` that has each command, and its name there. Only the module of the command that
+# is executed is imported, since importing all of them takes as long as a short command.
+COMMANDS = {
+    "doctor": ("hosts", "doctor"),
+    "provision": ("hosts", "provision"),
+    "teardown": ("hosts", "teardown"),
+    "prune": ("hosts", "prune"),
+    "run": ("runs", "run"),
+    "resume": ("runs", "resume"),
+    "report": ("runs", "report"),
+    "explain": ("explain", "explain"),
+    "docs": ("docs", "docs"),
+    "list": ("listing", "listing"),
+    "validate": ("validate", "validate"),
+    "schema": ("schema", "schema"),
+    "completion": ("completion", "completion"),
+    "lab": ("lab", "lab"),
+}
 RENAMED_COMMANDS = {"clean": "prune", "verify": "doctor"}
 
 
 class _Commands(click.Group):
     """A group of commands that turns every error into one sentence and an exit code."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name]
+        command: click.Command = getattr(import_module(f"fwbench.cli.{module}"), attribute)
+        return command
 
     def resolve_command(
         self, context: click.Context, arguments: list[str]
@@ -65,6 +85,8 @@ class _Commands(click.Group):
             message = f"{error.strerror or error}: {error.filename or 'a file'}"
             _print_and_exit(FwbenchError(message))
         except Exception as error:
+            from fwbench.cli.defect import defect_error
+
             _print_and_exit(defect_error(error))
 
     def invoke(self, context: click.Context) -> Any:
@@ -108,22 +130,3 @@ def main() -> None:
     `fwbench docs` lists the documentation. If a message names a file in docs/, `fwbench
     docs FILE` prints it.
     """
-
-
-for command in (
-    hosts.doctor,
-    hosts.provision,
-    hosts.teardown,
-    hosts.prune,
-    runs.run,
-    runs.resume,
-    runs.report,
-    explain,
-    docs,
-    listing,
-    validate,
-    schema,
-    completion,
-    lab,
-):
-    main.add_command(command)

@@ -22,7 +22,9 @@ DOCS = "\n".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "doc
 
 def commands(group: click.Group, name: str) -> list[str]:
     names = []
-    for subcommand, command in group.commands.items():
+    context = click.Context(group)
+    for subcommand in group.list_commands(context):
+        command = group.get_command(context, subcommand)
         if isinstance(command, click.Group):
             names += commands(command, f"{name} {subcommand}")
         else:

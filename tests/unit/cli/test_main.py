@@ -36,7 +36,9 @@ COMPLETION = {
 
 
 def commands(group: click.Group = main, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, (*parents, name))
         else:
@@ -306,7 +308,8 @@ def test_traceback_falls_back_to_the_temporary_folder(
 @pytest.mark.usefixtures("defect")
 def test_defect_in_a_process_prints_no_traceback() -> None:
     script = (
-        "from fwbench.cli.main import main, runs\n"
+        "from fwbench.cli import runs\n"
+        "from fwbench.cli.main import main\n"
         "def fail(*_): 1 / 0\n"
         "runs._print_report = fail\n"
         "main(['report', 'anything'])\n"
@@ -479,7 +482,9 @@ def test_every_option_has_a_help_text() -> None:
         command: click.Command = main
         for name in command_path:
             assert isinstance(command, click.Group)
-            command = command.commands[name]
+            subcommand = command.get_command(click.Context(command), name)
+            assert subcommand is not None
+            command = subcommand
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help or parameter.show_default, (command_path, parameter.name)
